@@ -1,0 +1,142 @@
+// What a user writes in a pipeline file, after parsing and validation. Values only: no I/O, no defaults left open.
+// DESIGN.md section 2 is the reference for keys and meaning; config/pipeline.schema.json is the same for editors.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/pointer.h"
+
+namespace leat::config {
+
+using std::chrono::milliseconds;
+
+inline constexpr std::uint64_t kKiB = 1024;
+inline constexpr std::uint64_t kMiB = 1024 * kKiB;
+inline constexpr std::uint64_t kGiB = 1024 * kMiB;
+
+enum class Compression : std::uint8_t { kAuto = 0, kNone = 1, kZstd = 2, kGzip = 3 };
+
+// A place in a config file; line and column count from 1, 0 when unknown.
+struct Where {
+  int line = 0;
+  int column = 0;
+};
+
+// A JSON scalar from the config, to compare a field with.
+struct Literal {
+  enum class Type : std::uint8_t { kNull, kBool, kNumber, kString };
+  Type type = Type::kNull;
+  bool boolean = false;
+  std::string text;  // kNumber: the number as JSON text (never hex, inf, nan); kString: decoded UTF-8
+};
+
+struct Predicate {
+  enum class Op : std::uint8_t {
+    kAll, kAny, kNot,  // children (kNot: exactly one)
+    kExists, kMissing,
+    kEq, kNe,                // values[0]
+    kLt, kLe, kGt, kGe,      // values[0]: a number or a string
+    kIn, kNotIn,             // values
+    kInFile, kNotInFile,     // text: absolute path, one member a line
+    kContains, kStartsWith,  // text: decoded UTF-8
+    kMatches,                // text: an RE2 pattern that compiles
+    kType,                   // text: one of null boolean number integer string array object
+    kMinLength, kMaxLength,  // length: code points of a string, members of an array or object
+  };
+  Op op = Op::kAll;
+  Pointer field;  // the leaf operators
+  std::vector<Literal> values;
+  std::string text;
+  std::uint64_t length = 0;
+  std::vector<Predicate> children;
+  Where where;
+};
+
+enum class HashAlgorithm : std::uint8_t { kXxh64, kSha256 };
+
+struct Step {
+  enum class Op : std::uint8_t {
+    kDrop, kKeep,      // fields
+    kRename, kCopy,    // moves: from -> to, in the order written
+    kSet, kDefault,    // values: field -> compact JSON text, in the order written
+    kLength, kHash,    // from, to
+    kTruncate,         // from; length: code points of a string, elements of an array
+    kReplace,          // from; pattern (RE2), with (RE2 rewrite: \0, \1 ...); every match
+    kExec,             // command, timeout
+  };
+  Op op = Op::kDrop;
+  std::vector<Pointer> fields;
+  std::vector<std::pair<Pointer, Pointer>> moves;
+  std::vector<std::pair<Pointer, std::string>> values;
+  Pointer from;
+  Pointer to;
+  std::uint64_t length = 0;
+  std::string pattern;
+  std::string with;
+  HashAlgorithm algorithm = HashAlgorithm::kXxh64;
+  std::vector<std::string> command;  // argv; run with the pipeline file's folder as working directory
+  milliseconds timeout{30'000};
+  Where where;
+};
+
+struct Source {
+  std::vector<std::string> paths;  // absolute globs; * ? [..] within a folder, ** crosses folders
+  Compression compression = Compression::kAuto;
+  milliseconds poll{5'000};
+  milliseconds settle{10'000};
+  std::string require_mount;  // absolute; empty: none
+  std::uint64_t max_record_bytes = 16 * kMiB;
+};
+
+struct Filter {
+  int workers = 1;
+  std::vector<Predicate> keep;  // all must hold
+};
+
+struct Process {
+  int workers = 0;  // resolved: `auto` is the number of online cores; used only when there are steps
+  milliseconds timeout{300'000};
+  std::vector<Step> steps;
+};
+
+struct Rotate {
+  std::uint64_t bytes = 0;  // uncompressed; 0: not by size
+  milliseconds idle{0};     // 0: not by idleness
+};
+
+struct Sink {
+  std::string path;  // absolute; may hold {stem} {path} {n} {date}
+  Compression compression = Compression::kNone;  // resolved: never kAuto
+  int level = 3;                                 // zstd 1..22 (and below 0), gzip 1..9
+  int threads = 0;                               // zstd worker threads; 0: compress in the writer's own thread
+  Rotate rotate;
+  std::string require_mount;
+};
+
+struct Limits {
+  std::uint64_t memory_bytes = 64 * kMiB;
+  std::uint64_t batch_bytes = 256 * kKiB;
+  milliseconds commit_interval{1'000};
+  std::uint64_t commit_bytes = 64 * kMiB;
+  std::uint64_t zstd_window_bytes = 8 * kMiB;
+};
+
+struct Pipeline {
+  std::string name;      // [a-z0-9-]{1,32}
+  std::string file;      // absolute path of the pipeline file
+  std::string base_dir;  // its folder; relative paths were resolved against it
+  Source source;
+  Filter filter;
+  Process process;
+  Sink sink;
+  std::string dead_letter_path;  // absolute; empty: none given
+  Limits limits;
+
+  bool has_processors() const { return !process.steps.empty(); }
+};
+
+}  // namespace leat::config

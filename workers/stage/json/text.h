@@ -1,0 +1,28 @@
+// JSON strings: decoding, counting, quoting. Input is a raw JSON string with its quotes that the scanner has checked.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "proto/buffer.h"
+
+namespace leat::json {
+
+// The bytes a raw string stands for (UTF-8). Without escapes this is a view into raw; else into scratch.
+std::string_view decode(std::string_view raw, std::string& scratch);
+
+// Code points of the decoded string ("\ud83d\ude00" and the character itself both count 1). No decoding is done.
+std::size_t code_points(std::string_view raw);
+
+// Appends text (valid UTF-8) as a JSON string with quotes; escapes only what RFC 8259 demands.
+void append_quoted(Buffer& out, std::string_view text);
+void append_quoted(std::string& out, std::string_view text);
+
+// Is this valid UTF-8? (Surrogates and overlong forms are not.)
+bool is_utf8(std::string_view text);
+
+// First byte of `text` in [from, size) that is a backslash, or size. Vectorised: for long strings.
+std::size_t find_backslash(std::string_view text, std::size_t from);
+
+}  // namespace leat::json
