@@ -1,4 +1,4 @@
-// Where the structure of JSON text is: the only file that names simdjson.
+// Where the structure of JSON text is. index.cc and text.cc are the only files that name simdjson.
 //
 // build() finds, in one SIMD pass, every position that matters to a parser: { } [ ] : , outside of strings, the
 // opening quote of each string, and the first byte of every other scalar (or of whatever garbage stands there). It
@@ -24,7 +24,8 @@ class Index {
   Index& operator=(Index&&) noexcept;
 
   // text: under 4 GiB, with kTailPadding (64) readable bytes behind it. On success positions() holds byte offsets
-  // into text, ascending, valid until the next build. On a fault positions() is empty. Keeps its memory (about
+  // into text, ascending, valid until the next build; the element behind the last may be read and is text.size().
+  // On a fault positions() is empty. Keeps its memory (about
   // 4 bytes a text byte of address space, touched only as far as there is structure) for the next call, unless
   // the text was over 1 MiB.
   [[nodiscard]] IndexFault build(std::string_view text);

@@ -63,17 +63,28 @@ class Scanner {
   [[nodiscard]] bool next(std::size_t begin, std::size_t end, std::span<Value> values, ScanError& error);
 
  private:
-  bool walk(const std::uint32_t*& at, const std::uint32_t* last, std::string_view text, std::size_t begin,
-            std::size_t end, std::span<Value> values, ScanError& error);
+  // An open object or array on the way down to the current value.
+  struct Level {
+    bool object = false;
+    std::int32_t node = -1;     // where it stands in the tree of paths, -1: nothing below is wanted
+    std::uint32_t begin = 0;
+    std::int64_t element = -1;  // of an array with a node: index of the current element
+  };
+  struct Walk;  // one record on its way (scan.cc)
+
+  std::int32_t child_by_key(std::int32_t node, std::string_view raw_key);
+  std::int32_t child_by_index(std::int32_t node, std::int64_t element);
+  std::int32_t first_visit(std::int32_t node);
 
   Paths paths_;
   Index index_;
   std::string_view records_;
-  std::span<const std::uint32_t> positions_;
   const std::uint32_t* at_ = nullptr;
-  bool whole_ = false;                       // one index for all records
-  std::string scratch_;                      // a decoded key; a padded copy of one record
-  std::vector<std::uint64_t> object_bits_;   // one bit a level: object or array
+  bool whole_ = false;  // one index for all records
+  std::string scratch_;
+  std::vector<Level> levels_;
+  std::vector<std::uint64_t> seen_;  // per node: the last record that visited it
+  std::uint64_t record_ = 0;
 };
 
 }  // namespace leat::json

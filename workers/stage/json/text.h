@@ -22,7 +22,11 @@ void append_quoted(std::string& out, std::string_view text);
 // Is this valid UTF-8? (Surrogates and overlong forms are not.)
 bool is_utf8(std::string_view text);
 
-// First byte of `text` in [from, size) that is a backslash, or size. Vectorised: for long strings.
-std::size_t find_backslash(std::string_view text, std::size_t from);
+// Checks the escapes of what stands between the quotes of a JSON string: known letters, four hex digits, paired
+// surrogates. Returns npos when all is well, else the offset of the bad escape's backslash.
+std::size_t find_bad_escape(std::string_view inner);
+
+// Offset of the first byte that is not part of valid UTF-8, or npos.
+std::size_t find_bad_utf8(std::string_view text);
 
 }  // namespace leat::json

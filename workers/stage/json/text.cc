@@ -1,0 +1,290 @@
+#include "workers/stage/json/text.h"
+
+#include <simdjson.h>
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+// Long strings are looked at 64 bytes at a time, as bit masks with one bit a byte. The bytes that follow an escaping
+// backslash come out of a whole block at once (a backslash escapes when it ends a run of odd length), so the cost
+// follows the number of escapes, not the number of bytes.
+
+namespace leat::json {
+
+namespace {
+
+struct Block {
+  std::uint64_t backslash = 0;
+  std::uint64_t continuation = 0;  // bytes 10xxxxxx
+};
+
+#if defined(__SSE2__)
+Block classify(const char* bytes) {
+  Block block;
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i first_lead = _mm_set1_epi8(static_cast<char>(0xC0));
+  for (int part = 0; part < 4; ++part) {
+    __m128i chunk = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * part));
+    auto mask = [&](__m128i hits) {
+      return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm_movemask_epi8(hits))) << (16 * part);
+    };
+    block.backslash |= mask(_mm_cmpeq_epi8(chunk, backslash));
+    block.continuation |= mask(_mm_cmplt_epi8(chunk, first_lead));
+  }
+  return block;
+}
+#else
+Block classify(const char* bytes) {
+  Block block;
+  for (unsigned i = 0; i < 64; ++i) {
+    auto byte = static_cast<unsigned char>(bytes[i]);
+    block.backslash |= static_cast<std::uint64_t>(byte == '\\') << i;
+    block.continuation |= static_cast<std::uint64_t>((byte & 0xC0U) == 0x80U) << i;
+  }
+  return block;
+}
+#endif
+
+// Bits of the bytes that a backslash before them escapes. `carry` is 1 when the last byte of the block before was an
+// escaping backslash.
+std::uint64_t escaped_bytes(std::uint64_t backslash, std::uint64_t& carry) {
+  if (backslash == 0) {
+    std::uint64_t escaped = carry;
+    carry = 0;
+    return escaped;
+  }
+  constexpr std::uint64_t kEven = 0x5555555555555555ULL;
+  backslash &= ~carry;
+  std::uint64_t follows = backslash << 1 | carry;
+  std::uint64_t odd_starts = backslash & ~kEven & ~follows;
+  std::uint64_t sum = 0;
+  carry = __builtin_add_overflow(odd_starts, backslash, &sum) ? 1 : 0;
+  std::uint64_t invert = sum << 1;
+  return (kEven ^ invert) & follows;
+}
+
+// Calls on_block(block, escaped, offset, bits) for each 64 bytes of text; bits masks the valid ones. Returns at the
+// first false.
+template <class OnBlock>
+void for_each_block(std::string_view text, OnBlock on_block) {
+  std::uint64_t carry = 0;
+  std::size_t offset = 0;
+  for (; offset + 64 <= text.size(); offset += 64) {
+    Block block = classify(text.data() + offset);
+    if (!on_block(block, escaped_bytes(block.backslash, carry), offset, ~0ULL)) return;
+  }
+  if (offset == text.size()) return;
+  std::array<char, 64> tail{};
+  std::memcpy(tail.data(), text.data() + offset, text.size() - offset);
+  Block block = classify(tail.data());
+  std::uint64_t bits = (1ULL << (text.size() - offset)) - 1;
+  on_block(block, escaped_bytes(block.backslash, carry) & bits, offset, bits);
+}
+
+// What a letter behind a backslash stands for; 0: not allowed; 'u' is handled by its own rule.
+constexpr std::array<char, 256> kEscapes = [] {
+  std::array<char, 256> table{};
+  table['"'] = '"';
+  table['\\'] = '\\';
+  table['/'] = '/';
+  table['b'] = '\b';
+  table['f'] = '\f';
+  table['n'] = '\n';
+  table['r'] = '\r';
+  table['t'] = '\t';
+  return table;
+}();
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = static_cast<char>(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// The 16-bit unit of \uXXXX whose 'u' stands at `at`, or -1.
+int unit_at(std::string_view text, std::size_t at) {
+  if (at + 4 >= text.size()) return -1;
+  int unit = 0;
+  for (std::size_t i = 1; i <= 4; ++i) {
+    int digit = hex_digit(text[at + i]);
+    if (digit < 0) return -1;
+    unit = unit * 16 + digit;
+  }
+  return unit;
+}
+
+bool is_high(int unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
+bool is_low(int unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
+
+// `at` is the 'u' of an escape. Good: four hex digits, and a surrogate has its other half beside it.
+bool unicode_escape_ok(std::string_view text, std::size_t at) {
+  int unit = unit_at(text, at);
+  if (unit < 0) return false;
+  if (is_high(unit)) {
+    return at + 6 < text.size() && text[at + 5] == '\\' && text[at + 6] == 'u' && is_low(unit_at(text, at + 6));
+  }
+  if (is_low(unit)) {
+    // The high half's 'u' is 6 bytes before, behind a backslash that escapes: one that ends an odd run of them.
+    if (at < 7 || text[at - 6] != 'u' || !is_high(unit_at(text, at - 6))) return false;
+    std::size_t run = 0;
+    while (run < at - 6 && text[at - 7 - run] == '\\') ++run;
+    return run % 2 == 1;
+  }
+  return true;
+}
+
+void append_utf8(std::string& out, std::uint32_t point) {
+  auto put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (point < 0x80) {
+    put(point);
+  } else if (point < 0x800) {
+    put(0xC0U | point >> 6);
+    put(0x80U | (point & 0x3FU));
+  } else if (point < 0x10000) {
+    put(0xE0U | point >> 12);
+    put(0x80U | (point >> 6 & 0x3FU));
+    put(0x80U | (point & 0x3FU));
+  } else {
+    put(0xF0U | point >> 18);
+    put(0x80U | (point >> 12 & 0x3FU));
+    put(0x80U | (point >> 6 & 0x3FU));
+    put(0x80U | (point & 0x3FU));
+  }
+}
+
+// Length of the valid UTF-8 sequence at `at`, 0: none.
+std::size_t sequence_length(std::string_view text, std::size_t at) {
+  auto byte = [&](std::size_t i) -> unsigned { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+  auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  unsigned lead = byte(at);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return tail(at + 1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    if (!tail(at + 1) || !tail(at + 2)) return 0;
+    if (lead == 0xE0 && byte(at + 1) < 0xA0) return 0;
+    return lead == 0xED && byte(at + 1) > 0x9F ? 0 : 3;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    if (!tail(at + 1) || !tail(at + 2) || !tail(at + 3)) return 0;
+    if (lead == 0xF0 && byte(at + 1) < 0x90) return 0;
+    return lead == 0xF4 && byte(at + 1) > 0x8F ? 0 : 4;
+  }
+  return 0;
+}
+
+template <class Out>
+void quote_into(Out& out, std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  out.push_back('"');
+  std::size_t run = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20) continue;
+    out.append(text.data() + run, i - run);
+    run = i + 1;
+    out.push_back('\\');
+    switch (c) {
+      case '"':
+      case '\\':
+        out.push_back(c);
+        break;
+      case '\n':
+        out.push_back('n');
+        break;
+      case '\r':
+        out.push_back('r');
+        break;
+      case '\t':
+        out.push_back('t');
+        break;
+      default: {
+        const std::array<char, 5> unit{'u', '0', '0', kHex[static_cast<unsigned char>(c) >> 4U], kHex[c & 15]};
+        out.append(unit.data(), unit.size());
+      }
+    }
+  }
+  out.append(text.data() + run, text.size() - run);
+  out.push_back('"');
+}
+
+}  // namespace
+
+std::string_view decode(std::string_view raw, std::string& scratch) {
+  std::string_view inner = raw.substr(1, raw.size() - 2);
+  std::size_t at = inner.find('\\');
+  if (at == std::string_view::npos) return inner;
+  scratch.clear();
+  std::size_t run = 0;
+  while (at != std::string_view::npos && at + 1 < inner.size()) {
+    scratch.append(inner.data() + run, at - run);
+    char letter = inner[at + 1];
+    if (letter == 'u') {
+      auto point = static_cast<std::uint32_t>(unit_at(inner, at + 1));
+      run = at + 6;
+      if (is_high(static_cast<int>(point)) && run + 1 < inner.size()) {
+        auto low = static_cast<std::uint32_t>(unit_at(inner, run + 1));
+        point = 0x10000U + ((point - 0xD800U) << 10U) + (low - 0xDC00U);
+        run += 6;
+      }
+      append_utf8(scratch, point);
+      if (run > inner.size()) run = inner.size();
+    } else {
+      scratch.push_back(kEscapes[static_cast<unsigned char>(letter)]);
+      run = at + 2;
+    }
+    at = inner.find('\\', run);
+  }
+  scratch.append(inner.data() + run, inner.size() - run);
+  return scratch;
+}
+
+std::size_t code_points(std::string_view raw) {
+  std::string_view inner = raw.substr(1, raw.size() - 2);
+  std::size_t points = inner.size();
+  for_each_block(inner, [&](const Block& block, std::uint64_t escaped, std::size_t offset, std::uint64_t bits) {
+    points -= static_cast<std::size_t>(std::popcount(block.continuation & bits) + std::popcount(escaped));
+    for (; escaped != 0; escaped &= escaped - 1) {
+      std::size_t at = offset + static_cast<std::size_t>(std::countr_zero(escaped));
+      if (inner[at] == 'u') points -= is_low(unit_at(inner, at)) ? 5 : 4;
+    }
+    return true;
+  });
+  return points;
+}
+
+std::size_t find_bad_escape(std::string_view inner) {
+  std::size_t bad = std::string_view::npos;
+  for_each_block(inner, [&](const Block&, std::uint64_t escaped, std::size_t offset, std::uint64_t) {
+    for (; escaped != 0; escaped &= escaped - 1) {
+      std::size_t at = offset + static_cast<std::size_t>(std::countr_zero(escaped));
+      if (kEscapes[static_cast<unsigned char>(inner[at])] != 0) continue;
+      if (inner[at] == 'u' && unicode_escape_ok(inner, at)) continue;
+      bad = at - 1;
+      return false;
+    }
+    return true;
+  });
+  return bad;
+}
+
+void append_quoted(Buffer& out, std::string_view text) { quote_into(out, text); }
+void append_quoted(std::string& out, std::string_view text) { quote_into(out, text); }
+
+bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+
+std::size_t find_bad_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t length = sequence_length(text, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace leat::json
