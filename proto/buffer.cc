@@ -7,7 +7,9 @@
 
 namespace leat {
 
-Buffer::Buffer(std::size_t capacity, std::size_t headroom) : headroom_(headroom) { grow(capacity); }
+Buffer::Buffer(std::size_t capacity, std::size_t headroom) : headroom_(headroom) {
+  grow(capacity);
+}
 
 Buffer::Buffer(Buffer&& other) noexcept
     : base_(std::exchange(other.base_, nullptr)),
@@ -26,7 +28,9 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Buffer::~Buffer() { std::free(base_); }
+Buffer::~Buffer() {
+  std::free(base_);
+}
 
 // realloc moves large blocks by remapping pages, so doubling a 16 MiB record copies nothing.
 void Buffer::grow(std::size_t capacity) {
@@ -43,6 +47,8 @@ char* Buffer::release() {
   return std::exchange(base_, nullptr);
 }
 
-void Buffer::deallocate(char* base) { std::free(base); }
+void Buffer::deallocate(char* base) {
+  std::free(base);
+}
 
 }  // namespace leat

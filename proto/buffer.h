@@ -1,8 +1,8 @@
 // A growable run of bytes that can become a message without a copy.
 //
-// The data path writes records straight into the place they are sent from: a Buffer keeps `headroom` bytes free in
-// front for the batch header and kTailPadding readable bytes behind for SIMD readers. Bytes between size() and the
-// capacity are not initialised.
+// The data path writes records straight into the place they are sent from: a Buffer keeps `headroom` bytes
+// free in front for the batch header and kTailPadding readable bytes behind for SIMD readers. Bytes between
+// size() and the capacity are not initialised.
 #pragma once
 
 #include <cstddef>

@@ -28,7 +28,7 @@ enum ExitCode : int {
 
 struct Error {
   Fault fault = Fault::kFatal;
-  std::string text;        // what was expected, what came, where, and what to do; UTF-8, no newline at the end
+  std::string text;  // what was expected, what came, where, and what to do; UTF-8, no newline at the end
   int exit_code = kExitIo;  // what a program ends with when this is what ended it
 };
 
@@ -44,8 +44,8 @@ using Result = tl::expected<T, Error>;
 
 }  // namespace leat
 
-#define LEAT_CHECK(condition, values)                                    \
-  do {                                                                   \
-    if (!(condition)) [[unlikely]]                                       \
-      ::leat::check_failed(__FILE__, __LINE__, #condition, (values));    \
+#define LEAT_CHECK(condition, values)                                 \
+  do {                                                                \
+    if (!(condition)) [[unlikely]]                                    \
+      ::leat::check_failed(__FILE__, __LINE__, #condition, (values)); \
   } while (false)

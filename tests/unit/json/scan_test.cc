@@ -48,7 +48,9 @@ std::vector<Scanned> scan(std::string lines, const std::vector<std::string>& poi
   return all;
 }
 
-bool good(const std::string& record) { return scan(record + "\n", {}).at(0).good; }
+bool good(const std::string& record) {
+  return scan(record + "\n", {}).at(0).good;
+}
 std::string reason(const std::string& record) {
   auto one = scan(record + "\n", {}).at(0);
   return one.good ? "good" : std::to_string(one.error.offset) + ": " + one.error.reason;
@@ -57,21 +59,70 @@ std::string reason(const std::string& record) {
 }  // namespace
 
 TEST_CASE("every kind of JSON value is accepted at the top level") {
-  for (const char* text : {"{}", "[]", "0", "-0", "1.5e-10", "1E+400", "123456789012345678901234567890", "\"\"", "\"a\"",
-                           "true", "false", "null", " {} ", "\t[1 , 2 ]\r", "{\"a\" : {\"b\":[{}]}}", "\"\\u00e4\\n\"",
-                           "\"\\ud83d\\ude00\"", "\"\\\\ud83d\"", "{\"\":0}"}) {
+  for (const char* text :
+       {"{}", "[]", "0", "-0", "1.5e-10", "1E+400", "123456789012345678901234567890", "\"\"", "\"a\"", "true",
+        "false", "null", " {} ", "\t[1 , 2 ]\r", "{\"a\" : {\"b\":[{}]}}", "\"\\u00e4\\n\"",
+        "\"\\ud83d\\ude00\"", "\"\\\\ud83d\"", "{\"\":0}"}) {
     CAPTURE(text);
     CHECK(good(text));
   }
 }
 
 TEST_CASE("everything that the grammar forbids is refused") {
-  for (const char* text :
-       {"{", "}", "[", "]", "{]", "[}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[,1]", "[1 2]", "{\"a\":1 \"b\":2}",
-        "{a:1}", "{'a':1}", "01", "-", "1.", ".5", "1e", "+1", "0x10", "NaN", "Infinity", "tru", "truex", "nul", "nulll",
-        "1 2", "{} {}", "\"a\"b", "\"a\"\"b\"", "1\"a\"", "[1]x", "\"\\x\"", "\"\\u12g4\"", "\"\\u12\"", "\"\\ud83d\"",
-        "\"\\ude00\"", "\"\\ud83d\\u0041\"", "\"\\\\ud83d\\ude00\"", "{\"a\":1}}", "[[1]", ":", ",", "{,}", "{:1}", "\\",
-        "\x0c", "[1\x0c]", "\x1a", "{\"a\"\x1a" "1}", "/* */ 1"}) {
+  for (const char* text : {"{",
+                           "}",
+                           "[",
+                           "]",
+                           "{]",
+                           "[}",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{\"a\":1,}",
+                           "[1,]",
+                           "[,1]",
+                           "[1 2]",
+                           "{\"a\":1 \"b\":2}",
+                           "{a:1}",
+                           "{'a':1}",
+                           "01",
+                           "-",
+                           "1.",
+                           ".5",
+                           "1e",
+                           "+1",
+                           "0x10",
+                           "NaN",
+                           "Infinity",
+                           "tru",
+                           "truex",
+                           "nul",
+                           "nulll",
+                           "1 2",
+                           "{} {}",
+                           "\"a\"b",
+                           "\"a\"\"b\"",
+                           "1\"a\"",
+                           "[1]x",
+                           "\"\\x\"",
+                           "\"\\u12g4\"",
+                           "\"\\u12\"",
+                           "\"\\ud83d\"",
+                           "\"\\ude00\"",
+                           "\"\\ud83d\\u0041\"",
+                           "\"\\\\ud83d\\ude00\"",
+                           "{\"a\":1}}",
+                           "[[1]",
+                           ":",
+                           ",",
+                           "{,}",
+                           "{:1}",
+                           "\\",
+                           "\x0c",
+                           "[1\x0c]",
+                           "\x1a",
+                           "{\"a\"\x1a"
+                           "1}",
+                           "/* */ 1"}) {
     CAPTURE(text);
     CHECK_FALSE(good(text));
   }
@@ -96,7 +147,8 @@ TEST_CASE("nesting is accepted to the limit and refused behind it, without using
 }
 
 TEST_CASE("a bad record does not disturb its neighbours, whatever it does to the index") {
-  for (const char* bad : {"{\"a\":\"open}", "\xc3", "{\"a\":\"\\\"}", "{\"a\":\"b\\", "\"", "{", "\\\"", "\"\\", "\x01"}) {
+  for (const char* bad :
+       {"{\"a\":\"open}", "\xc3", "{\"a\":\"\\\"}", "{\"a\":\"b\\", "\"", "{", "\\\"", "\"\\", "\x01"}) {
     CAPTURE(bad);
     auto all = scan(std::string("{\"x\":1}\n") + bad + "\n{\"x\":\"2\"}\n", {"/x"});
     REQUIRE(all.size() == 3);
@@ -132,7 +184,8 @@ TEST_CASE("the whole document has the empty pointer") {
 }
 
 TEST_CASE("keys compare decoded and the first of duplicate keys counts") {
-  auto one = scan("{\"\\u0061\":1,\"a\":2,\"o\":{\"x\":1},\"o\":{\"x\":2,\"y\":3}}\n", {"/a", "/o/x", "/o/y"}).at(0);
+  auto one =
+      scan("{\"\\u0061\":1,\"a\":2,\"o\":{\"x\":1},\"o\":{\"x\":2,\"y\":3}}\n", {"/a", "/o/x", "/o/y"}).at(0);
   CHECK(one.raws[0] == "1");
   CHECK(one.raws[1] == "1");
   CHECK(one.types[2] == Type::kMissing);
@@ -161,7 +214,8 @@ TEST_CASE("code points count escapes, pairs and multi-byte characters as one eac
     std::string scratch;
     std::string closed = text + "\"";
     std::size_t decoded = 0;
-    for (char c : decode(closed, scratch)) decoded += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
+    for (char c : decode(closed, scratch))
+      decoded += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
     REQUIRE(decoded == points);
     REQUIRE(code_points(closed) == points);
   }

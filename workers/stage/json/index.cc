@@ -7,8 +7,8 @@
 namespace leat::json {
 
 // simdjson's parsers are two stages; the first one is all that is wanted here. Its interface (stage1 and
-// structural_indexes of dom_parser_implementation) is public in the header, and the run-time choice of the kernel
-// (AVX2, NEON, ...) comes with it.
+// structural_indexes of dom_parser_implementation) is public in the header, and the run-time choice of the
+// kernel (AVX2, NEON, ...) comes with it.
 struct Index::Impl {
   std::unique_ptr<simdjson::internal::dom_parser_implementation> parser;
   std::size_t capacity = 0;
@@ -30,7 +30,8 @@ IndexFault Index::build(std::string_view text) {
     std::size_t wanted = std::max<std::size_t>(text.size(), 64 * 1024);
     impl_->parser.reset();
     impl_->capacity = 0;
-    auto error = simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 1, impl_->parser);
+    auto error =
+        simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 1, impl_->parser);
     if (error != simdjson::SUCCESS) return IndexFault::kOther;
     impl_->capacity = wanted;
   }

@@ -6,17 +6,22 @@
 
 #include "workers/stage/json/text.h"
 
-// A record costs one step per structural position, not one per byte: the index has already found every bracket,
-// comma, colon and the start of every scalar, so grammar is checked by jumping from one to the next. What lies
-// between two positions is either blank, the inside of a string (checked for escapes only) or the rest of a number
-// or literal. The walk is a loop with its own stack, so nesting costs no program stack, and the depth is bounded.
+// A record costs one step per structural position, not one per byte: the index has already found every
+// bracket, comma, colon and the start of every scalar, so grammar is checked by jumping from one to the next.
+// What lies between two positions is either blank, the inside of a string (checked for escapes only) or the
+// rest of a number or literal. The walk is a loop with its own stack, so nesting costs no program stack, and
+// the depth is bounded.
 
 namespace leat::json {
 
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 std::string shown(std::string_view text, std::size_t at, std::size_t end) {
   if (at >= end) return "the end of the record";
@@ -61,7 +66,8 @@ ScanError diagnose(std::string_view record) {
   for (std::size_t i = 0; i < record.size(); ++i) {
     char c = record[i];
     if (in_string && static_cast<unsigned char>(c) < 0x20) {
-      return {i, fmt::format("a raw control character ({}) in a string: it must be escaped", shown(record, i, i + 1))};
+      return {i, fmt::format("a raw control character ({}) in a string: it must be escaped",
+                             shown(record, i, i + 1))};
     }
     if (c == '\\') {
       ++i;
@@ -98,7 +104,8 @@ std::size_t Paths::add(const config::Pointer& pointer) {
   return static_cast<std::size_t>(nodes_[at].slot);
 }
 
-Scanner::Scanner(Paths paths) : paths_(std::move(paths)), levels_(kMaxDepth + 1), seen_(paths_.nodes_.size(), 0) {}
+Scanner::Scanner(Paths paths)
+    : paths_(std::move(paths)), levels_(kMaxDepth + 1), seen_(paths_.nodes_.size(), 0) {}
 
 void Scanner::begin(std::string_view records) {
   records_ = records;
@@ -237,7 +244,8 @@ struct Scanner::Walk {
   void close(std::size_t where) {
     const Level& level = scanner.levels_[--depth];
     if (level.node < 0) return;
-    found(level.node, {level.object ? Type::kObject : Type::kArray, text.substr(level.begin, where + 1 - level.begin)});
+    found(level.node,
+          {level.object ? Type::kObject : Type::kArray, text.substr(level.begin, where + 1 - level.begin)});
   }
 
   bool run();

@@ -1,7 +1,8 @@
-// Checks a record against the JSON grammar (RFC 8259) and finds the fields that somebody asked for, in one pass.
+// Checks a record against the JSON grammar (RFC 8259) and finds the fields that somebody asked for, in one
+// pass.
 //
-// Any number text that the grammar allows is fine, of any size. Escapes must be valid and surrogates paired. Nesting
-// deeper than kMaxDepth is refused. Keys compare decoded; of duplicate keys the first counts.
+// Any number text that the grammar allows is fine, of any size. Escapes must be valid and surrogates paired.
+// Nesting deeper than kMaxDepth is refused. Keys compare decoded; of duplicate keys the first counts.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ inline constexpr std::size_t kMaxDepth = 1024;
 
 enum class Type : std::uint8_t { kMissing, kNull, kTrue, kFalse, kNumber, kString, kObject, kArray };
 
-// A value inside a record. raw is its bytes as they stand, quotes or brackets included, no blanks around; it points
-// into the scanned text and lives as long as that.
+// A value inside a record. raw is its bytes as they stand, quotes or brackets included, no blanks around; it
+// points into the scanned text and lives as long as that.
 struct Value {
   Type type = Type::kMissing;
   std::string_view raw;
@@ -53,20 +54,21 @@ class Scanner {
  public:
   explicit Scanner(Paths paths);
 
-  // Indexes the records of a batch, each ended by '\n'. Same demands on text as Index::build. A record that spoils
-  // the index of the whole (bad UTF-8, an open string) makes the scanner index record by record: slower, never wrong.
+  // Indexes the records of a batch, each ended by '\n'. Same demands on text as Index::build. A record that
+  // spoils the index of the whole (bad UTF-8, an open string) makes the scanner index record by record:
+  // slower, never wrong.
   void begin(std::string_view records);
 
-  // Checks the next record: records[begin, end), `end` being its '\n'. Calls go in ascending order, blank lines (only
-  // spaces, tabs and '\r') may be left out. values has paths.size() slots; those not found are kMissing. False: the
-  // record is malformed, error says where and why.
+  // Checks the next record: records[begin, end), `end` being its '\n'. Calls go in ascending order, blank
+  // lines (only spaces, tabs and '\r') may be left out. values has paths.size() slots; those not found are
+  // kMissing. False: the record is malformed, error says where and why.
   [[nodiscard]] bool next(std::size_t begin, std::size_t end, std::span<Value> values, ScanError& error);
 
  private:
   // An open object or array on the way down to the current value.
   struct Level {
     bool object = false;
-    std::int32_t node = -1;     // where it stands in the tree of paths, -1: nothing below is wanted
+    std::int32_t node = -1;  // where it stands in the tree of paths, -1: nothing below is wanted
     std::uint32_t begin = 0;
     std::int64_t element = -1;  // of an array with a node: index of the current element
   };

@@ -11,9 +11,9 @@
 #include <emmintrin.h>
 #endif
 
-// Long strings are looked at 64 bytes at a time, as bit masks with one bit a byte. The bytes that follow an escaping
-// backslash come out of a whole block at once (a backslash escapes when it ends a run of odd length), so the cost
-// follows the number of escapes, not the number of bytes.
+// Long strings are looked at 64 bytes at a time, as bit masks with one bit a byte. The bytes that follow an
+// escaping backslash come out of a whole block at once (a backslash escapes when it ends a run of odd
+// length), so the cost follows the number of escapes, not the number of bytes.
 
 namespace leat::json {
 
@@ -51,8 +51,8 @@ Block classify(const char* bytes) {
 }
 #endif
 
-// Bits of the bytes that a backslash before them escapes. `carry` is 1 when the last byte of the block before was an
-// escaping backslash.
+// Bits of the bytes that a backslash before them escapes. `carry` is 1 when the last byte of the block before
+// was an escaping backslash.
 std::uint64_t escaped_bytes(std::uint64_t backslash, std::uint64_t& carry) {
   if (backslash == 0) {
     std::uint64_t escaped = carry;
@@ -69,8 +69,8 @@ std::uint64_t escaped_bytes(std::uint64_t backslash, std::uint64_t& carry) {
   return (kEven ^ invert) & follows;
 }
 
-// Calls on_block(block, escaped, offset, bits) for each 64 bytes of text; bits masks the valid ones. Returns at the
-// first false.
+// Calls on_block(block, escaped, offset, bits) for each 64 bytes of text; bits masks the valid ones. Returns
+// at the first false.
 template <class OnBlock>
 void for_each_block(std::string_view text, OnBlock on_block) {
   std::uint64_t carry = 0;
@@ -119,18 +119,24 @@ int unit_at(std::string_view text, std::size_t at) {
   return unit;
 }
 
-bool is_high(int unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
-bool is_low(int unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
+bool is_high(int unit) {
+  return unit >= 0xD800 && unit <= 0xDBFF;
+}
+bool is_low(int unit) {
+  return unit >= 0xDC00 && unit <= 0xDFFF;
+}
 
 // `at` is the 'u' of an escape. Good: four hex digits, and a surrogate has its other half beside it.
 bool unicode_escape_ok(std::string_view text, std::size_t at) {
   int unit = unit_at(text, at);
   if (unit < 0) return false;
   if (is_high(unit)) {
-    return at + 6 < text.size() && text[at + 5] == '\\' && text[at + 6] == 'u' && is_low(unit_at(text, at + 6));
+    return at + 6 < text.size() && text[at + 5] == '\\' && text[at + 6] == 'u' &&
+           is_low(unit_at(text, at + 6));
   }
   if (is_low(unit)) {
-    // The high half's 'u' is 6 bytes before, behind a backslash that escapes: one that ends an odd run of them.
+    // The high half's 'u' is 6 bytes before, behind a backslash that escapes: one that ends an odd run of
+    // them.
     if (at < 7 || text[at - 6] != 'u' || !is_high(unit_at(text, at - 6))) return false;
     std::size_t run = 0;
     while (run < at - 6 && text[at - 7 - run] == '\\') ++run;
@@ -160,7 +166,9 @@ void append_utf8(std::string& out, std::uint32_t point) {
 
 // Length of the valid UTF-8 sequence at `at`, 0: none.
 std::size_t sequence_length(std::string_view text, std::size_t at) {
-  auto byte = [&](std::size_t i) -> unsigned { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+  auto byte = [&](std::size_t i) -> unsigned {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
   auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
   unsigned lead = byte(at);
   if (lead < 0x80) return 1;
@@ -204,7 +212,8 @@ void quote_into(Out& out, std::string_view text) {
         out.push_back('t');
         break;
       default: {
-        const std::array<char, 5> unit{'u', '0', '0', kHex[static_cast<unsigned char>(c) >> 4U], kHex[c & 15]};
+        const std::array<char, 5> unit{'u', '0', '0', kHex[static_cast<unsigned char>(c) >> 4U],
+                                       kHex[c & 15]};
         out.append(unit.data(), unit.size());
       }
     }
@@ -247,14 +256,15 @@ std::string_view decode(std::string_view raw, std::string& scratch) {
 std::size_t code_points(std::string_view raw) {
   std::string_view inner = raw.substr(1, raw.size() - 2);
   std::size_t points = inner.size();
-  for_each_block(inner, [&](const Block& block, std::uint64_t escaped, std::size_t offset, std::uint64_t bits) {
-    points -= static_cast<std::size_t>(std::popcount(block.continuation & bits) + std::popcount(escaped));
-    for (; escaped != 0; escaped &= escaped - 1) {
-      std::size_t at = offset + static_cast<std::size_t>(std::countr_zero(escaped));
-      if (inner[at] == 'u') points -= is_low(unit_at(inner, at)) ? 5 : 4;
-    }
-    return true;
-  });
+  for_each_block(
+      inner, [&](const Block& block, std::uint64_t escaped, std::size_t offset, std::uint64_t bits) {
+        points -= static_cast<std::size_t>(std::popcount(block.continuation & bits) + std::popcount(escaped));
+        for (; escaped != 0; escaped &= escaped - 1) {
+          std::size_t at = offset + static_cast<std::size_t>(std::countr_zero(escaped));
+          if (inner[at] == 'u') points -= is_low(unit_at(inner, at)) ? 5 : 4;
+        }
+        return true;
+      });
   return points;
 }
 
@@ -273,10 +283,16 @@ std::size_t find_bad_escape(std::string_view inner) {
   return bad;
 }
 
-void append_quoted(Buffer& out, std::string_view text) { quote_into(out, text); }
-void append_quoted(std::string& out, std::string_view text) { quote_into(out, text); }
+void append_quoted(Buffer& out, std::string_view text) {
+  quote_into(out, text);
+}
+void append_quoted(std::string& out, std::string_view text) {
+  quote_into(out, text);
+}
 
-bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+bool is_utf8(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
 
 std::size_t find_bad_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {

@@ -1,4 +1,5 @@
-// JSON strings: decoding, counting, quoting. Input is a raw JSON string with its quotes that the scanner has checked.
+// JSON strings: decoding, counting, quoting. Input is a raw JSON string with its quotes that the scanner has
+// checked.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,8 @@ namespace leat::json {
 // The bytes a raw string stands for (UTF-8). Without escapes this is a view into raw; else into scratch.
 std::string_view decode(std::string_view raw, std::string& scratch);
 
-// Code points of the decoded string ("\ud83d\ude00" and the character itself both count 1). No decoding is done.
+// Code points of the decoded string ("\ud83d\ude00" and the character itself both count 1). No decoding is
+// done.
 std::size_t code_points(std::string_view raw);
 
 // Appends text (valid UTF-8) as a JSON string with quotes; escapes only what RFC 8259 demands.
@@ -22,8 +24,8 @@ void append_quoted(std::string& out, std::string_view text);
 // Is this valid UTF-8? (Surrogates and overlong forms are not.)
 bool is_utf8(std::string_view text);
 
-// Checks the escapes of what stands between the quotes of a JSON string: known letters, four hex digits, paired
-// surrogates. Returns npos when all is well, else the offset of the bad escape's backslash.
+// Checks the escapes of what stands between the quotes of a JSON string: known letters, four hex digits,
+// paired surrogates. Returns npos when all is well, else the offset of the bad escape's backslash.
 std::size_t find_bad_escape(std::string_view inner);
 
 // Offset of the first byte that is not part of valid UTF-8, or npos.

@@ -1,0 +1,224 @@
+#include "proto/batch.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "proto/bytes.h"
+
+namespace leat::proto {
+
+namespace {
+
+constexpr std::size_t kOriginBytes = 8;
+constexpr std::size_t kRejectFixedBytes = 24;
+constexpr std::size_t kChecksumOffset = kHeaderBytes - 8;
+constexpr std::uint8_t kRejectByReference = 1;
+
+// Position of each section within the message: header, records, table, rejects, padding. The records stand
+// right behind the header so that they can be built in place before the sizes of the others are known.
+struct Layout {
+  explicit Layout(const Header& header)
+      : table(kHeaderBytes + header.records_bytes),
+        rejects(table + std::size_t{header.table_entries} * kOriginBytes),
+        end(rejects + header.rejects_bytes + kTailPadding) {}
+  std::size_t table;
+  std::size_t rejects;
+  std::size_t end;
+};
+
+}  // namespace
+
+std::string_view to_string(Stage stage) {
+  switch (stage) {
+    case Stage::kReader:
+      return "reader";
+    case Stage::kFilter:
+      return "filter";
+    case Stage::kProcessor:
+      return "processor";
+    case Stage::kWriter:
+      return "writer";
+  }
+  return "unknown";
+}
+
+std::uint64_t pipeline_id(std::string_view name) {
+  return XXH3_64bits(name.data(), name.size());
+}
+
+void encode_header(const Header& header, char* into) {
+  std::memset(into, 0, kHeaderBytes);
+  ByteWriter writer(into);
+  writer.put(kBatchMagic);
+  writer.put(kBatchVersion);
+  writer.put(static_cast<std::uint8_t>(header.kind));
+  writer.put(header.flags);
+  for (std::uint64_t field :
+       {header.pipeline, header.epoch, header.sequence, header.source, header.first_line, header.first_offset,
+        header.end_line, header.end_offset, header.frame_offset, header.frame_raw_offset}) {
+    writer.put(field);
+  }
+  for (std::uint32_t field : {header.in, header.kept, header.dropped, header.rejected, header.out,
+                              header.attempt, header.filter_us, header.process_us, header.dealt_by,
+                              header.table_entries, header.records_bytes, header.rejects_bytes}) {
+    writer.put(field);
+  }
+  ByteWriter(into + kChecksumOffset).put(static_cast<std::uint64_t>(XXH3_64bits(into, kChecksumOffset)));
+}
+
+Result<Header> decode_header(std::string_view message) {
+  if (message.size() < kHeaderBytes) {
+    return fail(Fault::kReject,
+                fmt::format("batch: expected a header of {} bytes, got {}", kHeaderBytes, message.size()));
+  }
+  ByteReader reader(message.substr(0, kHeaderBytes));
+  if (auto magic = reader.get<std::uint32_t>(); magic != kBatchMagic) {
+    return fail(Fault::kReject, fmt::format("batch: expected magic {:08x}, got {:08x}", kBatchMagic, magic));
+  }
+  if (auto version = reader.get<std::uint16_t>(); version != kBatchVersion) {
+    return fail(Fault::kReject,
+                fmt::format("batch: expected version {}, got {}: all programs must be of one release",
+                            kBatchVersion, version));
+  }
+  auto sum = ByteReader(message.substr(kChecksumOffset, 8)).get<std::uint64_t>();
+  if (sum != XXH3_64bits(message.data(), kChecksumOffset)) {
+    return fail(Fault::kReject, "batch: the header's checksum does not match");
+  }
+  Header header;
+  auto kind = reader.get<std::uint8_t>();
+  if (kind < 1 || kind > static_cast<std::uint8_t>(BatchKind::kEndOfInput)) {
+    return fail(Fault::kReject, fmt::format("batch: unknown kind {}", kind));
+  }
+  header.kind = static_cast<BatchKind>(kind);
+  header.flags = reader.get<std::uint8_t>();
+  for (std::uint64_t* field : {&header.pipeline, &header.epoch, &header.sequence, &header.source,
+                               &header.first_line, &header.first_offset, &header.end_line, &header.end_offset,
+                               &header.frame_offset, &header.frame_raw_offset}) {
+    *field = reader.get<std::uint64_t>();
+  }
+  for (std::uint32_t* field : {&header.in, &header.kept, &header.dropped, &header.rejected, &header.out,
+                               &header.attempt, &header.filter_us, &header.process_us, &header.dealt_by,
+                               &header.table_entries, &header.records_bytes, &header.rejects_bytes}) {
+    *field = reader.get<std::uint32_t>();
+  }
+  return header;
+}
+
+Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes) {
+  if (message.size() > max_bytes) {
+    return fail(Fault::kReject,
+                fmt::format("batch: {} bytes are over the cap of {}", message.size(), max_bytes));
+  }
+  auto header = decode_header(message.view());
+  if (!header) return tl::unexpected(header.error());
+  if (Layout layout(*header); layout.end != message.size()) {
+    return fail(Fault::kReject, fmt::format("batch: its sections take {} bytes, the message has {}",
+                                            layout.end, message.size()));
+  }
+  Batch batch;
+  batch.header_ = *header;
+  batch.message_ = std::move(message);
+  if (auto records = batch.records();
+      header->kind == BatchKind::kRecords && !records.empty() && records.back() != '\n') {
+    return fail(Fault::kReject, "batch: the last record has no newline");
+  }
+  return batch;
+}
+
+Batch Batch::seal(Header header, Buffer records, std::span<const Origin> table, std::string_view rejects) {
+  if (records.headroom() != kHeaderBytes) {
+    LEAT_CHECK(records.empty(), "records were built without room for a header");
+    records = Buffer(0, kHeaderBytes);
+  }
+  header.records_bytes = static_cast<std::uint32_t>(records.size());
+  header.table_entries = static_cast<std::uint32_t>(table.size());
+  header.rejects_bytes = static_cast<std::uint32_t>(rejects.size());
+  if (!table.empty()) {
+    std::size_t at = records.size();
+    records.resize(at + table.size() * kOriginBytes);
+    ByteWriter writer(records.data() + at);
+    for (const Origin& origin : table) {
+      writer.put(origin.line_delta);
+      writer.put(origin.offset_delta);
+    }
+  }
+  records.append(rejects);
+  encode_header(header, records.base());
+  Batch batch;
+  batch.header_ = header;
+  batch.message_ = Message::adopt(std::move(records));
+  return batch;
+}
+
+std::string_view Batch::records() const {
+  return message_.view().substr(kHeaderBytes, header_.records_bytes);
+}
+
+std::string_view Batch::rejects() const {
+  return message_.view().substr(Layout(header_).rejects, header_.rejects_bytes);
+}
+
+Origin Batch::origin(std::size_t index) const {
+  ByteReader reader(message_.view().substr(Layout(header_).table + index * kOriginBytes, kOriginBytes));
+  Origin origin;
+  origin.line_delta = reader.get<std::uint32_t>();
+  origin.offset_delta = reader.get<std::uint32_t>();
+  return origin;
+}
+
+Batch Batch::reseal(const Header& header) && {
+  LEAT_CHECK(header.records_bytes == header_.records_bytes && header.table_entries == header_.table_entries &&
+                 header.rejects_bytes == header_.rejects_bytes,
+             "a batch was resealed with other sections");
+  encode_header(header, message_.data());
+  header_ = header;
+  return std::move(*this);
+}
+
+void encode_reject(Buffer& rejects, const Reject& reject) {
+  std::string_view reason = reject.reason.substr(0, kMaxReasonBytes);
+  std::string_view record = reject.by_reference ? std::string_view{} : reject.record;
+  std::array<char, kRejectFixedBytes> fixed{};
+  ByteWriter writer(fixed.data());
+  writer.put(reject.origin.line_delta);
+  writer.put(reject.origin.offset_delta);
+  writer.put(static_cast<std::uint8_t>(reject.stage));
+  writer.put(reject.attempts);
+  writer.put(static_cast<std::uint16_t>(reject.by_reference ? kRejectByReference : 0));
+  writer.put(static_cast<std::uint32_t>(reason.size()));
+  writer.put(reject.by_reference ? reject.record_bytes : static_cast<std::uint64_t>(record.size()));
+  rejects.append(fixed.data(), fixed.size());
+  rejects.append(reason);
+  rejects.append(record);
+}
+
+Result<void> decode_rejects(std::string_view section, const std::function<void(const Reject&)>& each) {
+  ByteReader reader(section);
+  while (!reader.at_end()) {
+    Reject reject;
+    reject.origin.line_delta = reader.get<std::uint32_t>();
+    reject.origin.offset_delta = reader.get<std::uint32_t>();
+    auto stage = reader.get<std::uint8_t>();
+    reject.attempts = reader.get<std::uint8_t>();
+    auto flags = reader.get<std::uint16_t>();
+    auto reason_bytes = reader.get<std::uint32_t>();
+    reject.record_bytes = reader.get<std::uint64_t>();
+    reject.by_reference = (flags & kRejectByReference) != 0;
+    if (reason_bytes > kMaxReasonBytes || stage < 1 || stage > 4 || flags > kRejectByReference) {
+      return fail(Fault::kReject, "batch: a reject with a reason, stage or flags that cannot be");
+    }
+    reject.stage = static_cast<Stage>(stage);
+    reject.reason = reader.get_bytes(reason_bytes);
+    if (!reject.by_reference) reject.record = reader.get_bytes(reject.record_bytes);
+    if (!reader.good()) return fail(Fault::kReject, "batch: the rejects section ends in the middle");
+    each(reject);
+  }
+  return {};
+}
+
+}  // namespace leat::proto

@@ -1,0 +1,129 @@
+// The batch: a run of whole, consecutive records of one source, or one event of a source's life, as it
+// crosses a process boundary. PROTOCOL.md describes every byte; this is the only type that knows where a
+// payload lives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "proto/buffer.h"
+#include "proto/channel.h"
+#include "proto/result.h"
+
+namespace leat::proto {
+
+inline constexpr std::uint32_t kBatchMagic = 0x5441454C;  // "LEAT"
+inline constexpr std::uint16_t kBatchVersion = 1;
+inline constexpr std::size_t kHeaderBytes = 192;
+
+// Explicit values, never renumbered.
+enum class BatchKind : std::uint8_t {
+  kRecords = 1,
+  kSourceOpened = 2,   // records holds one JSON object: path, size, mtime_ns, compression
+  kSourceEnded = 3,    // ... lines, bytes
+  kSourceFailed = 4,   // ... offset, reason
+  kSourceChanged = 5,  // ... reason
+  kEndOfInput = 6,     // the last sequence number of an epoch; ... stopped: was it asked to stop early
+};
+
+enum class Stage : std::uint8_t { kReader = 1, kFilter = 2, kProcessor = 3, kWriter = 4 };
+std::string_view to_string(Stage stage);
+
+// All counts are of records, all offsets of bytes in the uncompressed source unless they say otherwise.
+struct Header {
+  BatchKind kind = BatchKind::kRecords;
+  std::uint8_t flags = 0;              // kUnterminated
+  std::uint64_t pipeline = 0;          // XXH3-64 of the pipeline's name
+  std::uint64_t epoch = 0;             // of the run; batches of another one are dropped unprocessed
+  std::uint64_t sequence = 0;          // 1, 2, 3 ... without gaps within an epoch
+  std::uint64_t source = 0;            // number of the source within the epoch, from 1; 0: none
+  std::uint64_t first_line = 0;        // line number (from 1) of the first line the batch was made from
+  std::uint64_t first_offset = 0;      // where that line begins
+  std::uint64_t end_line = 0;          // the position after the batch: lines before it ...
+  std::uint64_t end_offset = 0;        // ... and bytes before it
+  std::uint64_t frame_offset = 0;      // compressed offset of the last frame start before the position
+  std::uint64_t frame_raw_offset = 0;  // and its uncompressed offset
+  std::uint32_t in = 0;  // records that came in: in = kept + dropped + rejected once the filter is through
+  std::uint32_t kept = 0;
+  std::uint32_t dropped = 0;
+  std::uint32_t rejected = 0;
+  std::uint32_t out = 0;         // records in the records section
+  std::uint32_t attempt = 0;     // 0 the first time
+  std::uint32_t filter_us = 0;   // service time
+  std::uint32_t process_us = 0;  // service time
+  std::uint32_t dealt_by = 0;    // index of the worker that dealt it: its credit goes back there
+  std::uint32_t table_entries =
+      0;  // 0: the records are consecutive lines from first_line on, blank ones included
+  std::uint32_t records_bytes = 0;
+  std::uint32_t rejects_bytes = 0;
+
+  static constexpr std::uint8_t kUnterminated =
+      1;  // the source's last line had no newline; the reader added one
+};
+
+// Where a record comes from, relative to the batch's first_line and first_offset.
+struct Origin {
+  std::uint32_t line_delta = 0;
+  std::uint32_t offset_delta = 0;
+};
+
+// A record on its way to the dead-letter file. The views live as long as the batch they came from.
+struct Reject {
+  Origin origin;
+  Stage stage = Stage::kFilter;
+  std::uint8_t attempts = 1;
+  bool by_reference = false;  // the record's bytes are not here, only its length (longer than max_record)
+  std::uint64_t record_bytes = 0;  // length of the record, without its newline
+  std::string_view reason;         // UTF-8, at most kMaxReasonBytes
+  std::string_view record;
+};
+inline constexpr std::size_t kMaxReasonBytes = 1024;
+
+// Appends one reject to a rejects section. A longer reason is cut.
+void encode_reject(Buffer& rejects, const Reject& reject);
+
+// Calls `each` for every reject of a section, in order. Fails (kReject) on a section that does not add up.
+[[nodiscard]] Result<void> decode_rejects(std::string_view section,
+                                          const std::function<void(const Reject&)>& each);
+
+// A received or sealed batch. Copies share the bytes (reference counted by ZeroMQ).
+class Batch {
+ public:
+  // Takes a message apart. Fails with kReject: wrong magic or version, a checksum that does not match,
+  // sections that do not add up to the message, a body over max_bytes, an unknown kind.
+  [[nodiscard]] static Result<Batch> decode(Message message, std::uint64_t max_bytes);
+
+  // Makes a batch of `records` without copying them: they must have been built with kHeaderBytes of headroom.
+  // The origins and the rejects section are appended. Sets records_bytes, table_entries and rejects_bytes.
+  [[nodiscard]] static Batch seal(Header header, Buffer records, std::span<const Origin> table = {},
+                                  std::string_view rejects = {});
+
+  const Header& header() const { return header_; }
+  std::string_view records() const;  // kTailPadding readable bytes follow
+  std::string_view rejects() const;
+  Origin origin(std::size_t index) const;  // index < table_entries
+  std::size_t message_bytes() const { return message_.size(); }
+
+  // The same payload under a changed header (only fields that do not describe sections may differ). The
+  // message must not be shared: made for a stage that passes a batch on as it is.
+  [[nodiscard]] Batch reseal(const Header& header) &&;
+
+  Message share() const { return message_.share(); }  // for sending and keeping
+  Message take() && { return std::move(message_); }
+
+ private:
+  Header header_;
+  Message message_;
+};
+
+// Exposed for tests and fuzzers: the fixed part alone.
+void encode_header(const Header& header, char* into);  // kHeaderBytes
+[[nodiscard]] Result<Header> decode_header(std::string_view message);
+
+std::uint64_t pipeline_id(std::string_view name);
+
+}  // namespace leat::proto

@@ -1,0 +1,213 @@
+#include "proto/control.h"
+
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+namespace leat::proto {
+
+namespace {
+
+using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
+using rapidjson::Value;
+
+constexpr std::array<std::pair<ReportKind, std::string_view>, 4> kReportNames{
+    {{ReportKind::kReady, "ready"},
+     {ReportKind::kWarning, "warning"},
+     {ReportKind::kFailed, "failed"},
+     {ReportKind::kDone, "done"}}};
+constexpr std::array kStages{Stage::kReader, Stage::kFilter, Stage::kProcessor, Stage::kWriter};
+
+void put(JsonWriter& json, std::string_view key, std::string_view text) {
+  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+void put(JsonWriter& json, std::string_view key, std::uint64_t number) {
+  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+  json.Uint64(number);
+}
+void put(JsonWriter& json, std::string_view key, const std::vector<std::string>& texts) {
+  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+  json.StartArray();
+  for (const auto& text : texts) json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  json.EndArray();
+}
+void put_bool(JsonWriter& json, std::string_view key, bool value) {
+  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+  json.Bool(value);
+}
+
+void write(JsonWriter& json, const Hello& hello) {
+  put(json, "type", "hello");
+  put(json, "role", to_string(hello.role));
+  put(json, "index", std::uint64_t{hello.index});
+  put(json, "pid", static_cast<std::uint64_t>(hello.pid));
+  put(json, "version", hello.version);
+}
+
+void write(JsonWriter& json, const Welcome& welcome) {
+  put(json, "type", "welcome");
+  put(json, "epoch", welcome.epoch);
+  put(json, "pipeline_file", welcome.pipeline_file);
+  put(json, "pipeline_text", welcome.pipeline_text);
+  put(json, "window_bytes", welcome.window_bytes);
+  put(json, "window_batches", std::uint64_t{welcome.window_batches});
+  put_bool(json, "force", welcome.force);
+  put_bool(json, "follow", welcome.follow);
+  put(json, "input", welcome.input);
+  put(json, "credits", welcome.credits);
+  put(json, "accepted", welcome.accepted);
+  put(json, "outputs", welcome.outputs);
+  put(json, "credit_to", welcome.credit_to);
+}
+
+void write(JsonWriter& json, const Stop& stop) {
+  put(json, "type", "stop");
+  put_bool(json, "drain", stop.drain);
+}
+
+void write(JsonWriter& json, const Report& report) {
+  put(json, "type", "report");
+  for (const auto& [kind, name] : kReportNames) {
+    if (kind == report.kind) put(json, "kind", name);
+  }
+  put(json, "exit_code", static_cast<std::uint64_t>(report.exit_code));
+  put(json, "text", report.text);
+  put(json, "details", report.details);
+}
+
+// Reads members of one JSON object; remembers the first that is missing or of another type.
+class Members {
+ public:
+  explicit Members(const Value& object) : object_(object) {}
+
+  std::string text(const char* key) {
+    const Value* value = find(key, [](const Value& v) { return v.IsString(); });
+    return value == nullptr ? std::string() : std::string(value->GetString(), value->GetStringLength());
+  }
+  std::uint64_t number(const char* key) {
+    const Value* value = find(key, [](const Value& v) { return v.IsUint64(); });
+    return value == nullptr ? 0 : value->GetUint64();
+  }
+  bool boolean(const char* key) {
+    const Value* value = find(key, [](const Value& v) { return v.IsBool(); });
+    return value != nullptr && value->GetBool();
+  }
+  std::vector<std::string> texts(const char* key) {
+    std::vector<std::string> all;
+    const Value* value = find(key, [](const Value& v) { return v.IsArray(); });
+    if (value == nullptr) return all;
+    for (const auto& item : value->GetArray()) {
+      if (!item.IsString())
+        bad_ = key;
+      else
+        all.emplace_back(item.GetString(), item.GetStringLength());
+    }
+    return all;
+  }
+  void refuse(const char* key) { bad_ = key; }
+  const char* bad() const { return bad_; }
+
+ private:
+  template <class Check>
+  const Value* find(const char* key, Check check) {
+    auto member = object_.FindMember(key);
+    if (member != object_.MemberEnd() && check(member->value)) return &member->value;
+    if (bad_ == nullptr) bad_ = key;
+    return nullptr;
+  }
+  const Value& object_;
+  const char* bad_ = nullptr;
+};
+
+Stage read_stage(Members& members) {
+  std::string name = members.text("role");
+  for (Stage stage : kStages) {
+    if (to_string(stage) == name) return stage;
+  }
+  members.refuse("role");
+  return Stage::kReader;
+}
+
+std::optional<Control> read(const std::string& type, Members& members) {
+  if (type == "hello") {
+    Hello hello;
+    hello.role = read_stage(members);
+    hello.index = static_cast<std::uint32_t>(members.number("index"));
+    hello.pid = static_cast<std::int64_t>(members.number("pid"));
+    hello.version = members.text("version");
+    return hello;
+  }
+  if (type == "welcome") {
+    Welcome welcome;
+    welcome.epoch = members.number("epoch");
+    welcome.pipeline_file = members.text("pipeline_file");
+    welcome.pipeline_text = members.text("pipeline_text");
+    welcome.window_bytes = members.number("window_bytes");
+    welcome.window_batches = static_cast<std::uint32_t>(members.number("window_batches"));
+    welcome.force = members.boolean("force");
+    welcome.follow = members.boolean("follow");
+    welcome.input = members.text("input");
+    welcome.credits = members.text("credits");
+    welcome.accepted = members.text("accepted");
+    welcome.outputs = members.texts("outputs");
+    welcome.credit_to = members.texts("credit_to");
+    return welcome;
+  }
+  if (type == "stop") return Stop{members.boolean("drain")};
+  if (type == "report") {
+    Report report;
+    std::string name = members.text("kind");
+    bool known = false;
+    for (const auto& [kind, text] : kReportNames) {
+      if (text != name) continue;
+      report.kind = kind;
+      known = true;
+    }
+    if (!known) members.refuse("kind");
+    report.exit_code = static_cast<int>(members.number("exit_code"));
+    report.text = members.text("text");
+    report.details = members.text("details");
+    return report;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Message encode(const Control& control) {
+  rapidjson::StringBuffer buffer;
+  JsonWriter json(buffer);
+  json.StartObject();
+  std::visit([&](const auto& message) { write(json, message); }, control);
+  json.EndObject();
+  return Message(std::string_view(buffer.GetString(), buffer.GetSize()));
+}
+
+Result<Control> decode_control(std::string_view message) {
+  if (message.size() > kMaxControlBytes) {
+    return fail(Fault::kReject,
+                fmt::format("control: {} bytes are over the cap of {}", message.size(), kMaxControlBytes));
+  }
+  rapidjson::Document document;
+  // Iterative: depth of hostile text must not become depth of the stack.
+  document.Parse<rapidjson::kParseIterativeFlag>(message.data(), message.size());
+  if (document.HasParseError() || !document.IsObject())
+    return fail(Fault::kReject, "control: expected a JSON object");
+  Members members(document);
+  std::string type = members.text("type");
+  auto control = read(type, members);
+  if (!control) return fail(Fault::kReject, fmt::format("control: unknown type '{}'", type.substr(0, 40)));
+  if (members.bad() != nullptr) {
+    return fail(Fault::kReject,
+                fmt::format("control: {}: '{}' is missing or of another type", type, members.bad()));
+  }
+  return *std::move(control);
+}
+
+}  // namespace leat::proto

@@ -1,0 +1,54 @@
+#include "proto/dealer.h"
+
+#include <algorithm>
+
+namespace leat::proto {
+
+namespace {
+// Above what a worker may owe: ZeroMQ learns late that a message has left the queue, and a send must not fail
+// for that.
+constexpr int kHighWaterMark = 8 * Dealer::kMaxUnanswered;
+constexpr int kCreditHighWaterMark = 1024;
+}  // namespace
+
+Dealer::Dealer(Context& context, const std::vector<std::string>& workers, const std::string& credit_endpoint)
+    : credits_(context, SocketKind::kPull, kCreditHighWaterMark) {
+  credits_.bind(credit_endpoint);
+  for (const std::string& endpoint : workers) {
+    Worker worker{std::make_unique<Socket>(context, SocketKind::kPush, kHighWaterMark), 0};
+    worker.socket->connect(endpoint);
+    workers_.push_back(std::move(worker));
+  }
+}
+
+bool Dealer::ready() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const Worker& worker) { return worker.owed < kMaxUnanswered; });
+}
+
+void Dealer::deal(const Batch& batch) {
+  std::size_t best = next_;
+  for (std::size_t step = 1; step < workers_.size(); ++step) {
+    std::size_t candidate = (next_ + step) % workers_.size();
+    if (workers_[candidate].owed < workers_[best].owed) best = candidate;
+  }
+  next_ = (best + 1) % workers_.size();
+  Message message = batch.share();
+  // What a worker owes is bounded below the high-water mark, so its socket always has room.
+  LEAT_CHECK(workers_[best].owed < kMaxUnanswered && workers_[best].socket->try_send(message),
+             "dealt to a full worker");
+  ++workers_[best].owed;
+}
+
+void Dealer::collect(std::uint64_t epoch) {
+  while (auto message = credits_.try_receive()) {
+    auto credit = decode_credit(message->view());
+    if (!credit || credit->epoch != epoch || credit->worker >= workers_.size()) continue;
+    workers_[credit->worker].owed = std::max(0, workers_[credit->worker].owed - 1);
+    if (credit->records == 0) continue;
+    double us = static_cast<double>(credit->service_us) / credit->records;
+    record_us_ = record_us_ == 0 ? us : record_us_ * 0.75 + us * 0.25;
+  }
+}
+
+}  // namespace leat::proto

@@ -1,0 +1,69 @@
+#include "proto/flow.h"
+
+#include <array>
+
+#include "proto/bytes.h"
+
+namespace leat::proto {
+
+namespace {
+
+constexpr std::uint32_t kCreditMagic = 0x3152434C;    // "LCR1"
+constexpr std::uint32_t kAcceptedMagic = 0x3143414C;  // "LAC1"
+constexpr std::size_t kFlowBytes = 40;
+
+}  // namespace
+
+Message encode(const Credit& credit) {
+  std::array<char, kFlowBytes> bytes{};
+  ByteWriter writer(bytes.data());
+  writer.put(kCreditMagic);
+  writer.put(credit.worker);
+  writer.put(credit.epoch);
+  writer.put(credit.sequence);
+  writer.put(credit.service_us);
+  writer.put(credit.records);
+  return Message(std::string_view(bytes.data(), bytes.size()));
+}
+
+Message encode(const Accepted& accepted) {
+  std::array<char, kFlowBytes> bytes{};
+  ByteWriter writer(bytes.data());
+  writer.put(kAcceptedMagic);
+  writer.put(accepted.process_us);
+  writer.put(accepted.epoch);
+  writer.put(accepted.accepted);
+  writer.put(accepted.committed);
+  writer.put(accepted.records);
+  return Message(std::string_view(bytes.data(), bytes.size()));
+}
+
+Result<Credit> decode_credit(std::string_view message) {
+  ByteReader reader(message);
+  if (message.size() != kFlowBytes || reader.get<std::uint32_t>() != kCreditMagic) {
+    return fail(Fault::kReject, "not a credit message of this version");
+  }
+  Credit credit;
+  credit.worker = reader.get<std::uint32_t>();
+  credit.epoch = reader.get<std::uint64_t>();
+  credit.sequence = reader.get<std::uint64_t>();
+  credit.service_us = reader.get<std::uint32_t>();
+  credit.records = reader.get<std::uint32_t>();
+  return credit;
+}
+
+Result<Accepted> decode_accepted(std::string_view message) {
+  ByteReader reader(message);
+  if (message.size() != kFlowBytes || reader.get<std::uint32_t>() != kAcceptedMagic) {
+    return fail(Fault::kReject, "not an accepted message of this version");
+  }
+  Accepted accepted;
+  accepted.process_us = reader.get<std::uint32_t>();
+  accepted.epoch = reader.get<std::uint64_t>();
+  accepted.accepted = reader.get<std::uint64_t>();
+  accepted.committed = reader.get<std::uint64_t>();
+  accepted.records = reader.get<std::uint32_t>();
+  return accepted;
+}
+
+}  // namespace leat::proto

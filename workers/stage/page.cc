@@ -1,0 +1,89 @@
+#include "workers/stage/page.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <system_error>
+#include <utility>
+
+#include "workers/stage/fd.h"
+
+namespace leat::stage {
+
+namespace {
+
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kPageBytes = 4096;
+static_assert(sizeof(Page) <= kPageBytes);
+
+Page* map(const std::string& path, int flags) {
+  Fd fd(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd || ((flags & O_CREAT) != 0 && ::ftruncate(fd.get(), kPageBytes) != 0)) {
+    throw std::system_error(errno, std::generic_category(), path);
+  }
+  void* memory = ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), path);
+  return static_cast<Page*>(memory);
+}
+
+}  // namespace
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+MappedPage MappedPage::create(const std::string& path) {
+  Page* page = map(path, O_CREAT | O_EXCL);
+  page->pid = static_cast<std::uint64_t>(::getpid());
+  page->version = kVersion;
+  page->activity_since_ns = monotonic_ns();
+  page->magic = Page::kMagic;
+  return MappedPage(page);
+}
+
+MappedPage MappedPage::open(const std::string& path) {
+  Page* page = map(path, 0);
+  return MappedPage(page);
+}
+
+MappedPage::MappedPage(MappedPage&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
+
+MappedPage::~MappedPage() {
+  if (page_ != nullptr) ::munmap(page_, kPageBytes);
+}
+
+void MappedPage::enter(Activity activity) {
+  auto before = page_->activity.load(std::memory_order_relaxed);
+  if (before == static_cast<std::uint32_t>(activity)) return;
+  std::uint64_t now = monotonic_ns();
+  add(page_->activity_ns[before], now - page_->activity_since_ns.load(std::memory_order_relaxed));
+  page_->activity_since_ns.store(now, std::memory_order_relaxed);
+  page_->activity.store(static_cast<std::uint32_t>(activity), std::memory_order_relaxed);
+}
+
+void MappedPage::set_text(std::string_view text) {
+  std::size_t size = std::min(text.size(), page_->text.size() - 1);
+  auto version = page_->text_version.load(std::memory_order_relaxed);
+  page_->text_version.store(version + 1, std::memory_order_release);
+  std::memcpy(page_->text.data(), text.data(), size);
+  page_->text[size] = '\0';
+  page_->text_version.store(version + 2, std::memory_order_release);
+}
+
+std::string MappedPage::text() const {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    auto before = page_->text_version.load(std::memory_order_acquire);
+    std::string copy(page_->text.data(), ::strnlen(page_->text.data(), page_->text.size() - 1));
+    if (before % 2 == 0 && page_->text_version.load(std::memory_order_acquire) == before) return copy;
+  }
+  return {};
+}
+
+}  // namespace leat::stage
