@@ -148,6 +148,7 @@ Batch Batch::seal(Header header, Buffer records, std::span<const Origin> table, 
     }
   }
   records.append(rejects);
+  records.shrink();
   encode_header(header, records.base());
   Batch batch;
   batch.header_ = header;

@@ -41,6 +41,14 @@ void Buffer::grow(std::size_t capacity) {
   capacity_ = capacity;
 }
 
+void Buffer::shrink() {
+  if (base_ == nullptr || capacity_ - size_ < capacity_ / 4) return;
+  auto* shrunk = static_cast<char*>(std::realloc(base_, headroom_ + size_ + kTailPadding));
+  if (shrunk == nullptr) return;
+  base_ = shrunk;
+  capacity_ = size_;
+}
+
 char* Buffer::release() {
   capacity_ = 0;
   size_ = 0;

@@ -43,6 +43,8 @@ class Buffer {
     size_ = size;
   }
   void clear() { size_ = 0; }
+  // Gives back what is behind size(), when that is worth it; may move the bytes.
+  void shrink();
   void append(const char* bytes, std::size_t count) {
     if (count > capacity_ - size_) grow(size_ + count);
     std::memcpy(data() + size_, bytes, count);

@@ -1,0 +1,40 @@
+// The filter's work on one batch: each record is checked, and kept, dropped or rejected.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "config/pipeline.h"
+#include "proto/batch.h"
+#include "proto/result.h"
+#include "workers/filter/predicates.h"
+#include "workers/stage/json/scan.h"
+
+namespace leat::filter {
+
+class FilterStage {
+ public:
+  // Compiles the predicates and loads their files; fails as Predicates::compile does.
+  [[nodiscard]] static Result<FilterStage> make(const config::Pipeline& pipeline);
+
+  // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines left out. Malformed
+  // records become rejects. With processors behind it, the origins of the kept records go along.
+  [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
+
+  const Predicates& predicates() const { return predicates_; }
+
+ private:
+  FilterStage(Predicates predicates, json::Paths paths, bool origins_wanted);
+
+  struct Split;  // one batch on its way
+  void look_at(Split& split, std::size_t begin, std::size_t end);
+
+  Predicates predicates_;
+  json::Scanner scanner_;
+  std::vector<json::Value> values_;
+  std::vector<proto::Origin> table_;
+  Buffer rejects_;
+  bool origins_wanted_;
+};
+
+}  // namespace leat::filter

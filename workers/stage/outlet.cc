@@ -1,0 +1,69 @@
+#include "workers/stage/outlet.h"
+
+#include <chrono>
+
+namespace leat::stage {
+
+using std::chrono::milliseconds;
+
+namespace {
+// The window bounds what is under way, so the writer's queue has room unless something else is wrong; then
+// ask again.
+constexpr milliseconds kAskAgain{20};
+}  // namespace
+
+Outlet::Outlet(Worker& worker) : worker_(worker) {
+  const auto& welcome = worker.welcome();
+  if (!welcome.credits.empty()) {
+    dealer_ = std::make_unique<proto::Dealer>(worker.context(), welcome.outputs, welcome.credits);
+  } else {
+    int high_water_mark = static_cast<int>(welcome.window_batches) + 8;
+    writer_ = std::make_unique<proto::Socket>(worker.context(), proto::SocketKind::kPush, high_water_mark);
+    writer_->connect(welcome.outputs.at(0));
+  }
+}
+
+bool Outlet::has_room() {
+  if (!dealer_) return true;
+  if (dealer_->ready()) return true;
+  dealer_->collect(worker_.welcome().epoch);
+  return dealer_->ready();
+}
+
+bool Outlet::wait_for_room() {
+  if (has_room()) return true;
+  worker_.page().enter(Activity::kBlocked);
+  proto::Poller poller;
+  add_to(poller);
+  worker_.add_to(poller);
+  while (!worker_.leaving()) {
+    if (has_room()) return true;
+    poller.wait(milliseconds(-1));
+    worker_.look_for_stop();
+  }
+  return false;
+}
+
+bool Outlet::send(const proto::Batch& batch) {
+  if (dealer_) {
+    dealer_->deal(batch);
+    return true;
+  }
+  proto::Message message = batch.share();
+  if (writer_->try_send(message)) return true;
+  worker_.page().enter(Activity::kBlocked);
+  proto::Poller poller;
+  worker_.add_to(poller);
+  while (!worker_.leaving()) {
+    poller.wait(kAskAgain);
+    worker_.look_for_stop();
+    if (writer_->try_send(message)) return true;
+  }
+  return false;
+}
+
+void Outlet::add_to(proto::Poller& poller) {
+  if (dealer_) poller.add(dealer_->credits());
+}
+
+}  // namespace leat::stage

@@ -1,0 +1,109 @@
+#include "workers/stage/pump.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "proto/flow.h"
+#include "workers/stage/outlet.h"
+
+namespace leat::stage {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr int kInputHighWaterMark = 16;
+constexpr int kCreditHighWaterMark = 1024;
+
+// The stage before, one socket for each of its workers: a credit goes back to the one that dealt the batch.
+class Credits {
+ public:
+  explicit Credits(Worker& worker) : worker_(worker) {
+    for (const auto& endpoint : worker.welcome().credit_to) {
+      sockets_.push_back(
+          std::make_unique<proto::Socket>(worker.context(), proto::SocketKind::kPush, kCreditHighWaterMark));
+      sockets_.back()->connect(endpoint);
+    }
+  }
+  void give_back(const proto::Header& header, std::uint64_t service_ns) {
+    if (header.dealt_by >= sockets_.size()) return;
+    proto::Credit credit;
+    credit.epoch = header.epoch;
+    credit.sequence = header.sequence;
+    credit.worker = worker_.index();
+    credit.service_us = static_cast<std::uint32_t>(service_ns / 1000);
+    credit.records = header.in;
+    proto::Message message = encode(credit);
+    if (!sockets_[header.dealt_by]->try_send(message)) {
+      throw Fatal({Fault::kFatal, "the stage before takes no credits any more", kExitBug});
+    }
+  }
+
+ private:
+  Worker& worker_;
+  std::vector<std::unique_ptr<proto::Socket>> sockets_;
+};
+
+// What the batch did to the counters: the difference between what came and what leaves.
+void book(Page& page, const proto::Header& before, const proto::Header& after) {
+  page.sequence.store(after.sequence, std::memory_order_relaxed);
+  page.source.store(after.source, std::memory_order_relaxed);
+  add(page.records_in, before.out);
+  if (after.kept > before.kept) add(page.kept, after.kept - before.kept);
+  add(page.dropped, after.dropped - before.dropped);
+  add(page.rejected, after.rejected - before.rejected);
+  add(page.records_out, after.out);
+  add(page.bytes_in, before.records_bytes);
+  add(page.bytes_out, after.records_bytes);
+}
+
+}  // namespace
+
+void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)>& transform) {
+  proto::Socket input(worker.context(), proto::SocketKind::kPull, kInputHighWaterMark,
+                      worker.max_message_bytes());
+  input.bind(worker.welcome().input);
+  Credits credits(worker);
+  Outlet outlet(worker);
+  proto::Poller poller;
+  poller.add(input);
+  worker.add_to(poller);
+  worker.ready();
+  MappedPage& page = worker.page();
+
+  while (!worker.leaving()) {
+    auto message = input.try_receive();
+    if (!message) {
+      page.enter(Activity::kIdle);
+      poller.wait(milliseconds(-1));
+      worker.look_for_stop();
+      continue;
+    }
+    page.enter(Activity::kBusy);
+    std::uint64_t begin = monotonic_ns();
+    proto::Batch batch =
+        value_or_fatal(proto::Batch::decode(std::move(*message), worker.max_message_bytes()));
+    const proto::Header before = batch.header();
+    if (before.epoch != worker.welcome().epoch || before.pipeline != worker.pipeline_id()) continue;
+    if (before.kind == proto::BatchKind::kRecords) batch = value_or_fatal(transform(std::move(batch)));
+    book(*page, before, batch.header());
+    std::uint64_t service_ns = monotonic_ns() - begin;
+    if (!outlet.wait_for_room()) return;
+    page.enter(Activity::kBusy);
+    proto::Header header = batch.header();
+    if (header.dealt_by != worker.index()) {
+      header.dealt_by = worker.index();
+      batch = std::move(batch).reseal(header);
+    }
+    if (!outlet.send(batch)) return;
+    credits.give_back(before, service_ns);
+    // Stops are also looked for while there is always work.
+    worker.look_for_stop();
+  }
+}
+
+}  // namespace leat::stage

@@ -1,0 +1,16 @@
+// The loop of a stage in the middle (filter, processor): takes a batch, transforms it, passes it on, returns
+// the credit.
+#pragma once
+
+#include <functional>
+
+#include "proto/batch.h"
+#include "workers/stage/worker.h"
+
+namespace leat::stage {
+
+// Runs until the worker is told to leave. `transform` gets every batch of records of this epoch; events pass
+// untouched. A transform that fails with kFatal ends the worker.
+void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)>& transform);
+
+}  // namespace leat::stage

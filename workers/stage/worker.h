@@ -1,0 +1,98 @@
+// What every worker program is around its own work: arguments, signals, control socket, page, and the way
+// out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config/pipeline.h"
+#include "proto/batch.h"
+#include "proto/channel.h"
+#include "proto/control.h"
+#include "proto/result.h"
+#include "workers/stage/fd.h"
+#include "workers/stage/page.h"
+
+namespace leat::stage {
+
+// Ends the work from anywhere inside it: reported to the supervisor with its text, and the program exits with
+// its code.
+class Fatal : public std::exception {
+ public:
+  explicit Fatal(Error error) : error_(std::move(error)) {}
+  const Error& error() const { return error_; }
+  const char* what() const noexcept override { return error_.text.c_str(); }
+
+ private:
+  Error error_;
+};
+
+// The value, or Fatal.
+template <class T>
+T value_or_fatal(Result<T> result) {
+  if (!result) throw Fatal(std::move(result.error()));
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+// A worker that has joined: it has said hello and been welcomed.
+class Worker {
+ public:
+  proto::Context& context() { return context_; }
+  const proto::Welcome& welcome() const { return welcome_; }
+  const config::Pipeline& pipeline() const { return pipeline_; }
+  std::uint64_t pipeline_id() const { return pipeline_id_; }
+  std::uint32_t index() const { return index_; }
+  MappedPage& page() { return page_; }
+
+  // No message of this pipeline is larger: a record of max_record, its results, table and rejects.
+  std::uint64_t max_message_bytes() const;
+
+  // Descriptors to wait on beside the worker's own: a stop has come when stopping() says so after the wait.
+  void add_to(proto::Poller& poller);
+  // Takes in what has come from the supervisor and signals. Cheap when nothing has.
+  void look_for_stop();
+  bool leaving() const { return leaving_; }    // leave now
+  bool draining() const { return draining_; }  // take in nothing new (the reader)
+
+  void ready(std::string details_json = {});
+  void warn(const std::string& text);
+  void done(std::string details_json);
+
+ private:
+  friend int run_worker(proto::Stage, int, char**, const std::function<int(const std::string&)>&,
+                        const std::function<void(Worker&)>&);
+  struct Arguments {
+    std::string control;
+    std::string runtime_dir;
+    std::uint32_t index = 0;
+    std::string inspect;  // --list or --describe FILE: print and exit, without a supervisor
+  };
+  Worker(proto::Stage role, const Arguments& arguments);
+  void join(std::chrono::milliseconds patience);
+  void send(const proto::Control& control);
+
+  proto::Stage role_;
+  std::uint32_t index_;
+  MappedPage page_;
+  Fd signals_;
+  proto::Context context_;
+  proto::Socket control_;
+  proto::Welcome welcome_;
+  config::Pipeline pipeline_;
+  std::uint64_t pipeline_id_ = 0;
+  bool leaving_ = false;
+  bool draining_ = false;
+};
+
+// The main() of a worker program. `inspect`: what --list (reader) or --describe (filter) FILE prints; may be
+// empty.
+int run_worker(proto::Stage role, int argc, char** argv,
+               const std::function<int(const std::string&)>& inspect,
+               const std::function<void(Worker&)>& work);
+
+}  // namespace leat::stage
