@@ -1,0 +1,74 @@
+#include "proto/control.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace leat;
+using namespace leat::proto;
+
+namespace {
+template <class T>
+T round_trip(const T& message) {
+  auto decoded = decode_control(encode(Control(message)).view());
+  REQUIRE(decoded.has_value());
+  REQUIRE(std::holds_alternative<T>(*decoded));
+  return std::get<T>(*decoded);
+}
+}  // namespace
+
+TEST_CASE("a hello says who the worker is") {
+  auto hello = round_trip(Hello{Stage::kProcessor, 7, 4711, "0.1.0"});
+  CHECK(hello.role == Stage::kProcessor);
+  CHECK(hello.index == 7);
+  CHECK(hello.pid == 4711);
+  CHECK(hello.version == "0.1.0");
+}
+
+TEST_CASE("a welcome carries text of any kind unharmed") {
+  Welcome welcome;
+  welcome.epoch = ~0ULL;
+  welcome.pipeline_file = "/srv/a \"b\"\\c.yaml";
+  welcome.pipeline_text = std::string("name: x\n# \xc3\xa4 \t\0z", 15);
+  welcome.window_bytes = 1ULL << 40;
+  welcome.window_batches = 12;
+  welcome.follow = true;
+  welcome.input = "ipc:///run/x";
+  welcome.outputs = {"ipc://a", "ipc://b"};
+  welcome.credits = "ipc://c";
+  welcome.credit_to = {"ipc://d"};
+  welcome.accepted = "ipc://e";
+  auto came = round_trip(welcome);
+  CHECK(came.epoch == welcome.epoch);
+  CHECK(came.pipeline_file == welcome.pipeline_file);
+  CHECK(came.pipeline_text == welcome.pipeline_text);
+  CHECK(came.window_bytes == welcome.window_bytes);
+  CHECK_FALSE(came.force);
+  CHECK(came.follow);
+  CHECK(came.outputs == welcome.outputs);
+  CHECK(came.credit_to == welcome.credit_to);
+  CHECK(came.accepted == welcome.accepted);
+}
+
+TEST_CASE("stop and report keep their meaning") {
+  CHECK_FALSE(round_trip(Stop{false}).drain);
+  auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}"});
+  CHECK(report.kind == ReportKind::kFailed);
+  CHECK(report.exit_code == 74);
+  CHECK(report.text == "no room");
+  CHECK(report.details == "{\"a\":1}");
+}
+
+TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by name") {
+  CHECK(decode_control(R"({"type":"stop","drain":true,"new":[1]})").has_value());
+  CHECK(decode_control(R"({"type":"dance"})").error().text.find("'dance'") != std::string::npos);
+  CHECK(decode_control(R"({"type":"stop"})").error().text.find("'drain'") != std::string::npos);
+  CHECK(decode_control(R"({"type":"stop","drain":"yes"})").error().text.find("'drain'") != std::string::npos);
+  CHECK_FALSE(decode_control(R"({"type":"hello","role":"king","index":0,"pid":1,"version":"1"})").has_value());
+}
+
+TEST_CASE("what is no JSON object is refused, however deep or long") {
+  for (const char* text : {"", "[]", "1", "{", "{\"type\":1}", "\xff\xff"}) CHECK_FALSE(decode_control(text).has_value());
+  CHECK_FALSE(decode_control(std::string(1'000'000, '[')).has_value());
+  CHECK_FALSE(decode_control(std::string(kMaxControlBytes + 1, ' ')).has_value());
+}

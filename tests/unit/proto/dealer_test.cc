@@ -1,0 +1,104 @@
+#include "proto/dealer.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+using namespace leat;
+using namespace leat::proto;
+using std::chrono::milliseconds;
+
+namespace {
+
+struct Folder {
+  Folder() {
+    char name[] = "/tmp/leat-dealer-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::string endpoint(const std::string& name) const { return "ipc://" + path + "/" + name; }
+  std::string path;
+};
+
+// A worker of the pool: its input, and what it has received.
+struct Pool {
+  Pool(Context& context, const Folder& folder, int count) {
+    for (int i = 0; i < count; ++i) {
+      endpoints.push_back(folder.endpoint("w" + std::to_string(i)));
+      inputs.push_back(std::make_unique<Socket>(context, SocketKind::kPull, 16));
+      inputs.back()->bind(endpoints.back());
+    }
+  }
+  // Waits until a message is there; fails the test after 10 s.
+  Batch receive(std::size_t worker) {
+    Poller poller;
+    poller.add(*inputs[worker]);
+    REQUIRE(poller.wait(milliseconds(10'000)));
+    auto batch = Batch::decode(std::move(*inputs[worker]->try_receive()), 1 << 20);
+    REQUIRE(batch.has_value());
+    return *std::move(batch);
+  }
+  std::vector<std::string> endpoints;
+  std::vector<std::unique_ptr<Socket>> inputs;
+};
+
+Batch numbered(std::uint64_t sequence) {
+  Header header;
+  header.epoch = 1;
+  header.sequence = sequence;
+  return Batch::seal(header, Buffer());
+}
+
+}  // namespace
+
+TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes room for its sender") {
+  Folder folder;
+  Context context;
+  Pool pool(context, folder, 2);
+  Dealer dealer(context, pool.endpoints, folder.endpoint("credits"));
+  for (std::uint64_t sequence = 1; sequence <= 4; ++sequence) {
+    REQUIRE(dealer.ready());
+    dealer.deal(numbered(sequence));
+  }
+  CHECK_FALSE(dealer.ready());
+  for (std::size_t worker : {0U, 1U}) {
+    for (int i = 0; i < 2; ++i) pool.receive(worker);
+    CHECK_FALSE(pool.inputs[worker]->try_receive().has_value());
+  }
+
+  Socket answers(context, SocketKind::kPush, 16);
+  answers.connect(folder.endpoint("credits"));
+  Poller poller;
+  poller.add(dealer.credits());
+  auto answer = [&](const Credit& credit) {
+    Message message = encode(credit);
+    REQUIRE(answers.try_send(message));
+    REQUIRE(poller.wait(milliseconds(10'000)));
+    dealer.collect(1);
+  };
+  answer(Credit{2, 1, 1, 10, 1});
+  CHECK_FALSE(dealer.ready());  // a credit of another epoch is none
+  answer(Credit{1, 3, 1, 500, 5});
+  CHECK(dealer.ready());
+  CHECK(dealer.record_us() == doctest::Approx(100));
+  dealer.deal(numbered(5));
+  CHECK(pool.receive(1).header().sequence == 5);
+}
+
+TEST_CASE("a flow message of another kind or length is refused") {
+  Credit credit{5, 6, 7, 8, 9};
+  Message message = encode(credit);
+  auto decoded = decode_credit(message.view());
+  REQUIRE(decoded.has_value());
+  CHECK(decoded->epoch == 5);
+  CHECK(decoded->records == 9);
+  CHECK_FALSE(decode_accepted(message.view()).has_value());
+  CHECK_FALSE(decode_credit(message.view().substr(1)).has_value());
+  Message accepted = encode(Accepted{1, 2, 3, 4, 5});
+  CHECK(decode_accepted(accepted.view())->committed == 3);
+}

@@ -1,0 +1,35 @@
+// leat-processor: takes the records of a batch through the pipeline's steps.
+//
+// Reads   batches of kept records from the filters; answers of the children of exec steps
+// Writes  batches of transformed records to the writer; nothing to disk
+// Never   opens a source or a sink; touches bytes that no step names
+// Fails   a command of an exec step cannot be run, or only ever dies: exits 78
+// Gaps    what a user's own program does outside of its answers happens at least once
+
+#include <utility>
+
+#include "workers/processor/stage.h"
+#include "workers/stage/pump.h"
+#include "workers/stage/worker.h"
+
+namespace {
+
+using leat::stage::value_or_fatal;
+using leat::stage::Worker;
+
+void work(Worker& worker) {
+  leat::processor::ProcessorStage::Callbacks callbacks;
+  callbacks.on_warning = [&](const std::string& text) { worker.warn(text); };
+  callbacks.should_stop = [&] {
+    worker.look_for_stop();
+    return worker.leaving();
+  };
+  auto stage = value_or_fatal(leat::processor::ProcessorStage::make(worker.pipeline(), std::move(callbacks)));
+  leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return leat::stage::run_worker(leat::proto::Stage::kProcessor, argc, argv, {}, work);
+}

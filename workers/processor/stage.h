@@ -1,0 +1,66 @@
+// The processor's work on one batch: each record goes through the steps, in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/pipeline.h"
+#include "proto/batch.h"
+#include "proto/result.h"
+#include "workers/processor/exec.h"
+#include "workers/processor/steps.h"
+#include "workers/stage/json/index.h"
+
+namespace leat::processor {
+
+class ProcessorStage {
+ public:
+  struct Callbacks {
+    std::function<void(const std::string&)> on_warning;
+    std::function<bool()> should_stop;  // asked while a child is waited for
+  };
+
+  // Compiles the steps and starts the children of exec steps; fails as Steps::compile and Exec::start do.
+  [[nodiscard]] static Result<ProcessorStage> make(const config::Pipeline& pipeline, Callbacks callbacks);
+
+  // Records in, what the steps make of them out, in order; those that no step can work on become rejects,
+  // with the bytes they came in with. Fails as Exec::run does.
+  [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
+
+ private:
+  // Lines between two steps: each made from one record of the batch.
+  struct Lines {
+    std::string_view text;              // every line ended by '\n', kTailPadding readable bytes behind
+    std::vector<std::uint32_t> ends;    // of each line, its '\n' left out
+    std::vector<std::uint32_t> inputs;  // which record of the batch it comes from, ascending
+    void clear();
+    void add(std::uint32_t end, std::uint32_t input);
+  };
+  struct Rejected {
+    std::uint32_t input;
+    int attempts;
+    std::string reason;
+  };
+  using Segment = std::variant<Steps, std::unique_ptr<Exec>>;
+
+  explicit ProcessorStage(Callbacks callbacks) : callbacks_(std::move(callbacks)) {}
+  void run_steps(Steps& steps, const Lines& in, Buffer& bytes, Lines& out);
+  [[nodiscard]] Result<void> run_exec(Exec& exec, const Lines& in, Buffer& bytes, Lines& out);
+  [[nodiscard]] Result<const Lines*> run_segments(const Lines& records, Buffer& out);
+  const Lines* leave_out_torn(const Lines* made, Buffer& out);
+  void merge_rejects(const proto::Batch& batch, const Lines& records);
+
+  Callbacks callbacks_;
+  std::vector<Segment> segments_;  // runs of steps, and exec steps between them
+  json::Index index_;
+  Lines lines_[2];
+  std::vector<Rejected> rejected_;
+  Buffer rejects_;
+  std::string reason_;
+};
+
+}  // namespace leat::processor
