@@ -1,0 +1,344 @@
+// Two pipes and somebody else's program: how not to deadlock, and whom to blame.
+//
+// Writing a record and then waiting for its answer never deadlocks but leaves the child idle half of the
+// time, and hangs on every program that buffers its stdout. So records are written ahead while answers are
+// read, both without blocking, in one poll loop. What is owed is bounded (kMaxOwedBytes), so that a dead
+// child costs little work. A child that holds answers back gives them at its end of input: hence closing its
+// stdin, once it has been silent with nothing more to be written. To learn which children need that, and not
+// to do it to those that are merely slow, is the job of habit.h.
+//
+// When a child dies, the first record without an answer is to blame, but only if the child flushes: else the
+// answers to many innocent records died in its buffer. So nobody is condemned on that alone. What was owed is
+// sent again in groups, at first an eighth of it, that are answered completely before the next one begins; a
+// group that kills is split again. Only a record that was alone in the pipe when the child died, and is to
+// blame for the second time, is a dead letter.
+#include "workers/processor/exec.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+namespace leat::processor {
+namespace {
+
+constexpr std::size_t kMaxOwedBytes = 512 * 1024;  // a batch of the usual size, so that one run() is one go
+constexpr std::size_t kMaxOwedRecords = 4096;
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kKeptBytes = 1024 * 1024;  // a larger buffer is given back after the run
+constexpr std::size_t kSmallBuffer = 4096;       // stdio's is at least this, Python's 8192
+constexpr std::size_t kLinesAWrite = 256;
+constexpr std::size_t kSplit = 8;
+constexpr int kDeathsIfNeverAnswered = 10;
+constexpr int kDeathsInARow = 64;
+constexpr std::chrono::milliseconds kGrace{1000};  // to exit in, once its stdin is closed
+constexpr std::chrono::milliseconds kTick{200};    // between two looks at should_stop
+
+std::string in_words(std::chrono::milliseconds time) {
+  return time.count() % 1000 == 0 ? fmt::format("{}s", time.count() / 1000)
+                                  : fmt::format("{}ms", time.count());
+}
+
+}  // namespace
+
+Exec::Exec(const config::Step& step, std::string working_dir, std::uint64_t max_record_bytes,
+           OnWarning on_warning)
+    : step_(step),
+      name_("exec " + step.command.at(0)),
+      working_dir_(std::move(working_dir)),
+      max_line_bytes_(8 * max_record_bytes),
+      on_warning_(std::move(on_warning)),
+      habit_(step.timeout),
+      reader_(name_) {
+  signal(SIGPIPE, SIG_IGN);
+}
+
+Exec::~Exec() {
+  if (child_) child_->end(kGrace);
+}
+
+Result<void> Exec::start() {
+  if (child_) return {};
+  Result<std::unique_ptr<Child>> child = Child::start(step_.command, working_dir_);
+  if (!child) return tl::unexpected(child.error());
+  child_ = std::move(*child);
+  habit_.restarted();
+  in_.clear();
+  fresh_bytes_ = fresh_answers_ = 0;
+  closed_ = listening_ = overdue_ = false;
+  now_ = progress_at_ = active_at_ = Clock::now();
+  return {};
+}
+
+Result<void> Exec::run(std::span<const std::string_view> records, const OnResult& on_result,
+                       const std::function<bool()>& should_stop) {
+  if (owing()) discard_child();  // an earlier run ended in the middle
+  records_ = records;
+  on_result_ = &on_result;
+  answered_ = written_ = offset_ = owed_bytes_ = group_end_ = suspects_end_ = 0;
+  blamed_ = 0;
+  while (answered_ < records_.size() || (child_ && closed_)) {
+    if (should_stop && should_stop()) {
+      discard_child();
+      return fail(Fault::kRetry, name_ + ": stopped", kExitStopped);
+    }
+    if (Result<void> started = start(); !started) return started;
+    pick_group();
+    wait();
+    Death end = read_some();
+    if (child_ && end.reason.empty()) end = write_some();
+    if (child_ && end.reason.empty()) end = look_at_clock();
+    if (end.reason.empty()) continue;
+    if (Result<void> buried = bury(end); !buried) return buried;
+  }
+  if (in_.empty() && in_.capacity() > kKeptBytes) in_ = Buffer();
+  return {};
+}
+
+// Record `index` as it is written: '\r' belonged to the line's end.
+std::string_view Exec::line(std::size_t index) const {
+  std::string_view record = records_[index];
+  if (record.ends_with('\r')) record.remove_suffix(1);
+  return record;
+}
+
+void Exec::pick_group() {
+  if (!suspecting())
+    group_end_ = std::min(records_.size(), answered_ + kMaxOwedRecords);
+  else if (answered_ >= group_end_)
+    group_end_ = std::min(suspects_end_, answered_ + group_size_);
+}
+
+bool Exec::may_write() const {
+  if (child_->in() < 0) return false;
+  if (offset_ > 0) return true;
+  return written_ < group_end_ && (!owing() || owed_bytes_ + line(written_).size() < kMaxOwedBytes);
+}
+
+// How long the child may be silent, with nothing more to be written and answers owed, before its stdin is
+// closed.
+Exec::milliseconds Exec::silence_allowed() const {
+  const bool all_given = written_ == group_end_ && (suspecting() || group_end_ == records_.size());
+  if (all_given && (habit_.buffers() || (suspecting() && group_closes_))) return milliseconds(0);
+  return habit_.patience();
+}
+
+// Until look_at_clock() may have something to do.
+Exec::milliseconds Exec::time_left() const {
+  const auto since = [&](Clock::time_point at) { return std::chrono::ceil<milliseconds>(now_ - at); };
+  milliseconds left = kTick;
+  if (!owing()) {
+    if (closed_) left = std::min(left, kGrace - since(active_at_));
+    if (!closed_ && child_->in() < 0) left = milliseconds(0);
+  } else {
+    left = std::min(left, step_.timeout + (overdue_ ? kGrace : milliseconds(0)) - since(progress_at_));
+    if (child_->in() >= 0 && !may_write() && !habit_.flushes())
+      left = std::min(left, silence_allowed() - since(active_at_));
+  }
+  return std::max(left + milliseconds(1), milliseconds(0));
+}
+
+void Exec::wait() {
+  std::array<pollfd, 2> fds{{{child_->out(), POLLIN, 0}, {may_write() ? child_->in() : -1, POLLOUT, 0}}};
+  now_ = Clock::now();
+  poll(fds.data(), fds.size(), static_cast<int>(time_left().count()));
+  now_ = Clock::now();
+}
+
+Exec::Death Exec::death(std::string_view what) const {
+  std::string reason = fmt::format("{}: {}", name_, what);
+  return {reason, reason};
+}
+
+Exec::Death Exec::write_some() {
+  if (!may_write()) return {};
+  static char newline[] = "\n";
+  std::array<iovec, 2 * kLinesAWrite> parts;
+  std::size_t used = 0;
+  std::size_t ahead = owed_bytes_;
+  std::size_t skip = offset_;
+  for (std::size_t index = written_; index < group_end_ && used < parts.size(); ++index, skip = 0) {
+    const std::string_view text = line(index);
+    if (used > 0 && ahead + text.size() >= kMaxOwedBytes) break;
+    ahead += text.size() + 1;
+    if (skip < text.size()) parts[used++] = {const_cast<char*>(text.data()) + skip, text.size() - skip};
+    parts[used++] = {newline, 1};
+  }
+  ssize_t wrote = writev(child_->in(), parts.data(), static_cast<int>(used));
+  if (wrote < 0) {
+    if (errno == EAGAIN || errno == EINTR) return {};
+    if (errno != EPIPE) return death(fmt::format("cannot write to it: {}", std::strerror(errno)));
+    child_->close_in();  // it reads no more; it may still have answers
+    return {};
+  }
+  active_at_ = now_;
+  if (written_ == answered_) progress_at_ = now_;
+  for (std::size_t rest = static_cast<std::size_t>(wrote); rest > 0;) {
+    const std::size_t size = line(written_).size() + 1;
+    const std::size_t step = std::min(rest, size - offset_);
+    rest -= step;
+    offset_ += step;
+    if (offset_ < size) break;
+    offset_ = 0;
+    owed_bytes_ += size;
+    ++written_;
+  }
+  return {};
+}
+
+Exec::Death Exec::read_some() {
+  const std::size_t before = in_.size();
+  in_.reserve(before + kReadBytes);
+  const std::size_t room = in_.capacity() - before;
+  const ssize_t got = read(child_->out(), in_.data() + before, room);
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EINTR) return {};
+    return death(fmt::format("cannot read from it: {}", std::strerror(errno)));
+  }
+  if (got == 0) return end_of_output();
+  const std::size_t count = static_cast<std::size_t>(got);
+  in_.resize(before + count);
+  fresh_bytes_ += count;
+  active_at_ = now_;
+  const void* last = memrchr(in_.data() + before, '\n', count);
+  if (last != nullptr) {
+    const std::size_t complete = static_cast<std::size_t>(static_cast<const char*>(last) - in_.data()) + 1;
+    if (Death end = take_lines(complete); !end.reason.empty()) return end;
+  }
+  if (in_.size() > max_line_bytes_)
+    return death(fmt::format("printed a line of over {} bytes", max_line_bytes_));
+  if (count < room) {
+    habit_.read(in_.empty() && (fresh_bytes_ < kSmallBuffer || fresh_answers_ == 1), owing(), closed_);
+    fresh_bytes_ = fresh_answers_ = 0;
+  }
+  return {};
+}
+
+// The first `complete` bytes of in_ are whole lines: answers.
+Exec::Death Exec::take_lines(std::size_t complete) {
+  reader_.begin({in_.data(), complete});
+  for (std::size_t begin = 0; begin < complete;) {
+    const void* newline = std::memchr(in_.data() + begin, '\n', complete - begin);
+    const std::size_t end = static_cast<std::size_t>(static_cast<const char*>(newline) - in_.data());
+    if (answered_ == written_) return death("printed more lines than it was given records");
+    if (end - begin > max_line_bytes_)
+      return death(fmt::format("printed a line of over {} bytes", max_line_bytes_));
+    const Answer answer = reader_.next(begin, end);
+    if (answer.kind == Answer::Kind::kJunk) return {std::string(answer.reason), name_ + ": printed junk"};
+    ExecResult result{.bytes = answer.bytes, .records = answer.records, .reason = answer.reason};
+    if (answer.kind == Answer::Kind::kRecords) result.kind = ExecResult::Kind::kRecords;
+    if (answer.kind == Answer::Kind::kRejected) result.kind = ExecResult::Kind::kRejected;
+    result.attempts = blamed_ + 1;
+    owed_bytes_ -= line(answered_).size() + 1;
+    if (listening_)
+      habit_.answered_after_close(std::chrono::duration_cast<milliseconds>(now_ - closed_at_),
+                                  std::chrono::duration_cast<milliseconds>(now_ - progress_at_));
+    listening_ = false;
+    progress_at_ = now_;
+    ever_answered_ = true;
+    deaths_ = 0;
+    ++fresh_answers_;
+    give(result);
+    begin = end + 1;
+  }
+  const std::size_t rest = in_.size() - complete;
+  std::memmove(in_.data(), in_.data() + complete, rest);
+  in_.resize(rest);
+  return {};
+}
+
+// The last line may lack its newline; of a child that died it may as well be torn, and then it is no JSON.
+Exec::Death Exec::end_of_output() {
+  if (!in_.empty() && answered_ < written_) {
+    in_.push_back('\n');
+    if (Death torn = take_lines(in_.size()); !torn.reason.empty()) in_.clear();
+  }
+  const std::string how = child_->end(kGrace);
+  child_.reset();
+  if (closed_ && !owing()) return {};
+  if (how.empty()) return death("closed its stdout");
+  return death(how == "exited with 0" ? "exited with 0, with records left" : how);
+}
+
+Exec::Death Exec::look_at_clock() {
+  const bool open = child_->in() >= 0;
+  if (!owing()) {
+    if (!open && !closed_) return death("closed its stdin");
+    if (closed_ && now_ - active_at_ >= kGrace)
+      discard_child();  // it has answered all: no fault, but it has to go
+    return {};
+  }
+  const bool all_written = open && !may_write();
+  if (now_ - progress_at_ >= step_.timeout + (overdue_ ? kGrace : milliseconds(0))) {
+    if (!all_written) return death("no answer within " + in_words(step_.timeout));
+    overdue_ = true;  // the last chance, should it only have held the answer back
+    close_in(true);
+  } else if (all_written && !habit_.flushes()) {
+    const milliseconds allowed = silence_allowed();
+    if (now_ - active_at_ >= allowed) close_in(allowed > milliseconds(0));
+  }
+  return {};
+}
+
+void Exec::close_in(bool for_silence) {
+  child_->close_in();
+  closed_ = true;
+  listening_ = for_silence;
+  closed_at_ = now_;
+  if (for_silence && !overdue_ && !std::exchange(warned_of_buffering_, true))
+    on_warning_(
+        fmt::format("{}: no answer for {} with nothing more to read: its stdin was closed to get the answers "
+                    "it owes, and it is started again for the next records. It should flush its stdout after "
+                    "each line (Python: flush=True)",
+                    name_, in_words(habit_.patience())));
+}
+
+void Exec::give(ExecResult result) {
+  (*on_result_)(answered_, result);
+  ++answered_;
+  blamed_ = 0;
+}
+
+Result<void> Exec::bury(const Death& end) {
+  // Of a child that flushes, the first record without an answer is the one it was at.
+  const bool exact = habit_.seems_to_flush();
+  discard_child();
+  ++restarts_;
+  ++deaths_;
+  if (std::has_single_bit(restarts_))
+    on_warning_(fmt::format("{}; restarts so far: {}", end.logged, restarts_));
+  const std::size_t owed = written_ - answered_ + (offset_ > 0 ? 1 : 0);
+  if (owed > 0) ++blamed_;
+  if (owed == 1 && blamed_ >= 2) {
+    give({.kind = ExecResult::Kind::kRejected, .reason = end.reason, .attempts = blamed_});
+  } else if (owed > 0) {
+    suspects_end_ = answered_ + (exact ? 1 : owed);
+    group_size_ = exact ? 1 : std::max<std::size_t>(1, owed / kSplit);
+    group_closes_ = !exact;
+  }
+  written_ = group_end_ = answered_;
+  offset_ = owed_bytes_ = 0;
+  const int most = ever_answered_ ? kDeathsInARow : kDeathsIfNeverAnswered;
+  if (deaths_ < most) return {};
+  return fail(
+      Fault::kFatal,
+      fmt::format("{}; it ended {} times in a row without one answer: run it by hand with one record on its "
+                  "stdin to see why",
+                  end.logged, deaths_),
+      kExitConfig);
+}
+
+void Exec::discard_child() {
+  if (child_) child_->end(milliseconds(0));
+  child_.reset();
+  in_.clear();
+}
+
+}  // namespace leat::processor
