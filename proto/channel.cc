@@ -8,6 +8,9 @@ namespace {
 
 // What may stay behind in a socket that closes gets this long; what is lost then, the window sends again.
 constexpr int kLingerMs = 200;
+// Workers start in any order; whoever connects before the other has bound asks again soon, not after ZeroMQ's
+// 100 ms.
+constexpr int kReconnectMs = 5;
 
 int zmq_kind(SocketKind kind) {
   switch (kind) {
@@ -51,6 +54,7 @@ Socket::Socket(Context& context, SocketKind kind, int hwm, std::uint64_t max_mes
   socket_.set(zmq::sockopt::sndhwm, hwm);
   socket_.set(zmq::sockopt::rcvhwm, hwm);
   socket_.set(zmq::sockopt::linger, kLingerMs);
+  socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
   if (max_message_bytes != 0) {
     socket_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(max_message_bytes));
   }

@@ -33,13 +33,16 @@ class Window {
     sent_.push_back(std::move(batch));
   }
 
-  // The writer has taken everything up to this sequence number.
-  void accepted(std::uint64_t sequence) {
+  // The writer has taken everything up to this sequence number. Returns the payload bytes of the last batch of these.
+  std::size_t accepted(std::uint64_t sequence) {
+    std::size_t last = 0;
     while (!sent_.empty() && sent_.front().header().sequence <= sequence) {
-      bytes_ -= sent_.front().header().records_bytes;
+      last = sent_.front().header().records_bytes;
+      bytes_ -= last;
       sent_.pop_front();
     }
     if (sent_.empty()) alone_ = false;
+    return last;
   }
 
   bool empty() const { return sent_.empty(); }

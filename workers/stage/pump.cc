@@ -29,14 +29,14 @@ class Credits {
       sockets_.back()->connect(endpoint);
     }
   }
-  void give_back(const proto::Header& header, std::uint64_t service_ns) {
+  void give_back(const proto::Header& header, std::uint64_t service_ns, std::uint32_t records) {
     if (header.dealt_by >= sockets_.size()) return;
     proto::Credit credit;
     credit.epoch = header.epoch;
     credit.sequence = header.sequence;
     credit.worker = worker_.index();
     credit.service_us = static_cast<std::uint32_t>(service_ns / 1000);
-    credit.records = header.in;
+    credit.records = records;
     proto::Message message = encode(credit);
     if (!sockets_[header.dealt_by]->try_send(message)) {
       throw Fatal({Fault::kFatal, "the stage before takes no credits any more", kExitBug});
@@ -49,10 +49,11 @@ class Credits {
 };
 
 // What the batch did to the counters: the difference between what came and what leaves.
-void book(Page& page, const proto::Header& before, const proto::Header& after) {
+void book(Page& page, proto::Stage role, const proto::Header& before, const proto::Header& after) {
   page.sequence.store(after.sequence, std::memory_order_relaxed);
   page.source.store(after.source, std::memory_order_relaxed);
-  add(page.records_in, before.out);
+  // The reader does not look into lines: how many records a batch holds is known behind the filter.
+  add(page.records_in, role == proto::Stage::kFilter ? after.in : before.out);
   if (after.kept > before.kept) add(page.kept, after.kept - before.kept);
   add(page.dropped, after.dropped - before.dropped);
   add(page.rejected, after.rejected - before.rejected);
@@ -90,17 +91,17 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     const proto::Header before = batch.header();
     if (before.epoch != worker.welcome().epoch || before.pipeline != worker.pipeline_id()) continue;
     if (before.kind == proto::BatchKind::kRecords) batch = value_or_fatal(transform(std::move(batch)));
-    book(*page, before, batch.header());
+    book(*page, worker.role(), before, batch.header());
     std::uint64_t service_ns = monotonic_ns() - begin;
     if (!outlet.wait_for_room()) return;
     page.enter(Activity::kBusy);
     proto::Header header = batch.header();
-    if (header.dealt_by != worker.index()) {
-      header.dealt_by = worker.index();
-      batch = std::move(batch).reseal(header);
-    }
+    header.dealt_by = worker.index();
+    (worker.role() == proto::Stage::kFilter ? header.filter_us : header.process_us) =
+        static_cast<std::uint32_t>(service_ns / 1000);
+    batch = std::move(batch).reseal(header);
     if (!outlet.send(batch)) return;
-    credits.give_back(before, service_ns);
+    credits.give_back(before, service_ns, header.in);
     // Stops are also looked for while there is always work.
     worker.look_for_stop();
   }

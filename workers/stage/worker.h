@@ -46,6 +46,7 @@ class Worker {
   const proto::Welcome& welcome() const { return welcome_; }
   const config::Pipeline& pipeline() const { return pipeline_; }
   std::uint64_t pipeline_id() const { return pipeline_id_; }
+  proto::Stage role() const { return role_; }
   std::uint32_t index() const { return index_; }
   MappedPage& page() { return page_; }
 

@@ -1,0 +1,43 @@
+// Turns what the read-ahead thread found into batches, without sequence numbers yet.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "proto/batch.h"
+#include "workers/reader/read_ahead.h"
+
+namespace leat::reader {
+
+class Batches {
+ public:
+  Batches(std::uint64_t pipeline, std::uint64_t epoch, std::uint64_t max_record_bytes)
+      : max_record_bytes_(max_record_bytes) {
+    common_.pipeline = pipeline;
+    common_.epoch = epoch;
+  }
+
+  // Takes an event in; Listed and End are the caller's. Precondition: next() has returned nullopt.
+  void take(Event event);
+
+  // The next batch of what was taken in: whole lines, about target_bytes of them (a chunk that was read under
+  // a larger target is cut again), or nullopt.
+  [[nodiscard]] std::optional<proto::Batch> next(std::size_t target_bytes);
+
+  [[nodiscard]] proto::Batch end_of_input(bool stopped) const;
+
+ private:
+  proto::Batch records(Chunk chunk);
+  proto::Batch oversize(const Chunk& chunk) const;
+  Chunk cut(std::size_t target_bytes);
+
+  std::uint64_t max_record_bytes_;
+  proto::Header common_;
+  std::uint64_t source_ = 0;
+  std::optional<Chunk> chunk_;
+  std::size_t cut_ = 0;  // bytes of chunk_ that have left
+  std::optional<proto::Batch> event_;
+};
+
+}  // namespace leat::reader

@@ -1,0 +1,254 @@
+// leat-reader: turns files on the NAS into numbered batches.
+//
+// Reads   files that match source.paths; accepted positions from the writer; credits from the filters
+// Writes  batches to the filters; nothing to disk
+// Never   writes to the NAS, or believes an empty mount
+// Fails   no file matches: exits 66. NAS away: waits, gives up after a while: exits 74.
+// Gaps    a file replaced between two looks by one of the same size and mtime is not noticed
+
+#include <fmt/format.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "config/parse.h"
+#include "proto/flow.h"
+#include "workers/reader/batches.h"
+#include "workers/reader/listing.h"
+#include "workers/reader/pace.h"
+#include "workers/reader/read_ahead.h"
+#include "workers/reader/window.h"
+#include "workers/stage/outlet.h"
+#include "workers/stage/worker.h"
+
+namespace {
+
+using leat::proto::Batch;
+using leat::stage::Activity;
+using leat::stage::Worker;
+using std::chrono::milliseconds;
+
+constexpr int kAcceptedHighWaterMark = 1024;
+constexpr milliseconds kLook{500};  // how often the page tells what the I/O thread is at
+constexpr std::size_t kReadAheadBatches = 4;
+
+void put_text(rapidjson::Writer<rapidjson::StringBuffer>& json, const char* key, const std::string& text) {
+  json.Key(key);
+  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+// {"files": [{"path", "bytes"}], "skipped": [{"path", "reason"}]}: what `leat explain` shows of this stage.
+int list(const std::string& file) {
+  auto parsed = leat::config::load_pipeline(file);
+  if (!parsed.problems.empty()) {
+    throw leat::stage::Fatal(
+        {leat::Fault::kFatal, leat::config::to_string(parsed.problems.front()), leat::kExitConfig});
+  }
+  auto listing = leat::reader::list_files(parsed.pipeline.source.paths);
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  json.StartObject();
+  json.Key("files");
+  json.StartArray();
+  for (const auto& found : listing.files) {
+    json.StartObject();
+    put_text(json, "path", found.path);
+    json.Key("bytes");
+    json.Uint64(found.size);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.Key("skipped");
+  json.StartArray();
+  for (const auto& skipped : listing.skipped) {
+    json.StartObject();
+    put_text(json, "path", skipped.path);
+    put_text(json, "reason", skipped.reason);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.EndObject();
+  std::printf("%s\n", buffer.GetString());
+  return leat::kExitOk;
+}
+
+std::string no_match_text(const leat::config::Source& source, const leat::reader::Listed& listed) {
+  std::string text = "no file matches source.paths:";
+  for (const auto& glob : source.paths) text += " " + glob;
+  for (std::size_t i = 0; i < std::min<std::size_t>(listed.skipped.size(), 10); ++i) {
+    text += fmt::format("\n  left out {}: {}", listed.skipped[i].path, listed.skipped[i].reason);
+  }
+  return text;
+}
+
+leat::reader::ReadAhead::Options read_ahead_options(const Worker& worker, std::size_t first_target) {
+  leat::reader::ReadAhead::Options options;
+  const auto& pipeline = worker.pipeline();
+  options.source = pipeline.source;
+  options.zstd_window_bytes = pipeline.limits.zstd_window_bytes;
+  options.headroom = leat::proto::kHeaderBytes;
+  options.target_bytes = first_target;
+  options.queue_bytes = kReadAheadBatches * pipeline.limits.batch_bytes;
+  options.follow = worker.welcome().follow;
+  return options;
+}
+
+// The application thread: takes batches from the read-ahead thread, numbers them and deals them, within the
+// window.
+class Reader {
+ public:
+  explicit Reader(Worker& worker)
+      : worker_(worker),
+        pace_(worker.pipeline().limits.batch_bytes),
+        window_(worker.welcome().window_bytes, worker.welcome().window_batches),
+        batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes),
+        accepted_(worker.context(), leat::proto::SocketKind::kPull, kAcceptedHighWaterMark),
+        outlet_(worker),
+        ahead_(read_ahead_options(worker, pace_.target_bytes())) {
+    accepted_.bind(worker.welcome().accepted);
+  }
+
+  void run() {
+    leat::proto::Poller poller;
+    poller.add(accepted_);
+    outlet_.add_to(poller);
+    worker_.add_to(poller);
+    std::size_t ahead_index = poller.add(ahead_.fd());
+    while (!worker_.leaving()) {
+      hear();
+      if (worker_.draining() && !ended_) stop();
+      if (!next_ && !ended_) fetch();
+      if (next_ && window_.has_room(next_->header().records_bytes) && outlet_.has_room()) {
+        send();
+        continue;
+      }
+      worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
+      poller.watch(ahead_index, !next_ && !ended_);
+      if (!poller.wait(kLook)) show();
+      worker_.look_for_stop();
+    }
+  }
+
+ private:
+  // What has come back: how far the writer is, and with it what a record takes.
+  void hear() {
+    while (auto message = accepted_.try_receive()) {
+      auto accepted = leat::proto::decode_accepted(message->view());
+      if (!accepted || accepted->epoch != worker_.welcome().epoch) continue;
+      std::size_t bytes = window_.accepted(accepted->accepted);
+      if (accepted->records == 0 || bytes == 0) continue;
+      double process_us = static_cast<double>(accepted->process_us) / accepted->records;
+      pace_.learn(std::max(process_us, outlet_.record_us()), static_cast<double>(bytes) / accepted->records);
+      ahead_.set_target(pace_.target_bytes());
+    }
+  }
+
+  void fetch() {
+    next_ = batches_.next(pace_.target_bytes());
+    while (!next_ && !ended_) {
+      auto event = ahead_.try_pop();
+      if (!event) return;
+      worker_.page().enter(Activity::kBusy);
+      if (auto* listed = std::get_if<leat::reader::Listed>(&*event)) {
+        take(*listed);
+      } else if (auto* end = std::get_if<leat::reader::End>(&*event)) {
+        if (end->error) throw leat::stage::Fatal(*end->error);
+        finish(end->stopped);
+      } else {
+        count(*event);
+        batches_.take(*std::move(event));
+        next_ = batches_.next(pace_.target_bytes());
+      }
+    }
+  }
+
+  void take(const leat::reader::Listed& listed) {
+    if (listed.files == 0 && !worker_.welcome().follow) {
+      throw leat::stage::Fatal(
+          {leat::Fault::kFatal, no_match_text(worker_.pipeline().source, listed), leat::kExitNoInput});
+    }
+    for (const auto& skipped : listed.skipped)
+      worker_.warn(fmt::format("left out {}: {}", skipped.path, skipped.reason));
+    worker_.page()->sources_total = listed.files;
+    worker_.page()->total_disk_bytes = listed.bytes;
+    worker_.ready(fmt::format(R"({{"files":{},"bytes":{}}})", listed.files, listed.bytes));
+  }
+
+  void count(const leat::reader::Event& event) {
+    auto& page = *worker_.page();
+    if (auto* opened = std::get_if<leat::reader::SourceOpened>(&event)) {
+      worker_.page().set_text("reading " + opened->file.path);
+    } else if (std::holds_alternative<leat::reader::SourceEnded>(event)) {
+      add(page.sources_done, 1);
+    } else if (std::holds_alternative<leat::reader::SourceFailed>(event)) {
+      add(page.sources_failed, 1);
+    }
+  }
+
+  void send() {
+    worker_.page().enter(Activity::kBusy);
+    auto& page = *worker_.page();
+    leat::proto::Header header = next_->header();
+    header.sequence = ++sequence_;
+    Batch batch = std::move(*next_).reseal(header);
+    next_.reset();
+    page.sequence = header.sequence;
+    page.source = header.source;
+    add(page.bytes_in, header.records_bytes);
+    page.disk_bytes = ahead_.status().consumed_bytes;
+    if (!outlet_.send(batch)) return;
+    window_.sent(std::move(batch));
+  }
+
+  // Asked to take in nothing new: what has been sent is finished, the rest is for the next run.
+  void stop() {
+    ahead_.request_stop();
+    finish(true);
+  }
+
+  void finish(bool stopped) {
+    next_ = batches_.end_of_input(stopped);
+    ended_ = true;
+    worker_.page().set_text(stopped ? "stopped before the input was used up" : "the input is used up");
+  }
+
+  // Nothing has happened for a while: what is the I/O thread at?
+  void show() {
+    if (ended_) return;
+    auto status = ahead_.status();
+    auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - status.since)
+            .count();
+    if (!status.trouble.empty()) {
+      worker_.page().set_text(fmt::format("{} s: {}", seconds, status.trouble));
+    } else if (status.doing == leat::reader::ReadAhead::Doing::kReading && seconds > 0) {
+      worker_.page().set_text(fmt::format("{} s in read() of {}", seconds, status.path));
+    }
+  }
+
+  Worker& worker_;
+  leat::reader::Pace pace_;
+  leat::reader::Window window_;
+  leat::reader::Batches batches_;
+  leat::proto::Socket accepted_;
+  leat::stage::Outlet outlet_;
+  leat::reader::ReadAhead ahead_;
+  std::optional<Batch> next_;  // to be sent, without a sequence number
+  std::uint64_t sequence_ = 0;
+  bool ended_ = false;
+};
+
+void work(Worker& worker) {
+  Reader(worker).run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return leat::stage::run_worker(leat::proto::Stage::kReader, argc, argv, list, work);
+}
