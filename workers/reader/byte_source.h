@@ -1,0 +1,43 @@
+// Where uncompressed bytes come from: a plain file, a decompressor, a test.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+#include "proto/result.h"
+
+namespace leat::reader {
+
+// The start of a compressed frame (gzip: member), to begin decoding from. {0, 0} in what is not compressed.
+struct FrameMark {
+  std::uint64_t offset = 0;      // in the file
+  std::uint64_t raw_offset = 0;  // in the uncompressed bytes
+  auto operator<=>(const FrameMark&) const = default;
+};
+
+// A place between two lines of a source, with all that is needed to go on from there.
+struct Position {
+  std::uint64_t line = 1;    // number of the next line, from 1
+  std::uint64_t offset = 0;  // uncompressed offset of its first byte
+  FrameMark frame;           // a frame start at or before offset
+  bool operator==(const Position&) const = default;
+};
+
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+
+  // 1 to `capacity` (> 0) bytes, all out of one frame; 0 is the clean end. An error comes after all bytes
+  // that could be had before it: kRetry (open again and go on from a Position) or kReject (the source is bad
+  // from here on). After an end or an error every call gives the same again.
+  [[nodiscard]] virtual Result<std::size_t> read(char* into, std::size_t capacity) = 0;
+  // Uncompressed offset of the next byte.
+  virtual std::uint64_t offset() const = 0;
+  // The frame the next byte is in, or (between two frames) a place where one starts.
+  virtual FrameMark mark() const { return {}; }
+  // How far into the file, for progress.
+  virtual std::uint64_t consumed() const = 0;
+};
+
+}  // namespace leat::reader

@@ -1,0 +1,51 @@
+// The bounded queue between the I/O thread and the application thread.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "workers/reader/read_ahead.h"
+#include "workers/stage/fd.h"
+
+namespace leat::reader {
+
+class EventQueue {
+ public:
+  EventQueue(std::uint64_t max_bytes, std::size_t max_events);
+
+  // The I/O thread. wait_for_room: until something may be read ahead; push: until the event fits (a chunk
+  // larger than the bound fits into an empty queue). False: stopped, and nothing was pushed.
+  [[nodiscard]] bool has_room() const;
+  [[nodiscard]] bool wait_for_room();
+  [[nodiscard]] bool push(Event event);
+  void push_last(Event event);  // whatever the bounds; pushes after it are ignored
+  // Waits; true: stopped meanwhile.
+  [[nodiscard]] bool sleep(std::chrono::milliseconds time);
+
+  // The application thread.
+  std::optional<Event> try_pop();
+  int fd() const { return ready_.get(); }
+  void stop();
+  bool stopped() const;
+  // Waits until push_last() was called, but not longer than `time`.
+  bool wait_for_last(std::chrono::milliseconds time);
+
+ private:
+  void add(Event event);
+
+  const std::uint64_t max_bytes_;
+  const std::size_t max_events_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Event> events_;
+  std::uint64_t bytes_ = 0;
+  bool stopped_ = false;
+  bool last_ = false;
+  stage::Fd ready_;  // an eventfd, readable while events_ is not empty
+};
+
+}  // namespace leat::reader

@@ -1,0 +1,81 @@
+// Cuts a ByteSource into chunks of whole lines, read straight into the memory they are sent from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "proto/buffer.h"
+#include "workers/reader/byte_source.h"
+
+namespace leat::reader {
+
+// A line that is longer than the limit: where it is, not what it holds.
+struct Oversize {
+  std::uint64_t line = 0;
+  std::uint64_t offset = 0;  // of its first byte
+  std::uint64_t length = 0;  // without its '\n'
+};
+
+struct Chunk {
+  Buffer payload;                  // whole lines; each ends in '\n', "\r\n" and blank lines stay as they are
+  std::uint64_t first_line = 1;    // number of the first line, from 1
+  std::uint64_t line_count = 0;    // the newlines in payload; 1 with an oversize line
+  std::uint64_t first_offset = 0;  // uncompressed offset of payload's first byte
+  std::uint64_t end_offset = 0;    // behind the last byte taken from the source
+  FrameMark frame;  // a frame start at or before end_offset, the last one if frames hold whole lines
+  bool unterminated = false;  // the last line had no '\n' at the end of the file: payload has one more byte
+                              // than the source
+  std::vector<Oversize> oversize;  // with an entry, payload is empty: such a line is a chunk of its own
+
+  Position after() const { return {first_line + line_count, end_offset, frame}; }
+};
+
+// Number of '\n' in bytes; as fast as memory.
+std::uint64_t count_newlines(const char* bytes, std::size_t count);
+
+class LineReader {
+ public:
+  struct Options {
+    std::size_t headroom = 0;                    // of every payload
+    std::uint64_t max_record_bytes = 16u << 20;  // of a line, without its '\n'
+    Position start;                              // bytes of the source before start.offset are passed over
+  };
+  // The source must outlive the reader.
+  LineReader(ByteSource& source, Options options);
+
+  // The next lines, up to target_bytes of them; a longer line travels alone. nullopt is the end. A fault of
+  // the source comes after all whole lines in front of it; what follows the last of these is not delivered:
+  // the place to go on from is position(). A UTF-8 byte order mark at offset 0 is left out, and counts in
+  // offsets. Holds at most two buffers of the longer of target_bytes and the line, of which max_record_bytes
+  // bounds the latter.
+  [[nodiscard]] Result<std::optional<Chunk>> next(std::size_t target_bytes);
+
+  // After the last chunk; at first where the reader was told to start.
+  const Position& position() const { return position_; }
+
+ private:
+  void begin(std::size_t target);
+  void read_some(std::size_t count);
+  std::size_t find_line_end(std::size_t searched);
+  std::size_t before_oversize(std::size_t end) const;
+  Chunk deliver(std::size_t end, std::size_t target);
+  Result<std::optional<Chunk>> skip_line();
+  Result<std::optional<Chunk>> finish() const;
+  void move_to(std::uint64_t offset, std::uint64_t lines);
+  Buffer take(std::size_t end, std::size_t target);
+
+  ByteSource& source_;
+  Options options_;
+  Buffer buffer_;      // read and not delivered; begins at a line
+  Position position_;  // of buffer_[0]
+  FrameMark older_;    // marks around the last read that held a newline
+  FrameMark newer_;
+  std::size_t step_;  // how much is read at a time behind a long line
+  bool begun_ = false;
+  bool done_ = false;          // the source has ended, well or not
+  bool unterminated_ = false;  // the last byte of buffer_ is our own '\n'
+  std::optional<Error> failed_;
+};
+
+}  // namespace leat::reader

@@ -1,0 +1,39 @@
+// Which files there are: source.paths expanded, and whether the mount they should be on is there.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "workers/reader/file.h"
+
+namespace leat::reader {
+
+// Something a user may have expected to be read, and why it is not.
+struct Skipped {
+  std::string path;
+  std::string reason;
+};
+
+struct Listing {
+  std::vector<File> files;  // regular files (links to them included), by path in byte order, each path once
+  std::vector<Skipped> skipped;
+  std::uint64_t total_bytes = 0;  // of files, on disk
+  std::string trouble;  // not empty: part of the listing is missing as the mount is away (fault_of kRetry):
+                        // believe nothing of it and list again later
+};
+
+// Absolute globs as in config/glob.h. Wildcards and ** do not enter folders that begin with '.', and follow
+// links to folders except back to a folder they are in. Names of unfinished files are left out. All globs
+// share one walk: every folder is read once.
+Listing list_files(const std::vector<std::string>& globs);
+
+// The names of files that somebody is still writing: .*  *.part  *.tmp  *.filepart  *.crdownload
+bool is_unfinished_name(std::string_view name);
+
+// Is something mounted exactly here (a link to a mount point is none)? Asks the kernel's table, never the
+// file system, so a dead server does not hang it.
+bool is_mount_point(const std::string& path);
+
+}  // namespace leat::reader
