@@ -1,0 +1,168 @@
+#include "workers/writer/dead_letters.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <iterator>
+
+#include "workers/stage/json/text.h"
+#include "workers/writer/file.h"
+
+namespace leat::writer {
+
+namespace {
+
+constexpr std::size_t kBufferBytes = 64 * 1024;
+constexpr std::size_t kKeptBytes = 1024 * 1024;       // a buffer that a long record made larger is given back
+constexpr std::string_view kLineStart = "{\"source";  // "source" or "source_base64"
+
+void append_base64(Buffer& out, std::string_view bytes) {
+  static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  out.reserve(out.size() + (bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out.push_back(k <= count ? kAlphabet[(group >> (18 - 6 * k)) & 63] : '=');
+    }
+  }
+}
+
+// ,"key":"text" or ,"key_base64":"..."; the first member of an object has no comma.
+void append_text(Buffer& out, std::string_view comma, std::string_view key, std::string_view text) {
+  out.append(comma);
+  out.push_back('"');
+  out.append(key);
+  if (json::is_utf8(text)) {
+    out.append("\":");
+    json::append_quoted(out, text);
+  } else {
+    out.append("_base64\":\"");
+    append_base64(out, text);
+    out.push_back('"');
+  }
+}
+
+void append_number(Buffer& out, std::string_view key, std::uint64_t number) {
+  std::array<char, 64> text;
+  auto end = fmt::format_to_n(text.data(), text.size(), ",\"{}\":{}", key, number).out;
+  out.append(text.data(), static_cast<std::size_t>(end - text.data()));
+}
+
+// Offset behind the last newline of a file of `size` bytes; 0 if there is none.
+Result<std::uint64_t> end_of_last_line(int fd, std::uint64_t size, const std::string& path) {
+  std::string block;
+  for (std::uint64_t end = size; end > 0;) {
+    std::uint64_t begin = end > kBufferBytes ? end - kBufferBytes : 0;
+    block.resize(static_cast<std::size_t>(end - begin));
+    ssize_t count = ::pread(fd, block.data(), block.size(), static_cast<off_t>(begin));
+    if (count < 0 || static_cast<std::size_t>(count) != block.size()) {
+      return io_failure("read", path, count < 0 ? errno : EIO);
+    }
+    if (std::size_t newline = block.rfind('\n'); newline != std::string::npos) return begin + newline + 1;
+    end = begin;
+  }
+  return std::uint64_t{0};
+}
+
+}  // namespace
+
+Result<void> DeadLetters::check_start() {
+  struct stat info {};
+  if (::stat(path_.c_str(), &info) == 0) return open();
+  return check_folder(folder_of(path_));
+}
+
+Result<void> DeadLetters::open() {
+  struct stat info {};
+  bool existed = ::stat(path_.c_str(), &info) == 0;
+  regular_ = !existed || S_ISREG(info.st_mode);
+  int access = regular_ ? O_RDWR : O_WRONLY | O_NOCTTY;
+  fd_ = stage::Fd(::open(path_.c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (!fd_) return io_failure("open the dead-letter file", path_, errno);
+  if (!regular_) return {};
+  auto locked = lock(fd_.get(), path_, true);
+  if (!locked) return tl::unexpected(locked.error());
+  if (!*locked) {
+    return fail(
+        Fault::kFatal,
+        fmt::format("another leat is writing {}; wait for it, or choose another dead_letter.path", path_),
+        kExitConfig);
+  }
+  return existed ? cut_partial_line() : sync_folder(folder_of(path_));
+}
+
+Result<void> DeadLetters::cut_partial_line() {
+  struct stat info {};
+  if (::fstat(fd_.get(), &info) != 0) return io_failure("look at", path_, errno);
+  auto size = static_cast<std::uint64_t>(info.st_size);
+  auto end = end_of_last_line(fd_.get(), size, path_);
+  if (!end) return tl::unexpected(end.error());
+  if (*end == size) return {};
+
+  // Only what looks like the beginning of a dead letter, or the NUL bytes that a power cut leaves, is
+  // ours to cut.
+  std::array<char, kLineStart.size()> head{};
+  ssize_t count = ::pread(fd_.get(), head.data(), head.size(), static_cast<off_t>(*end));
+  if (count <= 0) return io_failure("read", path_, count < 0 ? errno : EIO);
+  std::string_view start(head.data(), static_cast<std::size_t>(count));
+  if (start.front() != '\0' && !kLineStart.starts_with(start)) {
+    return fail(Fault::kFatal,
+                fmt::format("{} ends in the middle of a line that is not a dead letter: choose another "
+                            "dead_letter.path, or end that line",
+                            path_),
+                kExitConfig);
+  }
+  if (::ftruncate(fd_.get(), static_cast<off_t>(*end)) != 0) return io_failure("cut", path_, errno);
+  note_ = fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path_, size - *end);
+  return {};
+}
+
+Result<void> DeadLetters::append(const DeadLetter& letter) {
+  if (!fd_) {
+    if (auto opened = open(); !opened) return opened;
+  }
+  out_.reserve(kBufferBytes);
+  append_text(out_, "{", "source", letter.source);
+  append_number(out_, "line", letter.line);
+  append_number(out_, "offset", letter.offset);
+  append_text(out_, ",", "stage", letter.stage);
+  append_text(out_, ",", "reason", letter.reason);
+  append_number(out_, "attempts", letter.attempts);
+  if (letter.record) {
+    append_text(out_, ",", "record", *letter.record);
+  } else {
+    append_number(out_, "length", letter.length);
+  }
+  out_.append("}\n");
+  ++count_;
+  if (out_.size() >= kBufferBytes) return flush();
+  return {};
+}
+
+Result<void> DeadLetters::flush() {
+  if (out_.empty()) return {};
+  unsynced_ = true;
+  auto written = write_all(fd_.get(), out_.view(), path_);
+  out_.clear();
+  if (out_.capacity() > kKeptBytes) out_ = Buffer();
+  return written;
+}
+
+Result<void> DeadLetters::commit() {
+  if (auto flushed = flush(); !flushed) return flushed;
+  if (!unsynced_ || !regular_) return {};
+  if (auto synced = sync_data(fd_.get(), path_); !synced) return synced;
+  unsynced_ = false;
+  return {};
+}
+
+}  // namespace leat::writer

@@ -1,0 +1,69 @@
+// The dead-letter file: one JSON line for each record that could not be handled. Appended under its own name.
+//
+//   {"source":"/in/a.jsonl","line":7,"offset":2101,"stage":"filter","reason":"...","attempts":1,"record":"..."}
+//
+// Text that is not valid UTF-8 stands as base64 under its key with "_base64" behind: "record_base64". A
+// record that was too long to be carried has "length" instead: it is found at its offset. line counts
+// from 1, offset is in uncompressed bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "proto/buffer.h"
+#include "proto/result.h"
+#include "workers/stage/fd.h"
+
+namespace leat::writer {
+
+struct DeadLetter {
+  std::string_view source;
+  std::uint64_t line = 0;
+  std::uint64_t offset = 0;
+  std::string_view stage;
+  std::string_view reason;
+  std::uint32_t attempts = 1;
+  std::optional<std::string_view> record;  // without its newline; none: too long, by reference
+  std::uint64_t length = 0;                // of a record by reference, in bytes
+};
+
+class DeadLetters {
+ public:
+  // path: absolute.
+  explicit DeadLetters(std::string path) : path_(std::move(path)) {}
+
+  // Before anything is read: the folder can be written; a file that exists is opened, locked, and a last
+  // line without its newline, left by a crash, is cut off. A file that is missing is created by the
+  // first append. kFatal, 78: another leat has it, or its last line is not one of ours, so that cutting
+  // might hurt.
+  [[nodiscard]] Result<void> check_start();
+
+  // Buffered: on the disk after commit(). Needs memory for the encoded record, at most 6 times its size.
+  [[nodiscard]] Result<void> append(const DeadLetter& letter);
+
+  // Everything appended is on the disk.
+  [[nodiscard]] Result<void> commit();
+
+  std::uint64_t count() const { return count_; }  // appended by this object
+
+  // What a person should hear about ("cut off ..."), once; mostly empty.
+  std::string take_note() { return std::exchange(note_, {}); }
+
+ private:
+  Result<void> open();
+  Result<void> cut_partial_line();
+  Result<void> flush();
+
+  std::string path_;
+  stage::Fd fd_;
+  bool regular_ = false;
+  bool unsynced_ = false;
+  Buffer out_;
+  std::uint64_t count_ = 0;
+  std::string note_;
+};
+
+}  // namespace leat::writer

@@ -1,0 +1,169 @@
+#include "workers/writer/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "workers/stage/fd.h"
+
+namespace leat::writer {
+
+namespace {
+
+const char* remedy(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "no room: free some and run again";
+    case EFBIG:
+      return "larger than the filesystem or `ulimit -f` allows: rotate.bytes makes smaller files";
+    case EROFS:
+      return "the filesystem is mounted read-only: remount it, or choose another folder";
+    case EACCES:
+    case EPERM:
+      return "give this user the right to write there, or choose another folder";
+    case EPIPE:
+      return "whoever read it has gone: start its reader and run again";
+    case ENAMETOOLONG:
+      return "choose a shorter name: the temporary name needs 11 bytes more than the target";
+    case EMFILE:
+    case ENFILE:
+      return "raise `ulimit -n`";
+    case EIO:
+    case ESTALE:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case EHOSTDOWN:
+      return "the disk or the network mount is in trouble: look at it and run again";
+    default:
+      return nullptr;
+  }
+}
+
+bool lacks_call(int error) {
+  return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
+
+}  // namespace
+
+tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error) {
+  std::string text = fmt::format("cannot {} {}: {}", action, path, std::strerror(error));
+  if (const char* advice = remedy(error)) text += fmt::format("; {}", advice);
+  return fail(Fault::kFatal, std::move(text));
+}
+
+Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count > 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    } else if (count == 0) {
+      return io_failure("write", path, EIO);
+    } else if (errno == EAGAIN) {
+      pollfd room{fd, POLLOUT, 0};
+      if (::poll(&room, 1, -1) < 0 && errno != EINTR) return io_failure("write", path, errno);
+    } else if (errno != EINTR) {
+      return io_failure("write", path, errno);
+    }
+  }
+  return {};
+}
+
+Result<void> sync_data(int fd, const std::string& path) {
+  if (::fdatasync(fd) != 0) return io_failure("sync", path, errno);
+  return {};
+}
+
+Result<void> sync_folder(const std::string& folder) {
+  stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return io_failure("open the folder", folder, errno);
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) return io_failure("sync the folder", folder, errno);
+  return {};
+}
+
+std::string folder_of(std::string_view path) {
+  std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos || slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+std::string name_of(std::string_view path) {
+  return std::string(path.substr(path.rfind('/') + 1));
+}
+
+Result<void> make_folders(const std::string& fixed, const std::string& folder) {
+  for (std::size_t end = fixed.size(); end < folder.size();) {
+    std::size_t begin = folder.find_first_not_of('/', end);
+    if (begin == std::string::npos) break;
+    end = std::min(folder.find('/', begin), folder.size());
+    std::string path = folder.substr(0, end);
+    if (::mkdir(path.c_str(), 0777) == 0) {
+      if (auto synced = sync_folder(folder_of(path)); !synced) return synced;
+    } else if (errno != EEXIST) {
+      return io_failure("create the folder", path, errno);
+    }
+  }
+  return {};
+}
+
+Result<void> check_folder(const std::string& folder) {
+  struct stat info {};
+  int error = ::stat(folder.c_str(), &info) == 0 ? 0 : errno;
+  if (error == ENOENT) {
+    return fail(Fault::kFatal, fmt::format("no such folder: {}; create it: mkdir -p '{}'", folder, folder),
+                kExitConfig);
+  }
+  if (error == ENOTDIR || (error == 0 && !S_ISDIR(info.st_mode))) {
+    return fail(Fault::kFatal, fmt::format("not a folder: {}; choose another path", folder), kExitConfig);
+  }
+  if (error == 0 && ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) error = errno;
+  if (error != 0) return io_failure("write to the folder", folder, error);
+  return {};
+}
+
+Result<void> check_mount(const std::string& folder) {
+  struct statx info {};
+  if (::statx(AT_FDCWD, folder.c_str(), 0, STATX_TYPE, &info) == 0 &&
+      (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
+    return {};
+  }
+  return fail(Fault::kRetry, fmt::format("sink.require_mount: nothing is mounted at {}; mount it", folder));
+}
+
+Result<bool> rename_no_replace(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (lacks_call(errno)) return link_no_replace(from, to);
+  return io_failure("rename to", to, errno);
+}
+
+Result<bool> link_no_replace(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) {
+    if (::unlink(from.c_str()) != 0) return io_failure("remove", from, errno);
+    return true;
+  }
+  if (errno == EEXIST) return false;
+  if (!lacks_call(errno) && errno != EPERM) return io_failure("rename to", to, errno);
+  // Neither call (some FUSE filesystems): look first. Only a stranger could get in between; leat holds
+  // the lock.
+  struct stat info {};
+  if (::lstat(to.c_str(), &info) == 0) return false;
+  if (::rename(from.c_str(), to.c_str()) != 0) return io_failure("rename to", to, errno);
+  return true;
+}
+
+Result<bool> lock(int fd, const std::string& path, bool alone) {
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+  if (errno == EWOULDBLOCK) return false;
+  if (alone && (errno == ENOLCK || lacks_call(errno))) return true;
+  return io_failure("lock", path, errno);
+}
+
+}  // namespace leat::writer

@@ -1,0 +1,46 @@
+// What the writer asks of a filesystem, with errors that say what to do. Every path is absolute, in bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proto/result.h"
+
+namespace leat::writer {
+
+// A failed system call as a kFatal Error: what could not be done to which path, why, and what helps.
+[[nodiscard]] tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error);
+
+// Writes all of bytes, whatever EINTR, short writes and (on a descriptor set nonblocking) EAGAIN do.
+// After a failure any part of it may be in the file.
+[[nodiscard]] Result<void> write_all(int fd, std::string_view bytes, const std::string& path);
+
+[[nodiscard]] Result<void> sync_data(int fd, const std::string& path);
+
+// Makes the names in a folder durable. A filesystem that cannot sync folders (EINVAL) is taken as it is.
+[[nodiscard]] Result<void> sync_folder(const std::string& folder);
+
+// Folder and name of a path: "/a/b.txt" is "/a" and "b.txt"; the folder of "/b" is "/".
+std::string folder_of(std::string_view path);
+std::string name_of(std::string_view path);
+
+// Creates the folders of `folder` below `fixed`, which is a prefix of it and exists; each new name is
+// made durable.
+[[nodiscard]] Result<void> make_folders(const std::string& fixed, const std::string& folder);
+
+// kFatal (78) unless `folder` is a folder that this process may create files in.
+[[nodiscard]] Result<void> check_folder(const std::string& folder);
+
+// kRetry unless `folder` is the root of a mount.
+[[nodiscard]] Result<void> check_mount(const std::string& folder);
+
+// Renames without replacing; both in one folder. The second is how it is done where the filesystem lacks
+// RENAME_NOREPLACE. False: `to` exists, nothing was done.
+[[nodiscard]] Result<bool> rename_no_replace(const std::string& from, const std::string& to);
+[[nodiscard]] Result<bool> link_no_replace(const std::string& from, const std::string& to);
+
+// Takes the lock that lasts as long as the descriptor is open. False: another process has it. A
+// filesystem without locks counts as taken by us if `alone` says that nobody else can know the file yet.
+[[nodiscard]] Result<bool> lock(int fd, const std::string& path, bool alone);
+
+}  // namespace leat::writer
