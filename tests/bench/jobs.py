@@ -23,13 +23,11 @@ def make_corpus(*arguments):
 
 
 LANGS = make_corpus("--langs").split()
+LANGS_SET = frozenset(LANGS)
 
 
 def keeps(record):
     return record["score"] < LIMIT and record["lang"] in LANGS_SET
-
-
-LANGS_SET = frozenset(LANGS)
 
 
 def transform(record):
@@ -97,9 +95,9 @@ class Reference:
     def what_is_wrong(self, job, lines):
         values = dict(self.kept_values())
         total = len(values)
-        seen = broken = unexpected = uid_altered = score_altered = 0
+        broken = unexpected = uid_altered = score_altered = 0
+        last, in_order = "", True
         for line in lines():
-            seen += 1
             record = parse(line)
             expected = values.pop(record.get("id"), None) if isinstance(record, dict) else None
             if not isinstance(record, dict):
@@ -107,6 +105,8 @@ class Reference:
             elif expected is None:
                 unexpected += 1
             else:
+                in_order = in_order and last < record["id"]  # ids count up in the corpus
+                last = record["id"]
                 uid_altered += record.get("uid") != expected[0] or isinstance(record.get("uid"), float)
                 score_altered += record.get("score") != expected[1]
         found = [f"{count:,} records {what}" for count, what in
@@ -115,7 +115,7 @@ class Reference:
                   ((uid_altered, "uid"), (score_altered, "score")) if count]
         if not found:
             found = ["re-serialised"] if job == "J3" else ["other values differ"]
-        return ", ".join(found)
+        return ", ".join(found if in_order else [*found, "order not kept"])
 
 
 def parse(line):
