@@ -21,23 +21,25 @@ EventQueue::EventQueue(std::uint64_t max_bytes, std::size_t max_events)
   if (!ready_) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 
-bool EventQueue::has_room() const {
+bool EventQueue::fits(std::uint64_t bytes) const {
+  return events_.empty() || (events_.size() < max_events_ && bytes_ + bytes <= max_bytes_);
+}
+
+bool EventQueue::has_room(std::uint64_t bytes) const {
   const std::lock_guard lock(mutex_);
-  return events_.size() < max_events_ && bytes_ < max_bytes_;
+  return fits(bytes);
 }
 
 bool EventQueue::wait_for_room() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopped_ || (events_.size() < max_events_ && bytes_ < max_bytes_); });
+  changed_.wait(lock, [&] { return stopped_ || fits(1); });
   return !stopped_;
 }
 
 bool EventQueue::push(Event event) {
   const std::uint64_t bytes = bytes_of(event);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
-    return stopped_ || events_.empty() || (events_.size() < max_events_ && bytes_ + bytes <= max_bytes_);
-  });
+  changed_.wait(lock, [&] { return stopped_ || fits(bytes); });
   if (stopped_) return false;
   add(std::move(event));
   return true;

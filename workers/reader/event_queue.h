@@ -17,9 +17,9 @@ class EventQueue {
  public:
   EventQueue(std::uint64_t max_bytes, std::size_t max_events);
 
-  // The I/O thread. wait_for_room: until something may be read ahead; push: until the event fits (a chunk
-  // larger than the bound fits into an empty queue). False: stopped, and nothing was pushed.
-  [[nodiscard]] bool has_room() const;
+  // The I/O thread. An event of so many payload bytes has room within the bounds, and in an empty queue.
+  [[nodiscard]] bool has_room(std::uint64_t bytes) const;
+  // Waits until there is room for one byte; for the event. False: stopped, and nothing was pushed.
   [[nodiscard]] bool wait_for_room();
   [[nodiscard]] bool push(Event event);
   void push_last(Event event);  // whatever the bounds; pushes after it are ignored
@@ -35,6 +35,7 @@ class EventQueue {
   bool wait_for_last(std::chrono::milliseconds time);
 
  private:
+  bool fits(std::uint64_t bytes) const;  // locked
   void add(Event event);
 
   const std::uint64_t max_bytes_;

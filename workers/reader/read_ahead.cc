@@ -227,7 +227,7 @@ class ReadAhead::Thread {
     }
     LineReader lines(*opened->source, {options_.headroom, options_.source.max_record_bytes, position_});
     for (;;) {
-      if (!shared_->queue.has_room()) shared_->set(Doing::kBlocked, path);
+      if (!shared_->queue.has_room(1)) shared_->set(Doing::kBlocked, path);
       if (!shared_->queue.wait_for_room()) return false;
       shared_->set(Doing::kReading, path);
       Result<std::optional<Chunk>> chunk = lines.next(shared_->target.load(std::memory_order_relaxed));
@@ -235,6 +235,7 @@ class ReadAhead::Thread {
       progress(*opened->source);
       if (!*chunk) return true;
       position_ = (*chunk)->after();
+      if (!shared_->queue.has_room((*chunk)->payload.size())) shared_->set(Doing::kBlocked, path);
       if (!shared_->queue.push(SourceChunk{id_, std::move(**chunk)})) return false;
     }
   }

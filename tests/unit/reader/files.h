@@ -53,8 +53,12 @@ inline std::string zstd(const std::string& bytes, bool streamed = false, int win
   if (window_log > 0) ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, checksum ? 1 : 0);
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, streamed ? 0 : 1);
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  out.resize(ZSTD_compress2(context, out.data(), out.size(), bytes.data(), bytes.size()));
+  std::string out(ZSTD_compressBound(bytes.size()) + 64, '\0');
+  ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
+  ZSTD_outBuffer frame{out.data(), out.size(), 0};
+  if (streamed) ZSTD_compressStream2(context, &frame, &in, ZSTD_e_continue);
+  if (ZSTD_compressStream2(context, &frame, &in, ZSTD_e_end) != 0) throw std::runtime_error("zstd");
+  out.resize(frame.pos);
   ZSTD_freeCCtx(context);
   return out;
 }

@@ -1,0 +1,201 @@
+#include "workers/reader/listing.h"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <string>
+
+#include "tests/unit/reader/files.h"
+
+using namespace leat::reader;
+using leat::reader::test::TempFolder;
+
+namespace {
+
+// The paths below the folder, one a line.
+std::string files(const TempFolder& folder, const std::vector<std::string>& globs) {
+  std::vector<std::string> absolute;
+  for (const std::string& glob : globs) absolute.push_back(folder / glob);
+  std::string out;
+  for (const File& file : list_files(absolute).files) {
+    if (!out.empty()) out += ' ';
+    out += file.path.substr((folder / "").size());
+  }
+  return out;
+}
+
+std::string reason(const Listing& listing, const std::string& path) {
+  for (const Skipped& skipped : listing.skipped) {
+    if (skipped.path == path) return skipped.reason;
+  }
+  return "";
+}
+
+// Root may read everything; without its rights for the while.
+class Unprivileged {
+ public:
+  Unprivileged() : was_root_(::geteuid() == 0) {
+    if (was_root_) REQUIRE(::seteuid(65534) == 0);
+  }
+  ~Unprivileged() {
+    if (was_root_) (void)!::seteuid(0);
+  }
+
+ private:
+  bool was_root_;
+};
+
+}  // namespace
+
+TEST_CASE("files come in byte order of their paths, each once, with size and time") {
+  TempFolder folder;
+  for (const char* name : {"b.jsonl", "a.jsonl", "B.jsonl", "a-1.jsonl", "\xC3\xA4.jsonl", "a/x.jsonl"}) {
+    folder.write(name, "12345");
+  }
+  CHECK(files(folder, {"*.jsonl", "a*", "**/*.jsonl", "a.jsonl"}) ==
+        "B.jsonl a-1.jsonl a.jsonl a/x.jsonl b.jsonl \xC3\xA4.jsonl");
+  struct stat found;
+  REQUIRE(::stat((folder / "a.jsonl").c_str(), &found) == 0);
+  const Listing listing = list_files({folder / "a.jsonl", folder / "b.jsonl"});
+  CHECK(listing.files[0].size == 5);
+  CHECK(listing.files[0].inode == found.st_ino);
+  CHECK(listing.files[0].mtime_ns / 1'000'000'000 == found.st_mtim.tv_sec);
+  CHECK(listing.files[0].mtime_ns % 1'000'000'000 == found.st_mtim.tv_nsec);
+  CHECK(listing.total_bytes == 10);
+}
+
+TEST_CASE("two stars cross folders, also none; one star does not") {
+  TempFolder folder;
+  for (const char* name : {"x.jsonl", "a/x.jsonl", "a/b/x.jsonl", "a/b/c/x.jsonl", "a/b/y.txt"})
+    folder.write(name, "");
+  CHECK(files(folder, {"**/*.jsonl"}) == "a/b/c/x.jsonl a/b/x.jsonl a/x.jsonl x.jsonl");
+  CHECK(files(folder, {"*/*.jsonl"}) == "a/x.jsonl");
+  CHECK(files(folder, {"a/**/c/*.jsonl"}) == "a/b/c/x.jsonl");
+  CHECK(files(folder, {"**/b/**/x.jsonl"}) == "a/b/c/x.jsonl a/b/x.jsonl");
+  CHECK(files(folder, {"**/**/x.jsonl"}) == "a/b/c/x.jsonl a/b/x.jsonl a/x.jsonl x.jsonl");
+  CHECK(files(folder, {"a/b/**"}) == "a/b/c/x.jsonl a/b/x.jsonl a/b/y.txt");
+  CHECK(files(folder, {"a//b/./x.jsonl"}) == "a/b/./x.jsonl");
+}
+
+TEST_CASE("sets and question marks mean what they do in config/glob.h") {
+  TempFolder folder;
+  for (const char* name : {"1.l", "2.l", "12.l", "[.l", "*.l"}) folder.write(name, "");
+  CHECK(files(folder, {"?.l"}) == "*.l 1.l 2.l [.l");
+  CHECK(files(folder, {"[0-9].l"}) == "1.l 2.l");
+  CHECK(files(folder, {"[*].l"}) == "*.l");
+}
+
+TEST_CASE("a folder that is both named and found is listed once, by all globs") {
+  TempFolder folder;
+  folder.write("a/1.l", "");
+  folder.write("a/2.m", "");
+  folder.write("b/3.l", "");
+  CHECK(files(folder, {"a/*.m", "*/*.l"}) == "a/1.l a/2.m b/3.l");
+}
+
+TEST_CASE("names of unfinished files and hidden names are left out") {
+  TempFolder folder;
+  for (const char* name : {"a.jsonl", ".a.jsonl", "a.jsonl.part", "b.tmp", "c.filepart", "d.crdownload",
+                           ".nfs0001", ".snapshot/old.jsonl", "part", "a.part.jsonl"}) {
+    folder.write(name, "");
+  }
+  CHECK(files(folder, {"**/*"}) == "a.jsonl a.part.jsonl part");
+  CHECK(files(folder, {".snapshot/*"}) == ".snapshot/old.jsonl");
+  const Listing listing = list_files({folder / "b.tmp"});
+  CHECK(listing.files.empty());
+  CHECK(reason(listing, folder / "b.tmp") == "the name of an unfinished file");
+}
+
+TEST_CASE("a path without wildcards that does not exist is told") {
+  TempFolder folder;
+  folder.write("file", "");
+  const Listing listing = list_files({folder / "a.jsonl", folder / "no/b.jsonl", folder / "file/c.jsonl"});
+  CHECK(reason(listing, folder / "a.jsonl") == "no such file");
+  CHECK(reason(listing, folder / "no/b.jsonl") == "no such file");
+  CHECK(reason(listing, folder / "file/c.jsonl") == "no such file");
+  CHECK(listing.trouble == "");
+}
+
+TEST_CASE("a wildcard that finds nothing is no fault, the folder it is in missing is one") {
+  TempFolder folder;
+  CHECK(list_files({folder / "*.jsonl"}).skipped.empty());
+  CHECK(reason(list_files({folder / "no/*.jsonl"}), folder / "no") == "no such folder");
+}
+
+TEST_CASE("a folder, a socket and a pipe that match are told and left out") {
+  TempFolder folder;
+  folder.folder("a.jsonl");
+  REQUIRE(::mkfifo((folder / "b.jsonl").c_str(), 0600) == 0);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, (folder / "c.jsonl").c_str(), sizeof address.sun_path - 1);
+  REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  ::close(fd);
+  const Listing listing = list_files({folder / "*.jsonl"});
+  CHECK(listing.files.empty());
+  CHECK(reason(listing, folder / "a.jsonl") == "a folder, not a file");
+  CHECK(reason(listing, folder / "b.jsonl") == "not a regular file");
+  CHECK(reason(listing, folder / "c.jsonl") == "not a regular file");
+}
+
+TEST_CASE("links to files are followed, links to nothing and to themselves are told") {
+  TempFolder folder;
+  folder.write("real", "12345");
+  std::filesystem::create_symlink("real", folder / "a.jsonl");
+  std::filesystem::create_symlink("gone", folder / "b.jsonl");
+  std::filesystem::create_symlink("c.jsonl", folder / "c.jsonl");
+  const Listing listing = list_files({folder / "*.jsonl"});
+  REQUIRE(listing.files.size() == 1);
+  CHECK(listing.files[0].path == folder / "a.jsonl");
+  CHECK(listing.files[0].size == 5);
+  CHECK(reason(listing, folder / "b.jsonl") == "a link to nothing");
+  CHECK(reason(listing, folder / "c.jsonl") == "cannot look at it: Too many levels of symbolic links");
+}
+
+TEST_CASE("links to folders are followed, but not in a circle") {
+  TempFolder folder;
+  TempFolder elsewhere;
+  elsewhere.write("e.l", "");
+  folder.write("a/b/x.l", "");
+  std::filesystem::create_directory_symlink(elsewhere / "", folder / "a/else");
+  std::filesystem::create_directory_symlink("..", folder / "a/b/up");
+  std::filesystem::create_directory_symlink("/", folder / "a/b/root");
+  const Listing listing = list_files({folder / "**/*.l"});
+  CHECK(files(folder, {"**/*.l"}) == "a/b/x.l a/else/e.l");
+  CHECK(reason(listing, folder / "a/b/up") == "a link back to a folder it is in");
+  CHECK(reason(listing, folder / "a/b/root") == "a link back to a folder it is in");
+}
+
+TEST_CASE("a folder that may not be listed is told, and a file named in it is still found") {
+  TempFolder folder;
+  folder.write("closed/a.l", "");
+  folder.write("open/b.l", "");
+  ::chmod((folder / "closed").c_str(), 0711);
+  Unprivileged while_here;
+  const Listing listing = list_files({folder / "*/*.l", folder / "closed/a.l"});
+  CHECK(files(folder, {"*/*.l", "closed/a.l"}) == "closed/a.l open/b.l");
+  CHECK(reason(listing, folder / "closed") == "cannot list the folder: Permission denied");
+  CHECK(listing.trouble == "");
+}
+
+TEST_CASE("a deep tree is no danger") {
+  TempFolder folder;
+  std::string deep;
+  for (int i = 0; i < 300; ++i) deep += "d/";
+  folder.write(deep + "x.l", "");
+  CHECK(files(folder, {"**/**/**/*.l"}) == deep + "x.l");
+}
+
+TEST_CASE("a mount point is told from a folder") {
+  TempFolder folder;
+  CHECK(is_mount_point("/"));
+  CHECK(is_mount_point("/proc"));
+  CHECK(is_mount_point("/proc/"));
+  CHECK_FALSE(is_mount_point(folder / ""));
+  CHECK_FALSE(is_mount_point(folder / "no"));
+  CHECK_FALSE(is_mount_point("/proc/self"));
+}
