@@ -1,0 +1,50 @@
+# Shared by the scripts of this folder: `. "$(dirname "$0")/common.sh"`. Not to be run by itself.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+build_packages=(g++ cmake ninja-build pkg-config libzmq3-dev cppzmq-dev rapidjson-dev libsimdjson-dev libzstd-dev
+  zlib1g-dev libyaml-cpp-dev libre2-dev libxxhash-dev libcli11-dev libfmt-dev libexpected-dev libssl-dev doctest-dev
+  python3-minimal zstd)
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "packages are missing and neither root nor sudo is here; as root: apt-get install $*"
+  fi
+}
+
+# Installs the Debian packages of its arguments that are missing, and says which. Touches nothing when all are there.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing Debian packages: ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# build PRESET [TARGET ...]: configures when that is needed, and builds.
+build() {
+  local preset=$1
+  shift
+  local folder=$root/build
+  [ "$preset" = release ] || folder=$root/build-$preset
+  local launcher=()
+  command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  say "building ($preset) into ${folder#"$root"/}/"
+  (cd "$root" && cmake --preset "$preset" "${launcher[@]}" ${LEAT_CMAKE_FLAGS:-} >"/tmp/leat-cmake-$$.log" 2>&1) || {
+    cat "/tmp/leat-cmake-$$.log" >&2
+    rm -f "/tmp/leat-cmake-$$.log"
+    die "cmake failed"
+  }
+  rm -f "/tmp/leat-cmake-$$.log"
+  cmake --build "$folder" -j "$(nproc)" -- --quiet ${*:+"$@"}
+}
