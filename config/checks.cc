@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/glob.h"
+#include "config/sections.h"
+#include "config/text.h"
+
+namespace leat::config {
+namespace {
+
+std::optional<Value> find(const Map& root, std::string_view section, std::string_view key) {
+  const auto value = root.find(section);
+  if (!value) return std::nullopt;
+  const auto& names = value->node().keys;
+  const auto found = std::ranges::find(names, key, &Node::Key::text);
+  if (found == names.end()) return std::nullopt;
+  return value->member(static_cast<std::size_t>(found - names.begin()));
+}
+
+// The braces of a sink path: each pair must be a known placeholder.
+void check_placeholders(const Value& path, const std::string& text, bool rotates) {
+  bool numbered = false;
+  for (std::size_t at = 0; (at = text.find_first_of("{}", at)) != std::string::npos;) {
+    const std::size_t end = text[at] == '{' ? text.find('}', at) : std::string::npos;
+    if (end == std::string::npos) {
+      path.problem(fmt::format("in {} a {} has no partner: braces only stand around placeholders ({})",
+                               quoted(text), text[at], joined(names::kPlaceholders)));
+      return;
+    }
+    const std::string_view name = std::string_view(text).substr(at, end + 1 - at);
+    numbered = numbered || name == "{n}";
+    if (std::ranges::find(names::kPlaceholders, name) == std::end(names::kPlaceholders)) {
+      path.problem(fmt::format("unknown placeholder {}{}; there are {}", quoted(name),
+                               did_you_mean(name, names::kPlaceholders), joined(names::kPlaceholders)));
+    }
+    at = end + 1;
+  }
+  if (rotates && !numbered) {
+    path.problem("sink.rotate wants {n}, the number of the file, in the path: such as out/reviews-{n}.jsonl");
+  } else if (!rotates && numbered) {
+    path.problem("{n} is the number of a rotated file and there is no sink.rotate: add it or take {n} out");
+  }
+}
+
+// An output in the folder of the inputs would be read as an input once it is published.
+void check_not_a_source(const Value& value, const std::string& path, const Pipeline& pipeline) {
+  for (const std::string& example : pipeline.source.paths) {
+    const std::string output = example_output(path, glob_example(example));
+    for (const std::string& glob : pipeline.source.paths) {
+      if (!glob_match(glob, output)) continue;
+      value.problem(
+          fmt::format("{} would be read as an input: it matches the source {}; write to another folder, or "
+                      "name the sources more closely",
+                      quoted(output), quoted(glob)));
+      return;
+    }
+  }
+}
+
+void check_dead_letter(const Value& value, const Pipeline& pipeline) {
+  const std::string& path = pipeline.dead_letter_path;
+  for (const std::string_view placeholder : names::kPlaceholders) {
+    if (path.find(placeholder) == std::string::npos) continue;
+    value.problem(
+        fmt::format("{} is for sink.path: dead letters are one file under its own name", placeholder));
+  }
+  if (path.ends_with(".zst") || path.ends_with(".gz")) {
+    value.problem("dead letters are written uncompressed: give the file a name such as dead.jsonl");
+  }
+  if (path == pipeline.sink.path)
+    value.problem("the dead letters need a file of their own, this one is sink.path");
+  check_not_a_source(value, path, pipeline);
+}
+
+}  // namespace
+
+std::string example_output(const std::string& sink_path, const std::string& source_path) {
+  std::string stem = source_path.substr(source_path.rfind('/') + 1);
+  for (const std::string_view ending : {".zst", ".gz"}) {
+    if (stem.ends_with(ending)) stem.resize(stem.size() - ending.size());
+  }
+  if (const std::size_t dot = stem.rfind('.'); dot != std::string::npos && dot > 0) stem.resize(dot);
+  std::string out;
+  for (std::size_t at = 0; at < sink_path.size();) {
+    const std::string_view rest = std::string_view(sink_path).substr(at);
+    const auto placeholder = std::ranges::find_if(
+        names::kPlaceholders, [&](std::string_view name) { return rest.starts_with(name); });
+    if (placeholder == std::end(names::kPlaceholders)) {
+      out += sink_path[at++];
+      continue;
+    }
+    at += placeholder->size();
+    out += *placeholder == "{n}" ? "1" : *placeholder == "{date}" ? "20240229" : stem;
+  }
+  return out;
+}
+
+void check_sections(const Map& root, const Pipeline& pipeline) {
+  if (const auto path = find(root, "sink", "path"); path && !pipeline.sink.path.empty()) {
+    check_placeholders(*path, pipeline.sink.path, find(root, "sink", "rotate").has_value());
+    check_not_a_source(*path, pipeline.sink.path, pipeline);
+  }
+  if (const auto path = find(root, "dead_letter", "path"); path && !pipeline.dead_letter_path.empty()) {
+    check_dead_letter(*path, pipeline);
+  }
+}
+
+}  // namespace leat::config

@@ -1,0 +1,201 @@
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "config/rules.h"
+#include "config/scalar.h"
+#include "config/text.h"
+
+namespace leat::config {
+namespace {
+
+using Op = Predicate::Op;
+
+// What stands behind an operator.
+enum class Operand : std::uint8_t {
+  kFlag,
+  kLiteral,
+  kOrdered,
+  kLiterals,
+  kPath,
+  kText,
+  kPattern,
+  kType,
+  kLength
+};
+
+struct Operator {
+  std::string_view name;
+  Op op;
+  Operand operand;
+};
+
+constexpr std::array kOperators = {
+    Operator{"exists", Op::kExists, Operand::kFlag},
+    Operator{"missing", Op::kMissing, Operand::kFlag},
+    Operator{"eq", Op::kEq, Operand::kLiteral},
+    Operator{"ne", Op::kNe, Operand::kLiteral},
+    Operator{"lt", Op::kLt, Operand::kOrdered},
+    Operator{"le", Op::kLe, Operand::kOrdered},
+    Operator{"gt", Op::kGt, Operand::kOrdered},
+    Operator{"ge", Op::kGe, Operand::kOrdered},
+    Operator{"in", Op::kIn, Operand::kLiterals},
+    Operator{"not_in", Op::kNotIn, Operand::kLiterals},
+    Operator{"in_file", Op::kInFile, Operand::kPath},
+    Operator{"not_in_file", Op::kNotInFile, Operand::kPath},
+    Operator{"contains", Op::kContains, Operand::kText},
+    Operator{"starts_with", Op::kStartsWith, Operand::kText},
+    Operator{"matches", Op::kMatches, Operand::kPattern},
+    Operator{"type", Op::kType, Operand::kType},
+    Operator{"min_length", Op::kMinLength, Operand::kLength},
+    Operator{"max_length", Op::kMaxLength, Operand::kLength},
+};
+
+const Operator* find_operator(std::string_view name) {
+  const auto found = std::ranges::find(kOperators, name, &Operator::name);
+  return found == kOperators.end() ? nullptr : &*found;
+}
+
+class Reader {
+ public:
+  explicit Reader(const std::string& base_dir) : base_dir_(base_dir) {}
+
+  std::vector<Predicate> list(const Value& value) const {
+    std::vector<Predicate> predicates;
+    for (std::size_t i = 0; i < value.node().items.size(); ++i)
+      predicates.push_back(predicate(value.item(i)));
+    return predicates;
+  }
+
+ private:
+  Predicate predicate(const Value& value) const {
+    const Map map(value, keys::kPredicate);
+    const auto& names = value.node().keys;
+    const auto joins = [](const Node::Key& key) {
+      return key.text == "all" || key.text == "any" || key.text == "not";
+    };
+    const auto join = std::ranges::find_if(names, joins);
+    if (join == names.end()) return comparison(map);
+    if (names.size() > 1) value.problem_at(*join, fmt::format("{} stands alone in its mapping", join->text));
+    return group(map.value().member(static_cast<std::size_t>(join - names.begin())), join->text);
+  }
+
+  Predicate group(const Value& value, std::string_view name) const {
+    Predicate predicate;
+    predicate.where = value.where();
+    if (name == "not") {
+      predicate.op = Op::kNot;
+      predicate.children.push_back(this->predicate(value));
+      return predicate;
+    }
+    predicate.op = name == "all" ? Op::kAll : Op::kAny;
+    if (value.list("predicates")) predicate.children = list(value);
+    return predicate;
+  }
+
+  // {field: ..., OPERATOR: ...}; with several operators all of them hold.
+  Predicate comparison(const Map& map) const {
+    const Value& value = map.value();
+    Predicate all;
+    all.where = value.where();
+    if (!value.is(Node::Kind::kMap) && !value.is(Node::Kind::kNull)) return all;
+    Pointer field;
+    if (const auto pointer = map.need("field", "a JSON Pointer such as /score")) {
+      field = pointer->pointer(true).value_or(Pointer());
+    }
+    bool any = false;
+    for (std::size_t i = 0; i < value.node().keys.size(); ++i) {
+      const std::string& name = value.node().keys[i].text;
+      any = any || name != "field";
+      const Operator* known = find_operator(name);
+      if (known == nullptr) continue;
+      Predicate one = operation(*known, value.member(i));
+      one.field = field;
+      one.where = value.node().keys[i].where;
+      all.children.push_back(std::move(one));
+    }
+    if (!any) value.problem("an operator is missing: write for example {field: /score, lt: 0.5}");
+    if (all.children.size() != 1) return all;
+    Predicate only = std::move(all.children[0]);
+    only.where = all.where;
+    return only;
+  }
+
+  Predicate operation(const Operator& known, const Value& value) const {
+    Predicate predicate;
+    predicate.op = known.op;
+    switch (known.operand) {
+      case Operand::kFlag:
+        if (value.boolean() == false) predicate.op = known.op == Op::kExists ? Op::kMissing : Op::kExists;
+        break;
+      case Operand::kLiteral:
+        if (const auto literal = value.literal()) predicate.values.push_back(*literal);
+        break;
+      case Operand::kOrdered:
+        ordered(value, predicate);
+        break;
+      case Operand::kLiterals:
+        if (const auto items = value.list("strings or numbers")) {
+          for (const Value& item : *items) {
+            if (const auto literal = item.literal()) predicate.values.push_back(*literal);
+          }
+        }
+        break;
+      case Operand::kPath:
+        predicate.text = parse_path(value, base_dir_).value_or("");
+        break;
+      case Operand::kText:
+        predicate.text = value.text().value_or("");
+        break;
+      case Operand::kPattern:
+        pattern(value, predicate);
+        break;
+      case Operand::kType:
+        if (const auto type = value.choice(names::kTypes)) predicate.text = names::kTypes[*type];
+        break;
+      case Operand::kLength:
+        predicate.length = static_cast<std::uint64_t>(
+            value.integer(0, std::numeric_limits<std::int64_t>::max()).value_or(0));
+        break;
+    }
+    return predicate;
+  }
+
+  static void ordered(const Value& value, Predicate& predicate) {
+    const Scalar type = scalar_type(value.node());
+    if (type != Scalar::kNumber && type != Scalar::kString) {
+      value.expected("a number or a string",
+                     type == Scalar::kOdd ? "write numbers as JSON has them (16, -2, 0.5, 1e6)" : "");
+    } else if (const auto literal = value.literal()) {
+      predicate.values.push_back(*literal);
+    }
+  }
+
+  static void pattern(const Value& value, Predicate& predicate) {
+    const auto text = value.text("a regular expression (RE2)");
+    if (!text) return;
+    const RE2 compiled(*text, RE2::Quiet);
+    if (!compiled.ok()) {
+      value.problem(
+          fmt::format("expected a regular expression (RE2), got {}: {}", quoted(*text), compiled.error()));
+    }
+    predicate.text = *text;
+  }
+
+  const std::string& base_dir_;
+};
+
+}  // namespace
+
+std::vector<Predicate> parse_predicates(const Value& value, const std::string& base_dir) {
+  if (!value.is(Node::Kind::kList)) {
+    value.expected("a list of predicates", value.is(Node::Kind::kMap) ? "begin each one with \"- \"" : "");
+    return {};
+  }
+  return Reader(base_dir).list(value);
+}
+
+}  // namespace leat::config

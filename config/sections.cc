@@ -1,0 +1,205 @@
+#include "config/sections.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "config/glob.h"
+#include "config/rules.h"
+#include "config/text.h"
+
+namespace leat::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kTiB = 1024 * kGiB;
+constexpr milliseconds kMonth = 24h * 30;
+
+std::string lexical(const std::filesystem::path& path) {
+  std::string text = path.lexically_normal().string();
+  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+void parse_name(const Map& root, Pipeline& pipeline) {
+  const auto value = root.need("name", "a short name for the pipeline such as reviews");
+  if (!value) return;
+  const auto name = value->text("a name");
+  if (!name) return;
+  const bool good = !name->empty() && name->size() <= 32 &&
+                    name->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  if (!good) value->expected("1 to 32 of a-z, 0-9 and -");
+  pipeline.name = *name;
+}
+
+void parse_version(const Map& root) {
+  const auto value = root.need("version", "1");
+  if (value && !(value->is(Node::Kind::kPlain) && value->node().text == "1")) {
+    value->expected("1, the only version of pipeline files this leat knows");
+  }
+}
+
+void parse_mount(const Map& map, std::string& out) {
+  const auto value = map.find("require_mount");
+  if (!value) return;
+  const auto text = value->text("the absolute path of a mount point");
+  if (!text) return;
+  if (!text->starts_with('/')) {
+    value->expected("the absolute path of a mount point such as /mnt/nas");
+  } else {
+    out = lexical(*text);
+  }
+}
+
+Compression parse_compression(const Map& map) {
+  const auto value = map.find("compression");
+  return value ? static_cast<Compression>(value->choice(names::kCompressions).value_or(0))
+               : Compression::kAuto;
+}
+
+void parse_source(const Value& value, Pipeline& pipeline) {
+  const Map map(value, keys::kSource);
+  Source& source = pipeline.source;
+  const auto paths = map.need("paths", "a list of globs such as [/mnt/nas/in/**/*.jsonl]");
+  if (const auto items = paths ? paths->list("globs such as /mnt/nas/in/**/*.jsonl") : std::nullopt) {
+    for (const Value& item : *items) {
+      const auto path = parse_path(item, pipeline.base_dir);
+      if (!path) continue;
+      if (const std::string wrong = glob_problem(*path); !wrong.empty()) {
+        item.problem(wrong);
+      } else {
+        source.paths.push_back(*path);
+      }
+    }
+  }
+  source.compression = parse_compression(map);
+  map.duration("poll", source.poll, 10ms, 24h);
+  map.duration("settle", source.settle, 0ms, kMonth);
+  if (const auto growing = map.find("growing"); growing && growing->boolean() == true) {
+    growing->problem("growing: true is not supported yet by this version of leat: only whole files are read");
+  }
+  parse_mount(map, source.require_mount);
+  map.size("max_record", source.max_record_bytes, kKiB, kGiB);
+}
+
+void parse_filter(const Value& value, Pipeline& pipeline) {
+  const Map map(value, keys::kFilter);
+  map.integer("workers", pipeline.filter.workers, 1, 16);
+  if (const auto keep = map.find("keep")) pipeline.filter.keep = parse_predicates(*keep, pipeline.base_dir);
+}
+
+int online_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::clamp(CPU_COUNT(&set), 1, kMaxProcessors);
+}
+
+void parse_process(const Value& value, Process& process) {
+  const Map map(value, keys::kProcess);
+  if (const auto workers = map.find("workers")) {
+    if (workers->is(Node::Kind::kMap)) {
+      workers->problem(
+          "a range {min, max} is not supported yet by this version of leat: write a number or auto");
+    } else if (workers->node().text == "auto") {
+      process.workers = online_cores();
+    } else if (workers->is(Node::Kind::kPlain)) {
+      process.workers = static_cast<int>(workers->integer(1, kMaxProcessors).value_or(1));
+    } else {
+      workers->expected(fmt::format("a whole number from 1 to {}, or auto", kMaxProcessors));
+    }
+  }
+  map.duration("timeout", process.timeout, 1ms, kMonth);
+  if (const auto steps = map.find("steps")) process.steps = parse_steps(*steps);
+}
+
+Compression by_name(std::string_view path) {
+  if (path.ends_with(".zst")) return Compression::kZstd;
+  return path.ends_with(".gz") ? Compression::kGzip : Compression::kNone;
+}
+
+void parse_level(const Map& map, Sink& sink) {
+  const bool gzip = sink.compression == Compression::kGzip;
+  if (gzip) sink.level = 6;
+  const auto value = map.find("level");
+  if (!value) return;
+  if (const auto level = gzip ? value->integer(1, 9) : value->integer(-7, 22))
+    sink.level = static_cast<int>(*level);
+  if (sink.level == 0) {
+    value->problem("expected a zstd level from 1 to 22 (small to high) or from -7 to -1 (fastest), got 0");
+  }
+}
+
+void parse_sink(const Value& value, Pipeline& pipeline) {
+  const Map map(value, keys::kSink);
+  Sink& sink = pipeline.sink;
+  if (const auto path = map.need("path", "the file to write such as out/reviews.jsonl.zst")) {
+    sink.path = parse_path(*path, pipeline.base_dir).value_or("");
+    if (const auto& text = path->node().text; text.ends_with('/')) path->expected("a file, not a folder");
+  }
+  sink.compression = parse_compression(map);
+  if (sink.compression == Compression::kAuto) sink.compression = by_name(sink.path);
+  parse_level(map, sink);
+  map.integer("threads", sink.threads, 0, 16);
+  if (const auto rotate = map.find("rotate")) {
+    const Map rotation(*rotate, keys::kRotate);
+    rotation.size("bytes", sink.rotate.bytes, 1, 16 * kTiB);
+    rotation.duration("idle", sink.rotate.idle, 1ms, kMonth);
+    if (!rotation.find("bytes") && !rotation.find("idle")) {
+      rotate->problem("expected bytes or idle or both, such as {bytes: 1GiB, idle: 60s}");
+    }
+  }
+  parse_mount(map, sink.require_mount);
+}
+
+void parse_dead_letter(const Value& value, Pipeline& pipeline) {
+  const Map map(value, keys::kDeadLetter);
+  const auto path = map.need("path", "the file for rejected records such as out/reviews.dead.jsonl");
+  if (!path) return;
+  pipeline.dead_letter_path = parse_path(*path, pipeline.base_dir).value_or("");
+  if (path->node().text.ends_with('/')) path->expected("a file, not a folder");
+}
+
+void parse_limits(const Value& value, Limits& limits) {
+  const Map map(value, keys::kLimits);
+  map.size("memory", limits.memory_bytes, 16 * kMiB, kTiB);
+  map.size("batch", limits.batch_bytes, 4 * kKiB, kMiB);
+  map.size("zstd_window", limits.zstd_window_bytes, kKiB, 2 * kGiB);
+  if (const auto commit = map.find("commit")) {
+    const Map commits(*commit, keys::kCommit);
+    commits.duration("interval", limits.commit_interval, 1ms, 1h);
+    commits.size("bytes", limits.commit_bytes, 1, kTiB);
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> parse_path(const Value& value, const std::string& base_dir) {
+  const auto text = value.text("a path");
+  if (!text) return std::nullopt;
+  if (text->empty()) {
+    value.expected("a path");
+  } else if (text->starts_with("~/")) {
+    value.expected("a path", "~ is not replaced here: write the home folder out");
+  } else {
+    return lexical(std::filesystem::path(base_dir) / *text);
+  }
+  return std::nullopt;
+}
+
+void parse_sections(const Map& root, Pipeline& pipeline) {
+  parse_version(root);
+  parse_name(root, pipeline);
+  if (const auto source = root.need("source", "paths and how to read them")) parse_source(*source, pipeline);
+  if (const auto filter = root.find("filter")) parse_filter(*filter, pipeline);
+  pipeline.process.workers = 1;
+  if (const auto process = root.find("process")) parse_process(*process, pipeline.process);
+  if (const auto sink = root.need("sink", "the path to write to")) parse_sink(*sink, pipeline);
+  if (const auto dead = root.find("dead_letter")) parse_dead_letter(*dead, pipeline);
+  if (const auto limits = root.find("limits")) parse_limits(*limits, pipeline.limits);
+}
+
+}  // namespace leat::config

@@ -1,0 +1,186 @@
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "config/rules.h"
+#include "config/text.h"
+
+namespace leat::config {
+namespace {
+
+using namespace std::chrono_literals;
+using Op = Step::Op;
+
+Pointer field(const Value& value) {
+  return value.pointer(false).value_or(Pointer());
+}
+
+Pointer need_field(const Map& map, std::string_view name) {
+  const auto value = map.need(name, "a JSON Pointer such as /text");
+  return value ? field(*value) : Pointer();
+}
+
+// drop, keep: one pointer or a list of them.
+std::vector<Pointer> fields(const Value& value) {
+  if (!value.is(Node::Kind::kList)) return {field(value)};
+  std::vector<Pointer> pointers;
+  if (const auto items = value.list("JSON Pointers")) {
+    for (const Value& item : *items) pointers.push_back(field(item));
+  }
+  return pointers;
+}
+
+// The mapping behind set, default, rename, copy, whose keys are pointers: calls use(pointer, value) for each.
+template <class Use>
+void each_field(const Value& value, std::string_view example, Use use) {
+  if (!value.is(Node::Kind::kMap) || value.node().items.empty()) {
+    value.expected(fmt::format("a mapping such as {}", example));
+    return;
+  }
+  for (std::size_t i = 0; i < value.node().items.size(); ++i) {
+    const Node::Key& key = value.node().keys[i];
+    const auto pointer = Pointer::parse(key.text);
+    if (!pointer || pointer->empty()) {
+      value.problem_at(key, pointer
+                                ? "expected a JSON Pointer to a field, got \"\", which is the whole record"
+                                : pointer.error().text);
+    }
+    use(pointer ? *pointer : Pointer(), value.member(i));
+  }
+}
+
+bool lies_within(const Pointer& inner, const Pointer& outer) {
+  return inner.tokens().size() > outer.tokens().size() &&
+         std::equal(outer.tokens().begin(), outer.tokens().end(), inner.tokens().begin());
+}
+
+void parse_moves(const Value& value, Step& step) {
+  each_field(value, "{/from: /to}", [&](const Pointer& from, const Value& target) {
+    Pointer to = field(target);
+    if (step.op == Op::kRename && lies_within(to, from) && !from.empty()) {
+      target.problem(
+          fmt::format("a field cannot be moved into itself: {} lies within {}", to.text(), from.text()));
+    }
+    step.moves.emplace_back(from, std::move(to));
+  });
+}
+
+void parse_values(const Value& value, Step& step) {
+  each_field(value, "{/kind: document}", [&](const Pointer& pointer, const Value& content) {
+    step.values.emplace_back(pointer, content.json().value_or(""));
+  });
+}
+
+void parse_length(const Value& value, Step& step) {
+  const Map map(value, keys::kLength);
+  step.from = need_field(map, "from");
+  step.to = need_field(map, "to");
+}
+
+void parse_hash(const Value& value, Step& step) {
+  const Map map(value, keys::kHash);
+  step.from = need_field(map, "from");
+  step.to = need_field(map, "to");
+  if (const auto algorithm = map.find("algorithm")) {
+    step.algorithm = static_cast<HashAlgorithm>(algorithm->choice(names::kHashAlgorithms).value_or(0));
+  }
+}
+
+void parse_truncate(const Value& value, Step& step) {
+  const Map map(value, keys::kTruncate);
+  step.from = need_field(map, "field");
+  if (const auto to = map.need("to", "how many characters or elements may stay")) {
+    step.length =
+        static_cast<std::uint64_t>(to->integer(0, std::numeric_limits<std::int64_t>::max()).value_or(0));
+  }
+}
+
+void parse_replace(const Value& value, Step& step) {
+  const Map map(value, keys::kReplace);
+  step.from = need_field(map, "field");
+  const auto pattern = map.need("pattern", "a regular expression (RE2)");
+  const auto with = map.need("with", "the text for each match; \\1 is its first group");
+  if (with) step.with = with->text().value_or("");
+  if (!pattern) return;
+  const auto text = pattern->text("a regular expression (RE2)");
+  if (!text) return;
+  step.pattern = *text;
+  const RE2 compiled(*text, RE2::Quiet);
+  std::string error;
+  if (!compiled.ok()) {
+    pattern->problem(
+        fmt::format("expected a regular expression (RE2), got {}: {}", quoted(*text), compiled.error()));
+  } else if (with && !compiled.CheckRewriteString(step.with, &error)) {
+    with->problem(fmt::format("{} does not fit the pattern {}: {}", quoted(step.with), quoted(*text), error));
+  }
+}
+
+void parse_exec(const Value& value, Step& step) {
+  const Map map(value, keys::kExec);
+  map.duration("timeout", step.timeout, 1ms, 24h * 30);
+  const auto command = map.need("command", "a list such as [python3, enrich.py]");
+  if (!command) return;
+  const auto words = command->list("the program and its arguments, such as [python3, enrich.py]");
+  if (!words) return;
+  for (const Value& word : *words) step.command.push_back(word.text().value_or(""));
+  if (step.command[0].empty() && words->front().is(Node::Kind::kQuoted)) {
+    words->front().problem("expected the name of a program, got \"\"");
+  }
+}
+
+struct Kind {
+  std::string_view name;
+  Op op;
+  void (*parse)(const Value&, Step&);
+};
+
+void parse_fields(const Value& value, Step& step) {
+  step.fields = fields(value);
+}
+
+constexpr std::array kKinds = {
+    Kind{"drop", Op::kDrop, parse_fields},        Kind{"keep", Op::kKeep, parse_fields},
+    Kind{"rename", Op::kRename, parse_moves},     Kind{"copy", Op::kCopy, parse_moves},
+    Kind{"set", Op::kSet, parse_values},          Kind{"default", Op::kDefault, parse_values},
+    Kind{"length", Op::kLength, parse_length},    Kind{"truncate", Op::kTruncate, parse_truncate},
+    Kind{"replace", Op::kReplace, parse_replace}, Kind{"hash", Op::kHash, parse_hash},
+    Kind{"exec", Op::kExec, parse_exec},
+};
+
+Step parse_step(const Value& value) {
+  Step step;
+  step.where = value.where();
+  if (!value.is(Node::Kind::kMap)) {
+    value.expected("a step such as drop: [/mtime]");
+    return step;
+  }
+  const Map map(value, keys::kStep);
+  const auto& names = value.node().keys;
+  if (names.size() != 1) {
+    value.problem(
+        fmt::format("expected one step in a list item, got {}; begin each with \"- \"", names.size()));
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto kind = std::ranges::find(kKinds, names[i].text, &Kind::name);
+    if (kind == kKinds.end()) continue;
+    step.op = kind->op;
+    kind->parse(value.member(i), step);
+  }
+  return step;
+}
+
+}  // namespace
+
+std::vector<Step> parse_steps(const Value& value) {
+  if (!value.is(Node::Kind::kList)) {
+    value.expected("a list of steps", value.is(Node::Kind::kMap) ? "begin each one with \"- \"" : "");
+    return {};
+  }
+  std::vector<Step> steps;
+  for (std::size_t i = 0; i < value.node().items.size(); ++i) steps.push_back(parse_step(value.item(i)));
+  return steps;
+}
+
+}  // namespace leat::config

@@ -1,0 +1,82 @@
+#include "config/budget.h"
+
+#include <doctest/doctest.h>
+
+#include "help.h"
+
+using namespace leat::config;
+using namespace leat::config::test;
+
+namespace {
+Pipeline typical() {
+  Pipeline pipeline = good_after_head("process: {workers: 4, steps: [{drop: /a}]}\n");
+  pipeline.sink.compression = Compression::kZstd;
+  return pipeline;
+}
+}  // namespace
+
+TEST_CASE("64 MiB are enough for four processors with zstd in and out") {
+  const auto budget = plan_budget(typical(), 0);
+  REQUIRE(budget);
+  CHECK(budget->base_bytes == 8 * 3 * kMiB);
+  CHECK(budget->codec_bytes == 9 * kMiB + 3663265);
+  CHECK(budget->sets_bytes == 0);
+  CHECK(budget->window_batches >= 6);
+  CHECK(budget->window_bytes * 4 + budget->base_bytes + budget->codec_bytes <= 64 * kMiB);
+}
+
+TEST_CASE("without steps there are no processors to pay for") {
+  Pipeline pipeline = typical();
+  pipeline.process.steps.clear();
+  CHECK(plan_budget(pipeline, 0)->base_bytes == 4 * 3 * kMiB);
+}
+
+TEST_CASE("codecs that are not used cost nothing") {
+  Pipeline pipeline = typical();
+  pipeline.source.compression = Compression::kNone;
+  pipeline.sink.compression = Compression::kNone;
+  CHECK(plan_budget(pipeline, 0)->codec_bytes == 0);
+}
+
+TEST_CASE("a budget that does not add up names the value that would do, and that value does") {
+  Pipeline pipeline = typical();
+  pipeline.sink.level = 19;
+  const auto refused = plan_budget(pipeline, 0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().exit_code == leat::kExitConfig);
+  const std::string& text = refused.error().text;
+  CHECK(text.starts_with("limits.memory: 64MiB is too little, 125MiB would do: "));
+  pipeline.limits.memory_bytes = 125 * kMiB;
+  CHECK(plan_budget(pipeline, 0)->window_batches == 2);
+  pipeline.limits.memory_bytes = 124 * kMiB;
+  CHECK_FALSE(plan_budget(pipeline, 0));
+}
+
+TEST_CASE("sets count three times in every filter worker, whatever a file claims to be") {
+  Pipeline pipeline = typical();
+  pipeline.filter.workers = 2;
+  pipeline.limits.memory_bytes = kGiB;
+  CHECK(plan_budget(pipeline, 10 * kMiB)->sets_bytes == 60 * kMiB);
+  CHECK_FALSE(plan_budget(pipeline, ~std::uint64_t{0}));
+}
+
+TEST_CASE("zstd threads cost far more than one context") {
+  Pipeline pipeline = typical();
+  pipeline.limits.memory_bytes = kGiB;
+  pipeline.sink.threads = 2;
+  CHECK(plan_budget(pipeline, 0)->codec_bytes == 9 * kMiB + 2 * 3663265 + 8 * 8 * kMiB);
+}
+
+TEST_CASE("the window is at most 64 batches") {
+  Pipeline pipeline = typical();
+  pipeline.limits.memory_bytes = 4 * kGiB;
+  CHECK(plan_budget(pipeline, 0)->window_batches == 64);
+}
+
+TEST_CASE("the files of in_file are found in every corner, each once") {
+  const Pipeline pipeline = good_after_head(
+      "filter:\n  keep:\n    - {field: /a, in_file: b.txt}\n    - not: {any: [{field: /a, not_in_file: "
+      "a.txt}]}\n"
+      "    - {field: /c, in_file: b.txt, exists: true}\n");
+  CHECK(in_files(pipeline) == std::vector<std::string>{"/etc/leat/a.txt", "/etc/leat/b.txt"});
+}
