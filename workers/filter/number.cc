@@ -2,12 +2,14 @@
 // only one way to write each value (but for zeros at the end), so that comparing is: sign, then point, then
 // digits from the left. The first 19 digits are kept as one integer (10^19 < 2^64), which is all of them for
 // every 64-bit integer that JSON meets in practice and for every double that was printed to be read back (17
-// digits); the digits of a longer number are compared in its text. So there is one exact path, as fast as one
-// over doubles, and nothing to prove about rounding.
+// digits); the digits of a longer number are compared in its text. So there is one path, it is exact, and
+// nothing about rounding has to be proved.
 #include "workers/filter/number.h"
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 
 namespace leat::filter {
 namespace {
@@ -22,6 +24,9 @@ constexpr std::array<std::uint64_t, kHeadDigits + 1> powers_of_ten() {
 }
 constexpr std::array<std::uint64_t, kHeadDigits + 1> kPowersOfTen = powers_of_ten();
 
+static_assert(std::endian::native == std::endian::little,
+              "take_eight() reads the first digit as the lowest byte");
+
 unsigned digit_at(const char* at) {
   return static_cast<unsigned>(static_cast<unsigned char>(*at)) - '0';
 }
@@ -30,14 +35,45 @@ std::int64_t parse_exponent(const char* at, const char* end) {
   const bool negative = *at == '-';
   if (negative || *at == '+') ++at;
   std::int64_t value = 0;
-  for (; at != end && value < kExponentCap; ++at) value = value * 10 + digit_at(at);
-  value = std::min(value, kExponentCap);
+  for (; at != end && value < kExponentCap / 10; ++at) value = value * 10 + digit_at(at);
+  if (at != end) value = kExponentCap;
   return negative ? -value : value;
 }
 
-std::size_t skip_digits(std::string_view text, std::size_t from) {
-  while (from < text.size() && digit_at(text.data() + from) <= 9) ++from;
-  return from;
+const char* skip_digits(const char* at, const char* end) {
+  while (at != end && digit_at(at) <= 9) ++at;
+  return at;
+}
+
+const char* skip_zeros(const char* at, const char* end) {
+  while (at != end && *at == '0') ++at;
+  return at;
+}
+
+// Eight digits at once, or false if one of the eight bytes is none. Neighbours are joined in parallel: digits
+// to pairs, pairs to fours, fours to eight. The first digit stands in the lowest byte.
+bool take_eight(const char* at, std::uint64_t& value) {
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, at, sizeof(bytes));
+  bytes ^= 0x3030303030303030;
+  if (((bytes | (bytes + 0x7676767676767676)) & 0x8080808080808080) != 0) return false;
+  bytes = (bytes * 10 + (bytes >> 8)) & 0x00ff00ff00ff00ff;
+  bytes = (bytes * 100 + (bytes >> 16)) & 0x0000ffff0000ffff;
+  value = (bytes * 10'000 + (bytes >> 32)) & 0xffffffff;
+  return true;
+}
+
+// Appends digits to head until there is none, or kHeadDigits are taken.
+const char* take_digits(const char* at, const char* end, std::uint64_t& head, unsigned& taken) {
+  std::uint64_t eight = 0;
+  while (end - at >= 8 && taken + 8 <= kHeadDigits && take_eight(at, eight)) {
+    head = head * 100'000'000 + eight;
+    taken += 8;
+    at += 8;
+  }
+  for (; at != end && taken < kHeadDigits && digit_at(at) <= 9; ++at, ++taken)
+    head = head * 10 + digit_at(at);
+  return at;
 }
 
 // Multiplies to 128 bits and folds: every bit of the input reaches every bit of the result.
@@ -50,23 +86,29 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 bool is_json_number(std::string_view text) {
-  std::size_t at = !text.empty() && text[0] == '-' ? 1 : 0;
-  const std::size_t integer = at;
-  at = skip_digits(text, at);
-  if (at == integer || (text[integer] == '0' && at > integer + 1)) return false;
-  if (at < text.size() && text[at] == '.') {
-    const std::size_t fraction = at + 1;
-    at = skip_digits(text, fraction);
-    if (at == fraction) return false;
-  }
-  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto digits = [&] {
+    const char* const first = at;
+    at = skip_digits(at, end);
+    return at != first;
+  };
+  if (at != end && *at == '-') ++at;
+  if (at != end && *at == '0') {
     ++at;
-    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
-    const std::size_t exponent = at;
-    at = skip_digits(text, exponent);
-    if (at == exponent) return false;
+  } else if (!digits()) {
+    return false;
   }
-  return at == text.size();
+  if (at != end && *at == '.') {
+    ++at;
+    if (!digits()) return false;
+  }
+  if (at != end && (*at == 'e' || *at == 'E')) {
+    ++at;
+    if (at != end && (*at == '+' || *at == '-')) ++at;
+    if (!digits()) return false;
+  }
+  return at == end;
 }
 
 Number::Number(std::string_view text) {
@@ -75,34 +117,35 @@ Number::Number(std::string_view text) {
   const bool negative = *at == '-';
   at += negative;
   unsigned taken = 0;
-  bool fraction = false;
   std::int64_t point = 0;
-  const char* rest_begin = end;
-  const char* rest_end = end;
-  for (; at != end; ++at) {
-    const unsigned digit = digit_at(at);
-    if (digit > 9) {
-      if (*at != '.') break;
-      fraction = true;
-    } else if (taken == 0 && digit == 0) {
-      point -= fraction;
-    } else {
-      point += !fraction;
-      if (taken < kHeadDigits) {
-        head_ = head_ * 10 + digit;
-        ++taken;
-      } else {
-        if (rest_begin == end) rest_begin = rest_end = at;
-        if (digit != 0) rest_end = at + 1;
-      }
+  if (*at == '0') {
+    ++at;
+  } else {
+    at = take_digits(at, end, head_, taken);
+    const char* const behind = skip_digits(at, end);
+    point = behind - (text.data() + negative);
+    rest_ = {at, static_cast<std::size_t>(behind - at)};
+    at = behind;
+  }
+  if (at != end && *at == '.') {
+    ++at;
+    if (taken == 0) {
+      const char* const first = skip_zeros(at, end);
+      point = at - first;
+      at = first;
     }
+    const char* const behind_head = take_digits(at, end, head_, taken);
+    const char* const behind = skip_digits(behind_head, end);
+    const char* const rest = rest_.empty() ? behind_head : rest_.data();
+    rest_ = {rest, static_cast<std::size_t>(behind - rest)};
+    at = behind;
   }
   if (taken == 0) return;
   if (at != end) point += parse_exponent(at + 1, end);
   negative_ = negative;
   point_ = point;
   head_ *= kPowersOfTen[kHeadDigits - taken];
-  rest_ = {rest_begin, static_cast<std::size_t>(rest_end - rest_begin)};
+  rest_ = rest_.substr(0, rest_.find_last_not_of("0.") + 1);
 }
 
 std::strong_ordering Number::operator<=>(const Number& other) const {

@@ -96,27 +96,25 @@ bool Predicates::keep(Values values) {
 }
 
 bool Predicates::evaluate(Node& node, Values values) {
+  if (node.kind == Kind::kLeaf) return test(node, values);
   bool passed = false;
-  switch (node.kind) {
-    case Kind::kLeaf:
-      passed = test(node, values);
-      break;
-    case Kind::kNot:
-      passed = !evaluate(nodes_[node.children[0]], values);
-      break;
-    case Kind::kAll:
-    case Kind::kAny: {
-      passed = node.kind == Kind::kAll;
-      const bool decides = !passed;
-      for (const std::uint32_t child : node.children) {
-        if (evaluate(nodes_[child], values) == decides) {
-          passed = decides;
-          break;
-        }
+  if (node.kind == Kind::kNot) {
+    passed = !evaluate(nodes_[node.children[0]], values);
+  } else {
+    const bool decides = node.kind == Kind::kAny;
+    passed = !decides;
+    for (const std::uint32_t id : node.children) {
+      Node& child = nodes_[id];
+      if ((child.kind == Kind::kLeaf ? test(child, values) : evaluate(child, values)) == decides) {
+        passed = decides;
+        break;
       }
-      break;
     }
   }
+  return count(node, passed);
+}
+
+bool Predicates::count(Node& node, bool passed) {
   ++node.tally.evaluated;
   node.tally.passed += passed;
   return passed;
@@ -127,11 +125,11 @@ bool Predicates::test(Node& node, Values values) {
   const json::Value& value = values[leaf.slot()];
   if (value.type == json::Type::kMissing) {
     node.tally.missing += !leaf.about_presence();
-    return leaf.negated();
+    return count(node, leaf.negated());
   }
   const Match match = leaf.match(value, texts_);
   node.tally.other_type += match == Match::kOtherType;
-  return (match == Match::kYes) != leaf.negated();
+  return count(node, (match == Match::kYes) != leaf.negated());
 }
 
 bool Predicates::keep_and_sample(Values values) {
@@ -148,7 +146,7 @@ bool Predicates::sample(Node& node, Values values) {
   bool passed = node.kind == Kind::kAll;
   switch (node.kind) {
     case Kind::kLeaf:
-      passed = sample_leaf(node, values);
+      passed = time_leaf(node, values);
       break;
     case Kind::kNot: {
       Node& child = nodes_[node.children[0]];
@@ -165,14 +163,13 @@ bool Predicates::sample(Node& node, Values values) {
       node.tally.cost_ns = expected_cost(node, node.children);
       break;
   }
-  ++node.tally.evaluated;
-  node.tally.passed += passed;
+  if (node.kind != Kind::kLeaf) count(node, passed);
   const double weight = std::max(1.0 / static_cast<double>(++node.samples), kPassWeight);
   node.tally.pass_rate += weight * ((passed ? 1.0 : 0.0) - node.tally.pass_rate);
   return passed;
 }
 
-bool Predicates::sample_leaf(Node& node, Values values) {
+bool Predicates::time_leaf(Node& node, Values values) {
   texts_.next_record();
   const Clock::time_point begin = Clock::now();
   const bool passed = test(node, values);

@@ -33,15 +33,15 @@ class Predicates {
 
   // What became of one predicate. Counted since compile(), sampled records included.
   struct Tally {
-    std::string text;  // describe()
-    int depth = 0;     // 0: an entry of filter.keep; its children follow it with depth 1, and so on
-    config::Where where;
     std::uint64_t evaluated = 0;
     std::uint64_t passed = 0;
     std::uint64_t missing = 0;     // evaluated on a record without the field (not for exists and missing)
     std::uint64_t other_type = 0;  // evaluated on a value of a type it cannot match
     double cost_ns = 0;            // sampled, moving average; 0: not sampled yet
     double pass_rate = 0.5;        // of the sampled records, whether other predicates held or not
+    std::string text;              // describe()
+    int depth = 0;  // 0: an entry of filter.keep; its children follow it with depth 1, and so on
+    config::Where where;
   };
   std::vector<Tally> tallies() const;  // as in the config, parents before children
 
@@ -53,8 +53,8 @@ class Predicates {
     Kind kind = Kind::kAll;
     std::optional<Leaf> leaf;
     std::vector<std::uint32_t> children;  // in the order of evaluation
-    std::uint64_t samples = 0;
     Tally tally;
+    std::uint64_t samples = 0;
   };
   using Values = std::span<const json::Value>;
 
@@ -62,8 +62,9 @@ class Predicates {
   Result<std::uint32_t> add(const config::Predicate& predicate, json::Paths& paths, int depth);
   bool evaluate(Node& node, Values values);
   bool test(Node& node, Values values);
+  static bool count(Node& node, bool passed);
   bool sample(Node& node, Values values);
-  bool sample_leaf(Node& node, Values values);
+  bool time_leaf(Node& node, Values values);
   double expected_cost(const Node& chain, std::span<const std::uint32_t> order) const;
   void reorder(Node& chain);
   bool keep_and_sample(Values values);

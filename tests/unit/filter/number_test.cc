@@ -95,6 +95,8 @@ TEST_CASE("exponents of any length neither overflow nor take time") {
   check_less("0", tiny);
   check_less("-" + huge, "-1");
   check_equal("1e007", "10000000");
+  check_less("1e99999999999999999", "1e100000000000000000");
+  check_less("1e100000000000000000", "1e9999999999999999999");
 }
 
 TEST_CASE("integers are integers by value") {
