@@ -27,7 +27,7 @@
 //     owes is sent to a fresh one. The record that it was at is tried alone; the second death there makes it
 //     a dead letter.
 //   - It dies again and again without one answer (10 times; 64 if it has ever answered): the run ends.
-// A program that is killed by chance costs no record; its side effects are at least once.
+// Killed by chance it costs no record; its side effects are at least once.
 #pragma once
 
 #include <chrono>
@@ -66,18 +66,16 @@ class Exec {
        OnWarning on_warning);
   Exec(const Exec&) = delete;
   Exec& operator=(const Exec&) = delete;
-  // Closes the child's stdin, gives it a second, kills it.
-  ~Exec();
+  ~Exec();  // closes the child's stdin, gives it a second, kills it
 
-  // Starts the child if there is none, so that a command that cannot be run is found before the first record.
-  // Fails with kFatal, exit code 78 (no such command), or kRetry (no processes or descriptors left).
+  // Starts the child if there is none, to find a command that cannot be run before the first record. Fails
+  // with kFatal, exit code 78 (no such command), or kRetry (no processes or descriptors left).
   [[nodiscard]] Result<void> start();
 
   // Sends the records (JSON, one line each without its '\n') through the child and calls on_result exactly
-  // once for each, in order; what it is given lives for the call. Ends when all are answered, or fails as
-  // start() does, or with kFatal, exit code 78, when the child only ever dies, or with kRetry, exit code 75,
-  // when should_stop (asked at least every 200 ms; may be empty) says so. After a failure the results that
-  // were given are void.
+  // once for each, in order; what it is given lives for the call. Fails as start() does, with kFatal (78)
+  // when the child only ever dies, with kRetry (75) when should_stop says so (asked every 200 ms at least;
+  // may be empty). After a failure the results that were given are void.
   [[nodiscard]] Result<void> run(std::span<const std::string_view> records, const OnResult& on_result,
                                  const std::function<bool()>& should_stop = {});
 
@@ -87,7 +85,6 @@ class Exec {
  private:
   using Clock = std::chrono::steady_clock;
   using milliseconds = std::chrono::milliseconds;
-
   // The end of a child and why. An empty reason: it lives.
   struct Death {
     std::string reason = {};  // for a dead letter
@@ -144,11 +141,9 @@ class Exec {
   std::size_t suspects_end_ = 0;  // one of the records in front of this may be a killer
   std::size_t group_size_ = 0;    // while there are suspects
   bool group_closes_ = false;     // each group of suspects ends with stdin closed
-
-  int blamed_ = 0;  // deaths at record answered_
-  int deaths_ = 0;  // since the last answer
-  bool ever_answered_ = false;
-  bool warned_of_buffering_ = false;
+  int blamed_ = 0;                // deaths at record answered_
+  int deaths_ = 0;                // since the last answer
+  bool ever_answered_ = false, warned_of_buffering_ = false;
   std::uint64_t restarts_ = 0;
 };
 

@@ -27,7 +27,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a child that prints only at its end of input takes more than is owed at most") {
-  Trial trial({"until_eof"}, milliseconds(400));
+  Trial trial({"until_eof"});
   const auto records = numbered(10'000);
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
@@ -44,12 +44,12 @@ TEST_CASE("a child with a buffer of 8 KiB loses nothing") {
 }
 
 TEST_CASE("a child that flushes is not closed however long it takes for a record") {
-  Trial trial({"slow", "0.4"}, milliseconds(700));  // patience is half of the timeout: 350 ms
-  REQUIRE(trial.run({"{}", "{}", "{}", "{}", "{}"}));
+  Trial trial({"slow", "0.8"}, milliseconds(1400));  // silence is borne for half of the timeout
+  REQUIRE(trial.run({"{}", "{}", "{}", "{}"}));
   REQUIRE(trial.run({"{}"}));
   const std::string pid = trial.outcomes[0].bytes;
-  REQUIRE(trial.run({"{}", "{}"}));
-  CHECK(trial.outcomes[1].bytes == pid);
+  REQUIRE(trial.run({"{}"}));
+  CHECK(trial.outcomes[0].bytes == pid);
   CHECK(trial.exec->restarts() == 0);
 }
 
@@ -105,6 +105,14 @@ TEST_CASE("the first and the only record may crash the child too") {
   CHECK(trial.outcomes[0].attempts == 2);
 }
 
+TEST_CASE("a record that was alone when the child died is tried once more as well") {
+  TempFolder folder;
+  Trial trial({"dies", "0", "signal", folder.file("once")});
+  REQUIRE(trial.run(numbered(1)));
+  trial.check_echoed(numbered(1));
+  CHECK(trial.outcomes[0].attempts == 2);
+}
+
 TEST_CASE("a crash with innocent answers in the child's buffer costs only the record that crashed it") {
   Trial trial({"buffers_and_dies", "50"});
   const auto records = numbered(2000);
@@ -114,16 +122,16 @@ TEST_CASE("a crash with innocent answers in the child's buffer costs only the re
 }
 
 TEST_CASE("a record that hangs the child is a dead letter after its timeout") {
-  Trial trial({"hangs", "5"}, milliseconds(300));
+  Trial trial({"hangs", "5"}, milliseconds(800));
   const auto records = numbered(30);
   REQUIRE(trial.run(records));
   trial.check_echoed(records, 5);
-  CHECK(trial.outcomes[5].reason == "exec /usr/bin/python3: no answer within 300ms");
+  CHECK(trial.outcomes[5].reason == "exec /usr/bin/python3: no answer within 800ms");
 }
 
 TEST_CASE("a record that hangs the child once passes on a fresh one") {
   TempFolder folder;
-  Trial trial({"hangs", "5", folder.file("once")}, milliseconds(300));
+  Trial trial({"hangs", "5", folder.file("once")}, milliseconds(1000));
   const auto records = numbered(30);
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
@@ -216,13 +224,13 @@ TEST_CASE("children killed from outside cost no record") {
   };
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
-  CHECK(trial.exec->restarts() == 4);
+  CHECK(trial.exec->restarts() >= 1);  // a child may have answered all before it was killed
   CHECK(has(trial.warnings.at(0), "killed by signal 9 (SIGKILL)"));
 }
 
 TEST_CASE("a child killed between two runs is replaced") {
   Trial trial({"echo"});
-  REQUIRE(trial.run(numbered(5)));
+  trial.warm_up();
   trial.kill_child();
   const auto records = numbered(5);
   REQUIRE(trial.run(records));

@@ -39,6 +39,7 @@ Outcome answer_to(const std::string& line) {
 
 TEST_CASE("every record comes back in order, byte for byte") {
   Trial trial({"echo"});
+  trial.warm_up();
   const auto records = numbered(5000);
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
@@ -49,7 +50,7 @@ TEST_CASE("every record comes back in order, byte for byte") {
 
 TEST_CASE("one child serves run after run") {
   Trial trial({"echo"});
-  REQUIRE(trial.exec->start());
+  trial.warm_up();
   const pid_t pid = trial.exec->pid();
   for (int i = 0; i < 20; ++i) {
     const auto records = numbered(10 + i);

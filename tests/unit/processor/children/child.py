@@ -127,7 +127,7 @@ def facts():  # what it was started with
                 ignored = status.split()[1]
         facts = {
             "cwd": os.getcwd(),
-            "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:4],
+            "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
             "group": os.getpgrp() == os.getpid(),
             "blocked": int(blocked, 16),
             "ignored": bool(int(ignored, 16) & 1 << (signal.SIGUSR1 - 1)),
