@@ -1,0 +1,209 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "config/keys.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/human.h"
+#include "daemon/cli/json.h"
+#include "daemon/cli/plan.h"
+#include "daemon/supervisor/layout.h"
+#include "daemon/supervisor/process.h"
+
+namespace leat::cli {
+
+namespace {
+
+constexpr std::size_t kFilesShown = 20;
+
+struct Facts {
+  Plan plan;
+  Result<Listing> listing;
+  Result<FilterPlan> filter;
+};
+
+std::string_view name(config::Compression compression) {
+  return config::names::kCompressions[static_cast<std::size_t>(compression)];
+}
+
+int count(const config::Pipeline& pipeline, proto::Stage stage) {
+  int workers = 0;
+  for (const auto& seat : supervisor::seats(pipeline)) workers += seat.stage == stage ? 1 : 0;
+  return workers;
+}
+
+std::string sink_text(const config::Sink& sink) {
+  if (sink.compression == config::Compression::kNone) return sink.path + " (not compressed)";
+  return fmt::format("{} ({}, level {}{})", sink.path, name(sink.compression), sink.level,
+                     sink.threads > 0 ? fmt::format(", {} threads", sink.threads) : "");
+}
+
+std::uint64_t total(const Listing& listing) {
+  std::uint64_t bytes = 0;
+  for (const auto& file : listing.files) bytes += file.bytes;
+  return bytes;
+}
+
+void print_files(const Facts& facts) {
+  if (!facts.listing) {
+    fmt::print("\nfiles      cannot be listed: {}\n", facts.listing.error().text);
+    return;
+  }
+  const Listing& listing = *facts.listing;
+  fmt::print("\nfiles      {} match, {}\n", exact_count(listing.files.size()), human_bytes(total(listing)));
+  for (std::size_t i = 0; i < listing.files.size() && i < kFilesShown; ++i) {
+    fmt::print("  {:>10}  {}\n", human_bytes(listing.files[i].bytes), listing.files[i].path);
+  }
+  if (listing.files.size() > kFilesShown) {
+    fmt::print("  and {} more (--json lists all)\n", exact_count(listing.files.size() - kFilesShown));
+  }
+  for (std::size_t i = 0; i < listing.skipped.size() && i < kFilesShown; ++i) {
+    fmt::print("  {:>10}  {}: {}\n", "skipped", listing.skipped[i].path, listing.skipped[i].reason);
+  }
+  if (listing.skipped.size() > kFilesShown) {
+    fmt::print("  and {} more skipped\n", exact_count(listing.skipped.size() - kFilesShown));
+  }
+}
+
+void print_stages(const Facts& facts) {
+  const config::Pipeline& pipeline = facts.plan.pipeline;
+  fmt::print("stages     1 reader -> {} filter -> {}1 writer: {} processes and leat itself\n",
+             count(pipeline, proto::Stage::kFilter),
+             pipeline.has_processors()
+                 ? fmt::format("{} processor -> ", count(pipeline, proto::Stage::kProcessor))
+                 : "",
+             supervisor::seats(pipeline).size());
+  fmt::print("\nfilter     a record is kept when all of these hold, tried in this order\n");
+  if (!facts.filter) {
+    fmt::print("  cannot be described: {}\n", facts.filter.error().text);
+  } else if (facts.filter->predicates.empty()) {
+    fmt::print("  (none: every record is kept)\n");
+  } else {
+    int at = 0;
+    for (const auto& predicate : facts.filter->predicates) fmt::print("  {:2}. {}\n", ++at, predicate);
+  }
+  fmt::print("\nprocess    {}\n", pipeline.has_processors() ? "" : "no steps: records pass byte for byte");
+  int at = 0;
+  for (const auto& step : pipeline.process.steps) fmt::print("  {:2}. {}\n", ++at, describe(step));
+}
+
+void print_budget(const Plan& plan) {
+  const config::Budget& budget = plan.budget;
+  auto row = [](std::string_view what, std::uint64_t bytes, const std::string& more) {
+    fmt::print("  {:<16}{:>10}   {}\n", what, human_bytes(bytes), more);
+  };
+  fmt::print("\nmemory\n");
+  row("base", budget.base_bytes, "the processes themselves");
+  row("codecs", budget.codec_bytes, "windows of compression, in and out");
+  row("sets", budget.sets_bytes, "in_file and not_in_file");
+  row("window", budget.window_bytes,
+      fmt::format("{} batches of up to {} between reader and writer; in memory up to four times",
+                  budget.window_batches, human_bytes(plan.pipeline.limits.batch_bytes)));
+  row("limits.memory", plan.pipeline.limits.memory_bytes, "");
+}
+
+void print_text(const Facts& facts) {
+  const config::Pipeline& pipeline = facts.plan.pipeline;
+  fmt::print("pipeline   {} ({})\n", pipeline.name, pipeline.file);
+  print_stages(facts);
+  print_budget(facts.plan);
+  print_files(facts);
+  fmt::print("\nsink       {}\n", sink_text(pipeline.sink));
+  fmt::print("dead       {}\n", pipeline.dead_letter_path.empty()
+                                    ? "no dead_letter.path: bad records are counted and warned of, not kept"
+                                    : pipeline.dead_letter_path);
+}
+
+void put_budget(Json& json, const Plan& plan) {
+  json.object("budget", [&] {
+    json.put("base_bytes", plan.budget.base_bytes);
+    json.put("codec_bytes", plan.budget.codec_bytes);
+    json.put("sets_bytes", plan.budget.sets_bytes);
+    json.put("window_bytes", plan.budget.window_bytes);
+    json.put("window_batches", static_cast<std::uint64_t>(plan.budget.window_batches));
+    json.put("batch_bytes", plan.pipeline.limits.batch_bytes);
+    json.put("limit_bytes", plan.pipeline.limits.memory_bytes);
+  });
+}
+
+void put_files(Json& json, const Facts& facts) {
+  if (!facts.listing) {
+    json.put("files_error", facts.listing.error().text);
+    return;
+  }
+  json.array("files", [&] {
+    for (const auto& file : facts.listing->files) {
+      json.object([&] {
+        json.put("path", file.path);
+        json.put("bytes", file.bytes);
+      });
+    }
+  });
+  json.array("skipped", [&] {
+    for (const auto& entry : facts.listing->skipped) {
+      json.object([&] {
+        json.put("path", entry.path);
+        json.put("reason", entry.reason);
+      });
+    }
+  });
+}
+
+void put_stages(Json& json, const Facts& facts) {
+  const config::Pipeline& pipeline = facts.plan.pipeline;
+  json.object("workers", [&] {
+    for (auto stage :
+         {proto::Stage::kReader, proto::Stage::kFilter, proto::Stage::kProcessor, proto::Stage::kWriter}) {
+      json.put(proto::to_string(stage), static_cast<std::uint64_t>(count(pipeline, stage)));
+    }
+  });
+  if (facts.filter) {
+    json.array("predicates", [&] {
+      for (const auto& predicate : facts.filter->predicates) json.item(predicate);
+    });
+  } else {
+    json.put("predicates_error", facts.filter.error().text);
+  }
+  json.array("steps", [&] {
+    for (const auto& step : pipeline.process.steps) json.item(describe(step));
+  });
+}
+
+void print_json(const Facts& facts) {
+  const config::Pipeline& pipeline = facts.plan.pipeline;
+  Json json;
+  json.object([&] {
+    json.put("pipeline", pipeline.name);
+    json.put("file", pipeline.file);
+    put_stages(json, facts);
+    put_budget(json, facts.plan);
+    put_files(json, facts);
+    json.object("sink", [&] {
+      json.put("path", pipeline.sink.path);
+      json.put("compression", name(pipeline.sink.compression));
+    });
+    json.put("dead_letter", pipeline.dead_letter_path);
+  });
+  fmt::print("{}\n", json.text());
+}
+
+}  // namespace
+
+int explain(const std::string& file, bool as_json) {
+  Plan plan = load_plan(file);
+  if (!plan.problems.empty()) {
+    for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
+    return kExitConfig;
+  }
+  std::string folder = supervisor::own_folder();
+  auto listing = list_files(folder, plan);
+  auto filter = describe_filter(folder, plan);
+  Facts facts{std::move(plan), std::move(listing), std::move(filter)};
+  if (as_json)
+    print_json(facts);
+  else
+    print_text(facts);
+  return kExitOk;
+}
+
+}  // namespace leat::cli

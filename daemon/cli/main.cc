@@ -1,0 +1,45 @@
+// leat: runs, checks and explains pipelines.
+//
+// Reads   the pipeline file; the pages of its workers
+// Writes  progress, summary and mistakes to stderr; what was asked for with --json to stdout; a runtime
+// folder Never   opens a source, a sink or a data socket: that is the workers' business Fails   64 usage, 78
+// bad configuration; with the worker that failed otherwise Gaps    with `stty tostop` a sink of /dev/stdout
+// on a terminal stops the writer, which is in a group of its own
+#include <fmt/format.h>
+
+#include <clocale>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "daemon/cli/app.h"
+#include "proto/result.h"
+
+namespace {
+
+int carry_out(const leat::cli::Command& command) {
+  using namespace leat::cli;
+  if (const auto* options = std::get_if<RunOptions>(&command)) return run(*options);
+  if (const auto* options = std::get_if<CheckOptions>(&command))
+    return check(options->pipelines, options->json);
+  if (const auto* options = std::get_if<ExplainOptions>(&command))
+    return explain(options->pipeline, options->json);
+  const auto& answer = std::get<Answer>(command);
+  std::fputs(answer.text.c_str(), answer.exit_code == leat::kExitOk ? stdout : stderr);
+  return answer.exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "");
+  try {
+    int exit_code = carry_out(leat::cli::parse_command_line(std::vector<std::string>(argv + 1, argv + argc)));
+    return std::fflush(stdout) == 0 ? exit_code : int{leat::kExitIo};
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "leat: {}\n", error.what());
+    return leat::kExitBug;
+  }
+}

@@ -1,0 +1,198 @@
+#include "daemon/cli/plan.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <rapidjson/document.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "config/scalar.h"
+#include "daemon/supervisor/process.h"
+#include "workers/stage/fd.h"
+
+namespace leat::cli {
+
+namespace {
+
+using config::Predicate;
+using config::Step;
+using rapidjson::Value;
+
+constexpr std::size_t kMaxFileBytes = 1024 * 1024;
+constexpr std::size_t kMaxListingBytes = 256 * 1024 * 1024;
+
+// nullopt: it cannot be read. A longer file is cut one byte over the limit, for the parser to refuse.
+std::optional<std::string> read_file(const std::string& file) {
+  stage::Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  std::string text;
+  std::array<char, 16 * 1024> chunk;
+  while (text.size() <= kMaxFileBytes) {
+    ssize_t count = ::read(fd.get(), chunk.data(), chunk.size());
+    if (count < 0) return std::nullopt;
+    if (count == 0) break;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+void find_missing_sets(const std::vector<Predicate>& predicates, const std::string& file,
+                       std::vector<config::Problem>& problems) {
+  for (const auto& predicate : predicates) {
+    find_missing_sets(predicate.children, file, problems);
+    bool in_file = predicate.op == Predicate::Op::kInFile;
+    if (!in_file && predicate.op != Predicate::Op::kNotInFile) continue;
+    if (::access(predicate.text.c_str(), R_OK) == 0) continue;
+    problems.push_back({file, predicate.where, in_file ? "in_file" : "not_in_file",
+                        fmt::format("{}: {}", predicate.text, std::strerror(errno))});
+  }
+}
+
+std::uint64_t bytes_of(const std::vector<std::string>& files) {
+  std::uint64_t total = 0;
+  struct stat status {};
+  for (const auto& file : files) {
+    if (::stat(file.c_str(), &status) == 0) total += static_cast<std::uint64_t>(status.st_size);
+  }
+  return total;
+}
+
+// The items of an array member, empty when there is none.
+template <class Each>
+bool each_item(const Value& object, const char* key, Each each) {
+  auto found = object.FindMember(key);
+  if (found == object.MemberEnd() || !found->value.IsArray()) return false;
+  for (const Value& item : found->value.GetArray()) each(item);
+  return true;
+}
+std::string text(const Value& object, const char* key) {
+  if (!object.IsObject()) return {};
+  auto found = object.FindMember(key);
+  if (found == object.MemberEnd() || !found->value.IsString()) return {};
+  return {found->value.GetString(), found->value.GetStringLength()};
+}
+std::uint64_t number(const Value& object, const char* key) {
+  if (!object.IsObject()) return 0;
+  auto found = object.FindMember(key);
+  return found != object.MemberEnd() && found->value.IsUint64() ? found->value.GetUint64() : 0;
+}
+
+bool parse_object(rapidjson::Document& document, const std::string& json) {
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  return !document.HasParseError() && document.IsObject();
+}
+
+std::string pointers(const std::vector<config::Pointer>& fields) {
+  std::string out;
+  for (const auto& field : fields) out += " " + field.text();
+  return out;
+}
+
+}  // namespace
+
+Plan load_plan(const std::string& file) {
+  Plan plan;
+  std::optional<std::string> source = read_file(file);
+  if (!source) {
+    plan.problems.push_back({file, {}, "", fmt::format("cannot be read: {}", std::strerror(errno))});
+    return plan;
+  }
+  plan.text = *std::move(source);
+  config::Parsed parsed = config::parse_pipeline(plan.text, file);
+  plan.pipeline = std::move(parsed.pipeline);
+  plan.problems = std::move(parsed.problems);
+  if (!plan.problems.empty()) return plan;
+  find_missing_sets(plan.pipeline.filter.keep, file, plan.problems);
+  auto budget = config::plan_budget(plan.pipeline, bytes_of(config::in_files(plan.pipeline)));
+  if (budget)
+    plan.budget = *budget;
+  else
+    plan.problems.push_back({file, {}, "", budget.error().text});
+  return plan;
+}
+
+Result<Listing> parse_listing(const std::string& json) {
+  rapidjson::Document document;
+  Listing listing;
+  if (!parse_object(document, json) || !each_item(document, "files", [&](const Value& item) {
+        listing.files.push_back({text(item, "path"), number(item, "bytes")});
+      })) {
+    return fail(Fault::kFatal, "leat-reader --list: expected one JSON object with files", kExitBug);
+  }
+  each_item(document, "skipped", [&](const Value& item) {
+    listing.skipped.push_back({text(item, "path"), text(item, "reason")});
+  });
+  return listing;
+}
+
+Result<FilterPlan> parse_filter_plan(const std::string& json) {
+  rapidjson::Document document;
+  FilterPlan filter;
+  if (!parse_object(document, json) || !each_item(document, "predicates", [&](const Value& item) {
+        if (item.IsString()) filter.predicates.emplace_back(item.GetString(), item.GetStringLength());
+      })) {
+    return fail(Fault::kFatal, "leat-filter --describe: expected one JSON object with predicates", kExitBug);
+  }
+  filter.sets_bytes = number(document, "sets_bytes");
+  return filter;
+}
+
+Result<Listing> list_files(const std::string& program_folder, const Plan& plan) {
+  return supervisor::capture(program_folder + "/leat-reader", {"--list", plan.pipeline.file},
+                             kMaxListingBytes)
+      .and_then(parse_listing);
+}
+
+Result<FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan) {
+  return supervisor::capture(program_folder + "/leat-filter", {"--describe", plan.pipeline.file},
+                             kMaxListingBytes)
+      .and_then(parse_filter_plan);
+}
+
+std::string describe(const Step& step) {
+  auto pairs = [&](std::string_view verb) {
+    std::string out(verb);
+    for (const auto& [from, to] : step.moves) {
+      out += fmt::format("{} {} to {}", out.size() == verb.size() ? "" : ",", from.text(), to.text());
+    }
+    for (const auto& [field, value] : step.values) {
+      out += fmt::format("{} {} = {}", out.size() == verb.size() ? "" : ",", field.text(), value);
+    }
+    return out;
+  };
+  switch (step.op) {
+    case Step::Op::kDrop:
+      return "drop" + pointers(step.fields);
+    case Step::Op::kKeep:
+      return "keep only" + pointers(step.fields);
+    case Step::Op::kRename:
+      return pairs("rename");
+    case Step::Op::kCopy:
+      return pairs("copy");
+    case Step::Op::kSet:
+      return pairs("set");
+    case Step::Op::kDefault:
+      return pairs("default");
+    case Step::Op::kLength:
+      return fmt::format("length of {} to {}", step.from.text(), step.to.text());
+    case Step::Op::kHash:
+      return fmt::format("hash ({}) of {} to {}",
+                         step.algorithm == config::HashAlgorithm::kXxh64 ? "xxh64" : "sha256",
+                         step.from.text(), step.to.text());
+    case Step::Op::kTruncate:
+      return fmt::format("truncate {} to {}", step.from.text(), step.length);
+    case Step::Op::kReplace:
+      return fmt::format("replace in {} '{}' with '{}'", step.from.text(), step.pattern, step.with);
+    case Step::Op::kExec:
+      return fmt::format("exec {} (timeout {})", fmt::join(step.command, " "),
+                         config::format_duration(step.timeout));
+  }
+  return {};
+}
+
+}  // namespace leat::cli

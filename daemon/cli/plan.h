@@ -1,0 +1,54 @@
+// A pipeline file, read and worked out as far as that goes without running it: what check, explain and run
+// start from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/budget.h"
+#include "config/parse.h"
+#include "proto/result.h"
+
+namespace leat::cli {
+
+struct Plan {
+  config::Pipeline pipeline;
+  std::string text;  // of the file
+  config::Budget budget;
+  std::vector<config::Problem> problems;  // not empty: nothing else here counts
+};
+
+// Also looks whether the files of in_file and not_in_file are there and whether the budget adds up.
+Plan load_plan(const std::string& file);
+
+// The files that match now, as the reader sees them (it alone looks at source paths).
+struct Listing {
+  struct File {
+    std::string path;
+    std::uint64_t bytes = 0;
+  };
+  struct Skipped {
+    std::string path;
+    std::string reason;
+  };
+  std::vector<File> files;
+  std::vector<Skipped> skipped;
+};
+[[nodiscard]] Result<Listing> list_files(const std::string& program_folder, const Plan& plan);
+
+// The predicates in the order in which the filter tries them.
+struct FilterPlan {
+  std::vector<std::string> predicates;
+  std::uint64_t sets_bytes = 0;
+};
+[[nodiscard]] Result<FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan);
+
+// A step as one line: "rename /path to /source".
+std::string describe(const config::Step& step);
+
+// Exposed for tests.
+[[nodiscard]] Result<Listing> parse_listing(const std::string& json);
+[[nodiscard]] Result<FilterPlan> parse_filter_plan(const std::string& json);
+
+}  // namespace leat::cli

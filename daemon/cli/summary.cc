@@ -1,0 +1,278 @@
+#include "daemon/cli/summary.h"
+
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "daemon/cli/human.h"
+#include "daemon/cli/json.h"
+
+namespace leat::cli {
+
+namespace {
+
+using rapidjson::Value;
+
+const Value* member(const Value& object, const char* key) {
+  if (!object.IsObject()) return nullptr;
+  auto found = object.FindMember(key);
+  return found == object.MemberEnd() ? nullptr : &found->value;
+}
+std::uint64_t number(const Value& object, const char* key) {
+  const Value* value = member(object, key);
+  return value != nullptr && value->IsUint64() ? value->GetUint64() : 0;
+}
+std::string text(const Value& object, const char* key) {
+  const Value* value = member(object, key);
+  return value != nullptr && value->IsString() ? std::string(value->GetString(), value->GetStringLength())
+                                               : "";
+}
+
+template <class Each>
+void for_items(const Value& object, const char* key, Each each) {
+  const Value* list = member(object, key);
+  if (list == nullptr || !list->IsArray()) return;
+  for (const Value& item : list->GetArray()) each(item);
+}
+
+void read_bad(const Value& sources, const char* key, std::vector<Summary::BadSource>& into) {
+  for_items(sources, key, [&](const Value& item) {
+    if (item.IsString()) {
+      into.push_back({item.GetString(), 0, ""});
+    } else {
+      into.push_back({text(item, "path"), number(item, "offset"), text(item, "reason")});
+    }
+  });
+}
+
+bool read_account(Summary& summary, const std::string& details) {
+  rapidjson::Document account;
+  account.Parse<rapidjson::kParseIterativeFlag>(details.data(), details.size());
+  if (account.HasParseError() || !account.IsObject()) return false;
+  const Value* in = member(account, "in");
+  if (in == nullptr || !in->IsUint64()) return false;
+  const Value* stopped = member(account, "stopped");
+  summary.stopped = stopped != nullptr && stopped->IsTrue();
+  summary.in = in->GetUint64();
+  summary.kept = number(account, "kept");
+  summary.dropped = number(account, "dropped");
+  summary.dead = number(account, "dead");
+  summary.out = number(account, "out");
+  summary.blank = number(account, "blank");
+  for_items(account, "outputs", [&](const Value& item) {
+    summary.outputs.push_back({text(item, "path"), number(item, "bytes"), number(item, "records_bytes")});
+  });
+  if (const Value* dead = member(account, "dead_letter")) {
+    summary.dead_letter_path = text(*dead, "path");
+    summary.dead_letters = number(*dead, "records");
+  }
+  if (const Value* sources = member(account, "sources")) {
+    summary.sources_done = number(*sources, "done");
+    read_bad(*sources, "failed", summary.failed);
+    read_bad(*sources, "changed", summary.changed);
+    summary.sources_failed = std::max(number(*sources, "failed_count"), std::uint64_t{summary.failed.size()});
+    summary.sources_changed =
+        std::max(number(*sources, "changed_count"), std::uint64_t{summary.changed.size()});
+  }
+  return true;
+}
+
+int exit_code_of(const Summary& summary, bool strict) {
+  if (summary.stopped) return kExitStopped;
+  if (summary.sources_failed + summary.sources_changed > 0) return kExitIo;
+  return strict && summary.dead > 0 ? kExitStrict : kExitOk;
+}
+
+using Lines = std::back_insert_iterator<std::string>;
+
+void put_records(Lines to, const Summary& summary) {
+  auto row = [&](std::string_view name, std::uint64_t count, const std::string& more) {
+    fmt::format_to(to, "  {:<9}{:>16}{}{}\n", name, exact_count(count), more.empty() ? "" : "   ", more);
+  };
+  auto share = [&](std::uint64_t part) {
+    return percent(static_cast<double>(part), static_cast<double>(summary.in));
+  };
+  double seconds = summary.run.seconds;
+  double bytes = static_cast<double>(summary.run.bytes_in);
+  row("in", summary.in,
+      fmt::format("{}, {} read from disk", human_bytes(summary.run.bytes_in),
+                  human_bytes(summary.run.disk_bytes)));
+  row("kept", summary.kept, share(summary.kept));
+  row("dropped", summary.dropped, share(summary.dropped));
+  row("dead", summary.dead,
+      summary.dead == 0 || summary.dead_letter_path.empty() ? "" : "see " + summary.dead_letter_path);
+  row("out", summary.out, "");
+  if (summary.blank > 0) row("blank", summary.blank, "lines, not counted as records");
+  fmt::format_to(to, "  {:<9}{:>16}", "time", fmt::format("{:.2f} s", seconds));
+  if (seconds > 0) {
+    fmt::format_to(to, "   {}, {} records/s", human_rate(bytes / seconds),
+                   human_count(static_cast<double>(summary.in) / seconds));
+  }
+  fmt::format_to(to, "\n  {:<9}{:>16}   all processes together, at its peak\n", "memory",
+                 human_bytes(summary.run.peak_memory_bytes));
+}
+
+void put_stages(Lines to, const Summary& summary) {
+  const auto* busiest = supervisor::busiest(summary.run.stages);
+  for (const auto& stage : summary.run.stages) {
+    std::string name = fmt::format("{}{}", proto::to_string(stage.stage),
+                                   stage.workers > 1 ? fmt::format(" x {}", stage.workers) : "");
+    fmt::format_to(to, "  {:<15}{:>6} busy {:>8} blocked {:>8} idle{}\n", name, percent(stage.busy, 1),
+                   percent(stage.blocked, 1), percent(stage.idle, 1),
+                   &stage == busiest ? "   <- busiest" : "");
+  }
+}
+
+void put_sources(Lines to, const Summary& summary) {
+  auto list = [&](std::string_view what, const std::vector<Summary::BadSource>& sources) {
+    for (const auto& source : sources) {
+      fmt::format_to(to, "  {}  {} at byte {}: {}\n", what, source.path, exact_count(source.offset),
+                     source.reason);
+    }
+  };
+  list("failed ", summary.failed);
+  list("changed", summary.changed);
+  std::uint64_t listed = summary.failed.size() + summary.changed.size();
+  std::uint64_t all = summary.sources_failed + summary.sources_changed;
+  if (all > listed)
+    fmt::format_to(to, "  and {} more files that failed or changed\n", exact_count(all - listed));
+}
+
+}  // namespace
+
+Summary summarise(const std::string& pipeline, const supervisor::Outcome& outcome, bool strict) {
+  Summary summary;
+  summary.pipeline = pipeline;
+  summary.run = outcome.last;
+  summary.failure = outcome.failure;
+  summary.exit_code = outcome.exit_code;
+  if (outcome.exit_code != kExitOk) return summary;
+  summary.complete = read_account(summary, outcome.details);
+  if (!summary.complete) {
+    summary.exit_code = kExitBug;
+    summary.failure = "the writer's account of the run cannot be read";
+  } else if (summary.in != summary.kept + summary.dropped + summary.dead) {
+    summary.exit_code = kExitBug;
+    summary.failure = fmt::format(
+        "the counts do not add up: in {} is not kept {} + dropped {} + dead {}; do not trust the output",
+        summary.in, summary.kept, summary.dropped, summary.dead);
+  } else {
+    summary.exit_code = exit_code_of(summary, strict);
+  }
+  return summary;
+}
+
+std::string to_text(const Summary& summary) {
+  std::string text;
+  Lines to(text);
+  if (!summary.complete) return text;
+  fmt::format_to(
+      to, "{}: {}\n", summary.pipeline,
+      summary.stopped
+          ? (summary.outputs.empty() ? "stopped before the input was used up; no output was published"
+                                     : "stopped before the input was used up")
+          : fmt::format("{} of {} files used up", summary.sources_done,
+                        summary.sources_done + summary.sources_failed + summary.sources_changed));
+  put_records(to, summary);
+  put_stages(to, summary);
+  put_sources(to, summary);
+  for (const auto& output : summary.outputs) {
+    fmt::format_to(to, "  output   {} ({}{})\n", output.path, human_bytes(output.bytes),
+                   output.bytes == output.records_bytes
+                       ? ""
+                       : fmt::format(", {} uncompressed", human_bytes(output.records_bytes)));
+  }
+  return text;
+}
+
+namespace {
+
+void put_json_stages(Json& json, const Summary& summary) {
+  json.array("stages", [&] {
+    for (const auto& stage : summary.run.stages) {
+      json.object([&] {
+        json.put("stage", proto::to_string(stage.stage));
+        json.put("workers", static_cast<std::uint64_t>(stage.workers));
+        json.put("busy", stage.busy);
+        json.put("blocked", stage.blocked);
+        json.put("idle", stage.idle);
+      });
+    }
+  });
+  const auto* busiest = supervisor::busiest(summary.run.stages);
+  if (busiest != nullptr) json.put("busiest", proto::to_string(busiest->stage));
+}
+
+void put_json_bad(Json& json, std::string_view key, const std::vector<Summary::BadSource>& sources) {
+  json.array(key, [&] {
+    for (const auto& source : sources) {
+      json.object([&] {
+        json.put("path", source.path);
+        json.put("offset", source.offset);
+        json.put("reason", source.reason);
+      });
+    }
+  });
+}
+
+std::uint64_t bytes_written(const Summary& summary) {
+  std::uint64_t bytes = 0;
+  for (const auto& output : summary.outputs) bytes += output.bytes;
+  return bytes;
+}
+
+void put_json_account(Json& json, const Summary& summary) {
+  json.put("stopped", summary.stopped);
+  json.put("in", summary.in);
+  json.put("kept", summary.kept);
+  json.put("dropped", summary.dropped);
+  json.put("dead", summary.dead);
+  json.put("out", summary.out);
+  json.put("blank", summary.blank);
+  json.array("outputs", [&] {
+    for (const auto& output : summary.outputs) {
+      json.object([&] {
+        json.put("path", output.path);
+        json.put("bytes", output.bytes);
+        json.put("records_bytes", output.records_bytes);
+      });
+    }
+  });
+  json.object("dead_letter", [&] {
+    json.put("path", summary.dead_letter_path);
+    json.put("records", summary.dead_letters);
+  });
+  json.object("sources", [&] {
+    json.put("done", summary.sources_done);
+    json.put("failed_count", summary.sources_failed);
+    json.put("changed_count", summary.sources_changed);
+    put_json_bad(json, "failed", summary.failed);
+    put_json_bad(json, "changed", summary.changed);
+  });
+}
+
+}  // namespace
+
+std::string to_json(const Summary& summary) {
+  const auto& run = summary.run;
+  Json json;
+  json.object([&] {
+    json.put("pipeline", summary.pipeline);
+    json.put("exit_code", static_cast<std::uint64_t>(summary.exit_code));
+    if (!summary.failure.empty()) json.put("failure", summary.failure);
+    if (summary.complete) put_json_account(json, summary);
+    json.put("bytes_in", run.bytes_in);
+    json.put("disk_bytes_read", run.disk_bytes);
+    json.put("bytes_written", bytes_written(summary));
+    json.put("seconds", run.seconds);
+    json.put("bytes_per_second", run.seconds > 0 ? static_cast<double>(run.bytes_in) / run.seconds : 0);
+    json.put("records_per_second", run.seconds > 0 ? static_cast<double>(run.records_in) / run.seconds : 0);
+    json.put("peak_memory_bytes", run.peak_memory_bytes);
+    put_json_stages(json, summary);
+  });
+  return json.text() + "\n";
+}
+
+}  // namespace leat::cli

@@ -1,0 +1,208 @@
+#include "daemon/supervisor/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+#include <system_error>
+
+namespace leat::supervisor {
+
+namespace {
+
+using stage::Fd;
+
+[[noreturn]] void throw_errno(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+std::pair<Fd, Fd> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw_errno("pipe");
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+// What the child is given; made before fork, as the child may only make system calls.
+struct Plan {
+  const char* program;
+  char* const* arguments;
+  pid_t parent;
+  bool own_group;
+  int out;  // becomes stdout; -1: inherit
+  int null;
+  int report;  // errno goes here when exec fails
+};
+
+[[noreturn]] void become(const Plan& plan) {
+  if (plan.own_group) ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // The parent died before prctl: nobody will send the signal.
+  if (::getppid() != plan.parent) ::_exit(kExitBug);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::dup2(plan.null, STDIN_FILENO);
+  if (plan.out >= 0) ::dup2(plan.out, STDOUT_FILENO);
+  ::execv(plan.program, plan.arguments);
+  int error = errno;
+  static_cast<void>(::write(plan.report, &error, sizeof error) == 0);
+  ::_exit(127);
+}
+
+// own_group, out: as in Plan; out < 0: inherit.
+pid_t launch(const std::string& program, const std::vector<std::string>& arguments, bool own_group, int out,
+             int null) {
+  std::vector<char*> argv;
+  argv.push_back(const_cast<char*>(program.c_str()));
+  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  auto [read_end, write_end] = make_pipe();
+  Plan plan{program.c_str(), argv.data(), ::getpid(), own_group, out, null, write_end.get()};
+  pid_t pid = ::fork();
+  if (pid < 0) throw_errno("fork");
+  if (pid == 0) become(plan);
+  write_end.reset();
+  int error = 0;
+  ssize_t count = 0;
+  do count = ::read(read_end.get(), &error, sizeof error);
+  while (count < 0 && errno == EINTR);
+  if (count == static_cast<ssize_t>(sizeof error)) {
+    ::waitpid(pid, nullptr, 0);
+    throw std::system_error(error, std::generic_category(), "cannot start " + program);
+  }
+  return pid;
+}
+
+Fd open_null() {
+  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) throw_errno("/dev/null");
+  return null;
+}
+
+}  // namespace
+
+Child Child::start(const std::string& program, const std::vector<std::string>& arguments, Stdout out) {
+  Fd null = open_null();
+  pid_t pid = launch(program, arguments, true, out == Stdout::kNull ? null.get() : -1, null.get());
+  // The child is ours and not reaped, so its number cannot have been used again.
+  auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
+  if (pidfd < 0) {
+    int error = errno;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    throw std::system_error(error, std::generic_category(), "pidfd_open");
+  }
+  ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
+  return {pid, pidfd};
+}
+
+Child::~Child() {
+  if (!running()) return;
+  kill();
+  pollfd wait{pidfd(), POLLIN, 0};
+  ::poll(&wait, 1,
+         1000);  // SIGKILL works at once, but for a process inside a hanging NAS: init reaps that one
+  reap();
+}
+
+void Child::kill() {
+  if (running()) ::kill(-pid_, SIGKILL);
+}
+
+bool Child::reap() {
+  if (!running()) return true;
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
+    return false;
+  }
+  // Its group exists as long as it is not reaped: no process of the user's may outlive the worker that
+  // started it.
+  ::kill(-pid_, SIGKILL);
+  ::waitpid(pid_, &status_, 0);
+  pidfd_.reset();
+  return true;
+}
+
+std::string Child::fate() const {
+  if (WIFSIGNALED(status_)) {
+    int signal = WTERMSIG(status_);
+    const char* name = ::sigabbrev_np(signal);
+    return name == nullptr ? fmt::format("was killed by signal {}", signal)
+                           : fmt::format("was killed by signal {} (SIG{})", signal, name);
+  }
+  return fmt::format("exited with {}", WEXITSTATUS(status_));
+}
+
+int Child::exit_code() const {
+  return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
+}
+
+Result<std::string> capture(const std::string& program, const std::vector<std::string>& arguments,
+                            std::size_t max_bytes) {
+  std::string text;
+  pid_t pid = 0;
+  bool over = false;
+  try {
+    Fd null = open_null();
+    auto [read_end, write_end] = make_pipe();
+    pid = launch(program, arguments, false, write_end.get(), null.get());
+    write_end.reset();
+    std::array<char, 64 * 1024> chunk;
+    while (!over) {
+      ssize_t count = ::read(read_end.get(), chunk.data(), chunk.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) break;
+      text.append(chunk.data(), static_cast<std::size_t>(count));
+      over = text.size() > max_bytes;
+    }
+  } catch (const std::system_error& error) {
+    return fail(Fault::kFatal, error.what(), kExitBug);
+  }
+  if (over) ::kill(pid, SIGKILL);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (over) return fail(Fault::kFatal, fmt::format("{}: more than {} bytes of output", program, max_bytes));
+  if (!WIFEXITED(status)) return fail(Fault::kFatal, program + " was killed", kExitBug);
+  if (WEXITSTATUS(status) != 0) {
+    return fail(Fault::kFatal, fmt::format("{} exited with {}", program, WEXITSTATUS(status)),
+                WEXITSTATUS(status));
+  }
+  return text;
+}
+
+std::string own_folder() {
+  std::array<char, 4096> path{};
+  ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
+  if (length <= 0) throw_errno("/proc/self/exe");
+  std::string_view text(path.data(), static_cast<std::size_t>(length));
+  return std::string(text.substr(0, text.rfind('/')));
+}
+
+std::size_t pss_bytes(pid_t pid) {
+  Fd file(::open(fmt::format("/proc/{}/smaps_rollup", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return 0;
+  std::array<char, 4096> buffer{};
+  ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+  if (count <= 0) return 0;
+  std::string_view text(buffer.data(), static_cast<std::size_t>(count));
+  std::size_t at = text.find("\nPss:");
+  if (at == std::string_view::npos) return 0;
+  at = text.find_first_of("0123456789", at);
+  std::size_t kib = 0;
+  if (at != std::string_view::npos) std::from_chars(text.data() + at, text.data() + text.size(), kib);
+  return kib * 1024;
+}
+
+}  // namespace leat::supervisor

@@ -1,0 +1,63 @@
+// Starting programs and watching them through pidfds.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "proto/result.h"
+#include "workers/stage/fd.h"
+
+namespace leat::supervisor {
+
+// A process that we started. It leads a process group of its own (a Ctrl-C in the terminal does not reach it)
+// and dies with us, whatever kills us. Must be reaped or killed before it is destroyed; the destructor does
+// both if need be.
+class Child {
+ public:
+  enum class Stdout : bool { kNull, kInherit };
+
+  // stdin is /dev/null, stderr is ours. Throws std::system_error when it cannot be started, a program that
+  // does not exist included. Call it in the main thread: the kernel ties the child's life to the thread that
+  // forks.
+  static Child start(const std::string& program, const std::vector<std::string>& arguments, Stdout out);
+
+  Child(Child&&) noexcept = default;
+  Child& operator=(Child&&) = delete;
+  ~Child();
+
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }  // readable once it has ended; -1 after reap()
+  bool running() const { return static_cast<bool>(pidfd_); }
+
+  // SIGKILL to it and its group. Harmless when it is gone.
+  void kill();
+  // Has it ended? Then whatever is left in its group is killed and its status taken.
+  bool reap();
+  // Precondition: reaped. "was killed by signal 9 (SIGKILL)", "exited with 70".
+  std::string fate() const;
+  int exit_code() const;  // -1: killed by a signal
+
+ private:
+  Child(pid_t pid, int pidfd) : pid_(pid), pidfd_(pidfd) {}
+
+  pid_t pid_;
+  stage::Fd pidfd_;
+  int status_ = 0;
+};
+
+// Runs a program to its end in our own process group and gives what it wrote to stdout. Fails when it cannot
+// be started, writes more than max_bytes, or does not exit with 0.
+[[nodiscard]] Result<std::string> capture(const std::string& program,
+                                          const std::vector<std::string>& arguments, std::size_t max_bytes);
+
+// The folder of the running executable: the workers are beside it. Throws std::system_error.
+std::string own_folder();
+
+// Proportional set size of a process in bytes: its own pages and its share of what it shares, so that a sum
+// over processes counts nothing twice. 0: gone, or not ours.
+std::size_t pss_bytes(pid_t pid);
+
+}  // namespace leat::supervisor

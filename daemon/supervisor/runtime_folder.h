@@ -1,0 +1,37 @@
+// The folder where the sockets and pages of one run live: ROOT/NAME-PID, gone when the run is over.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "workers/stage/fd.h"
+
+namespace leat::supervisor {
+
+// Where run folders go, when the user says nothing: $XDG_RUNTIME_DIR/leat, else (as root) /run/leat, else
+// /tmp/leat-UID. An XDG_RUNTIME_DIR that is not ours (sudo) is passed over.
+std::string default_runtime_root();
+
+class RuntimeFolder {
+ public:
+  // Creates `root` (0700; one level) and `root`/`name`-PID with a locked file in it. Before that, folders of
+  // runs that have died, known by a lock that is free, are removed. Throws std::runtime_error when the root
+  // is not a folder of ours or the folder cannot be made. chosen: the user named the root; then a symlink and
+  // other modes are his business.
+  RuntimeFolder(const std::string& root, std::string_view name, bool chosen);
+  RuntimeFolder(const RuntimeFolder&) = delete;
+  RuntimeFolder& operator=(const RuntimeFolder&) = delete;
+  ~RuntimeFolder();
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  stage::Fd lock_;
+};
+
+// Removes the folders of dead runs below `root`; returns how many. Touches nothing but folders with our lock
+// file.
+int remove_stale_folders(const std::string& root);
+
+}  // namespace leat::supervisor

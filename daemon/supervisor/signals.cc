@@ -1,0 +1,36 @@
+#include "daemon/supervisor/signals.h"
+
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace leat::supervisor {
+
+Signals::Signals() {
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN)
+      ::sigaddset(&wanted, signal);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::sigprocmask(SIG_BLOCK, &wanted, &before_);
+  fd_ = stage::Fd(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd_) throw std::system_error(errno, std::generic_category(), "signalfd");
+}
+
+Signals::~Signals() {
+  take();  // one that came too late for the run must not kill us when the mask goes
+  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+int Signals::take() {
+  int count = 0;
+  signalfd_siginfo info{};
+  while (::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++count;
+  return count;
+}
+
+}  // namespace leat::supervisor

@@ -1,0 +1,84 @@
+#include "daemon/supervisor/snapshot.h"
+
+#include <algorithm>
+#include <array>
+
+namespace leat::supervisor {
+
+using proto::Stage;
+using stage::Activity;
+
+namespace {
+
+std::uint64_t get(const std::atomic<std::uint64_t>& counter) {
+  return counter.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void add_page(Snapshot& snapshot, Stage stage, const stage::MappedPage& page) {
+  switch (stage) {
+    case Stage::kReader:
+      snapshot.disk_bytes += get(page->disk_bytes);
+      snapshot.total_disk_bytes += get(page->total_disk_bytes);
+      snapshot.sources_total += get(page->sources_total);
+      snapshot.sources_done += get(page->sources_done);
+      snapshot.sources_failed += get(page->sources_failed);
+      snapshot.reader_text = page.text();
+      break;
+    case Stage::kFilter:
+      snapshot.records_in += get(page->records_in);
+      snapshot.bytes_in += get(page->bytes_in);
+      snapshot.kept += get(page->kept);
+      snapshot.dropped += get(page->dropped);
+      snapshot.dead += get(page->rejected);
+      break;
+    case Stage::kProcessor:
+      snapshot.dead += get(page->rejected);
+      break;
+    case Stage::kWriter:
+      break;
+  }
+}
+
+StageShares shares_of(Stage stage, const stage::MappedPage& page, std::uint64_t now_ns) {
+  std::array<double, 4> ns{};
+  for (std::size_t i = 0; i < ns.size(); ++i) ns[i] = static_cast<double>(get(page->activity_ns[i]));
+  auto current = std::min<std::size_t>(page->activity.load(std::memory_order_relaxed), ns.size() - 1);
+  std::uint64_t since = get(page->activity_since_ns);
+  if (now_ns > since) ns[current] += static_cast<double>(now_ns - since);
+  auto at = [&](Activity activity) { return ns[static_cast<std::size_t>(activity)]; };
+  double total = at(Activity::kBusy) + at(Activity::kBlocked) + at(Activity::kIdle);
+  StageShares shares{stage, 1, 0, 0, 0};
+  if (total <= 0) return shares;
+  shares.busy = at(Activity::kBusy) / total;
+  shares.blocked = at(Activity::kBlocked) / total;
+  shares.idle = at(Activity::kIdle) / total;
+  return shares;
+}
+
+std::vector<StageShares> mean_by_stage(const std::vector<StageShares>& workers) {
+  std::vector<StageShares> stages;
+  for (const auto& worker : workers) {
+    if (stages.empty() || stages.back().stage != worker.stage) stages.push_back({worker.stage, 0, 0, 0, 0});
+    StageShares& stage = stages.back();
+    stage.workers += worker.workers;
+    stage.busy += worker.busy;
+    stage.blocked += worker.blocked;
+    stage.idle += worker.idle;
+  }
+  for (auto& stage : stages) {
+    stage.busy /= stage.workers;
+    stage.blocked /= stage.workers;
+    stage.idle /= stage.workers;
+  }
+  return stages;
+}
+
+const StageShares* busiest(const std::vector<StageShares>& stages) {
+  auto most = std::max_element(stages.begin(), stages.end(),
+                               [](const auto& a, const auto& b) { return a.busy < b.busy; });
+  return most == stages.end() ? nullptr : &*most;
+}
+
+}  // namespace leat::supervisor

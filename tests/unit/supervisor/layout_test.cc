@@ -1,0 +1,97 @@
+#include "daemon/supervisor/layout.h"
+
+#include <doctest/doctest.h>
+
+using namespace leat;
+using namespace leat::supervisor;
+using proto::Stage;
+
+namespace {
+
+config::Pipeline pipeline_with(int filters, int processors) {
+  config::Pipeline pipeline;
+  pipeline.name = "reviews";
+  pipeline.filter.workers = filters;
+  pipeline.process.workers = processors;
+  if (processors > 0) pipeline.process.steps.emplace_back();
+  return pipeline;
+}
+
+proto::Welcome welcome_of(const config::Pipeline& pipeline, Seat seat) {
+  proto::Welcome welcome;
+  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, seat);
+  return welcome;
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a seat's name is read back, and nothing else is") {
+  CHECK(parse_seat("filter-0") == Seat{Stage::kFilter, 0});
+  CHECK(parse_seat(seat_name({Stage::kProcessor, 15})) == Seat{Stage::kProcessor, 15});
+  for (const char* bad :
+       {"", "filter", "filter-", "filter-01", "filter-1x", "filter--1", "pump-0", "writer-99999999999"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_seat(bad));
+  }
+}
+
+TEST_CASE("without steps there are no processors, whatever the pool's size") {
+  config::Pipeline pipeline = pipeline_with(2, 0);
+  pipeline.process.workers = 4;
+  CHECK(
+      seats(pipeline) ==
+      std::vector<Seat>{{Stage::kReader, 0}, {Stage::kFilter, 0}, {Stage::kFilter, 1}, {Stage::kWriter, 0}});
+}
+
+TEST_CASE("the reader deals to the filters and hears from the writer") {
+  proto::Welcome welcome = welcome_of(pipeline_with(2, 3), {Stage::kReader, 0});
+  CHECK(welcome.epoch == 7);
+  CHECK(welcome.input.empty());
+  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/e7-filter-0.in", "ipc:///run/leat/x-1/e7-filter-1.in"});
+  CHECK(welcome.credits == "ipc:///run/leat/x-1/e7-reader.credits");
+  CHECK(welcome.accepted == welcome_of(pipeline_with(2, 3), {Stage::kWriter, 0}).accepted);
+}
+
+TEST_CASE("a filter deals to the processors, or hands to the writer when there are none") {
+  proto::Welcome dealing = welcome_of(pipeline_with(2, 3), {Stage::kFilter, 1});
+  CHECK(dealing.input == "ipc:///run/leat/x-1/e7-filter-1.in");
+  CHECK(dealing.outputs.size() == 3);
+  CHECK(dealing.credits == "ipc:///run/leat/x-1/e7-filter-1.credits");
+  CHECK(dealing.credit_to == Texts{"ipc:///run/leat/x-1/e7-reader.credits"});
+  proto::Welcome handing = welcome_of(pipeline_with(2, 0), {Stage::kFilter, 1});
+  CHECK(handing.outputs == Texts{"ipc:///run/leat/x-1/e7-writer.in"});
+  CHECK(handing.credits.empty());
+}
+
+TEST_CASE("a processor gives its credits to the filter that dealt") {
+  proto::Welcome welcome = welcome_of(pipeline_with(2, 3), {Stage::kProcessor, 2});
+  CHECK(welcome.input == "ipc:///run/leat/x-1/e7-processor-2.in");
+  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/e7-writer.in"});
+  CHECK(welcome.credit_to ==
+        Texts{"ipc:///run/leat/x-1/e7-filter-0.credits", "ipc:///run/leat/x-1/e7-filter-1.credits"});
+}
+
+TEST_CASE("every output is somebody's input, and every credit somebody's credits") {
+  config::Pipeline pipeline = pipeline_with(2, 3);
+  Texts inputs, credits;
+  for (const Seat& seat : seats(pipeline)) {
+    inputs.push_back(welcome_of(pipeline, seat).input);
+    credits.push_back(welcome_of(pipeline, seat).credits);
+  }
+  for (const Seat& seat : seats(pipeline)) {
+    for (const auto& to : welcome_of(pipeline, seat).outputs) {
+      CHECK(std::find(inputs.begin(), inputs.end(), to) != inputs.end());
+    }
+    for (const auto& to : welcome_of(pipeline, seat).credit_to) {
+      CHECK(std::find(credits.begin(), credits.end(), to) != credits.end());
+    }
+  }
+}
+
+TEST_CASE("a runtime folder too long for a socket path is named with what to do") {
+  config::Pipeline pipeline = pipeline_with(1, 2);
+  CHECK(Layout(pipeline, std::string(80, 'x'), 1).problem().empty());
+  CHECK(Layout(pipeline, std::string(90, 'x'), 1).problem().find("--runtime-dir") != std::string::npos);
+}

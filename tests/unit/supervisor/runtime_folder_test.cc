@@ -1,0 +1,74 @@
+#include "daemon/supervisor/runtime_folder.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+using namespace leat::supervisor;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct TempRoot {
+  std::string path;
+  TempRoot() {
+    char name[] = "/tmp/leat-test-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~TempRoot() { fs::remove_all(path); }
+};
+
+void make_folder(const std::string& path, const std::string& lock_text) {
+  fs::create_directory(path);
+  std::ofstream(path + "/lock") << lock_text;
+  std::ofstream(path + "/reader-0.page") << "x";
+}
+
+}  // namespace
+
+TEST_CASE("a run's folder is private and gone with the run") {
+  TempRoot root;
+  std::string path;
+  {
+    RuntimeFolder folder(root.path, "reviews", true);
+    path = folder.path();
+    CHECK(path == root.path + "/reviews-" + std::to_string(::getpid()));
+    std::ofstream(path + "/control") << "x";
+    CHECK((fs::status(path).permissions() & fs::perms::mask) == fs::perms::owner_all);
+  }
+  CHECK(fs::is_empty(root.path));
+}
+
+TEST_CASE("folders of dead runs are removed, a living run's is not") {
+  TempRoot root;
+  make_folder(root.path + "/reviews-1", "leat runtime folder\n");
+  RuntimeFolder alive(root.path, "other", true);
+  CHECK_FALSE(fs::exists(root.path + "/reviews-1"));
+  make_folder(root.path + "/reviews-2", "leat runtime folder\n");
+  CHECK(remove_stale_folders(root.path) == 1);
+  CHECK(fs::exists(alive.path() + "/lock"));
+}
+
+TEST_CASE("a folder of somebody else's in the root is left alone") {
+  TempRoot root;
+  make_folder(root.path + "/photos-2019", "not ours");
+  make_folder(root.path + "/photos", "leat runtime folder\n");
+  CHECK(remove_stale_folders(root.path) == 0);
+  CHECK(fs::exists(root.path + "/photos-2019/reader-0.page"));
+  CHECK(fs::exists(root.path + "/photos/reader-0.page"));
+}
+
+TEST_CASE("a symbolic link or an open folder in the place of the default root is refused") {
+  TempRoot root;
+  fs::create_directory_symlink(root.path, root.path + "/link");
+  CHECK_THROWS_AS(RuntimeFolder(root.path + "/link", "reviews", false), std::runtime_error);
+  fs::create_directory(root.path + "/open");
+  ::chmod((root.path + "/open").c_str(), 0755);
+  CHECK_THROWS_AS(RuntimeFolder(root.path + "/open", "reviews", false), std::runtime_error);
+  CHECK_NOTHROW(RuntimeFolder(root.path + "/own", "reviews", false));
+}
