@@ -222,5 +222,5 @@ TEST_CASE("every shipped example parses and its outputs are not its inputs") {
     for (const Problem& problem : parsed.problems) FAIL_CHECK(to_string(problem));
     CHECK(entry.path().stem().string() == parsed.pipeline.name);
   }
-  CHECK(examples == 4);
+  CHECK(examples >= 4);
 }
