@@ -82,7 +82,8 @@ void print_stages(const Facts& facts) {
     int at = 0;
     for (const auto& predicate : facts.filter->predicates) fmt::print("  {:2}. {}\n", ++at, predicate);
   }
-  fmt::print("\nprocess    {}\n", pipeline.has_processors() ? "" : "no steps: records pass byte for byte");
+  fmt::print("\nprocess    {}\n", pipeline.has_processors() ? "each record kept goes through these steps"
+                                                            : "no steps: records pass byte for byte");
   int at = 0;
   for (const auto& step : pipeline.process.steps) fmt::print("  {:2}. {}\n", ++at, describe(step));
 }
@@ -90,7 +91,7 @@ void print_stages(const Facts& facts) {
 void print_budget(const Plan& plan) {
   const config::Budget& budget = plan.budget;
   auto row = [](std::string_view what, std::uint64_t bytes, const std::string& more) {
-    fmt::print("  {:<16}{:>10}   {}\n", what, human_bytes(bytes), more);
+    fmt::print("  {:<16}{:>10}{}{}\n", what, human_bytes(bytes), more.empty() ? "" : "   ", more);
   };
   fmt::print("\nmemory\n");
   row("base", budget.base_bytes, "the processes themselves");

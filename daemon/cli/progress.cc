@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::size_t kMinBar = 6;
 constexpr std::size_t kMaxBar = 40;
+constexpr std::size_t kMargin = 3;
 constexpr double kPlainSeconds = 10;
 
 struct Part {
@@ -182,7 +183,8 @@ void Progress::tick(const Snapshot& snapshot) {
   Rates rates = meter_.add(snapshot);
   if (mode_ == Mode::kTerminal) {
     std::size_t width = terminal_width();
-    draw(progress_line(snapshot, rates, width > 1 ? width - 1 : 1, unicode_), width);
+    // Room for the cursor, and for the ^C that a terminal echoes: that must not wrap either.
+    draw(progress_line(snapshot, rates, width > kMargin ? width - kMargin : 1, unicode_), width);
   } else if (snapshot.seconds >= next_plain_) {
     next_plain_ += kPlainSeconds;
     write_all(fmt::format("leat: {}\n", plain_line(snapshot, rates)));

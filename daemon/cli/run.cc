@@ -1,14 +1,19 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <stdexcept>
 
+#include "config/keys.h"
+#include "config/text.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
 #include "daemon/cli/summary.h"
 #include "daemon/supervisor/process.h"
+#include "daemon/supervisor/runtime_folder.h"
 
 namespace leat::cli {
 
@@ -30,6 +35,12 @@ bool sink_is_stdout(const std::string& path) {
              : path == "/dev/stdout" || path == "/dev/fd/1";
 }
 
+bool has_placeholder(const std::string& path) {
+  const auto& all = config::names::kPlaceholders;
+  return std::any_of(std::begin(all), std::end(all),
+                     [&](std::string_view name) { return path.find(name) != std::string::npos; });
+}
+
 supervisor::Job job_of(const RunOptions& options, const Plan& plan) {
   supervisor::Job job;
   job.pipeline = plan.pipeline;
@@ -48,6 +59,11 @@ supervisor::Job job_of(const RunOptions& options, const Plan& plan) {
 int run(const RunOptions& options) {
   Plan plan = load_plan(options.pipeline);
   if (!plan.problems.empty()) return refuse(plan);
+  if (options.follow && !has_placeholder(plan.pipeline.sink.path)) {
+    fmt::print(stderr, "{}: sink.path: --follow never ends, so the sink needs a placeholder ({}), got {}\n",
+               options.pipeline, config::joined(config::names::kPlaceholders), plan.pipeline.sink.path);
+    return kExitConfig;
+  }
   if (options.json && sink_is_stdout(plan.pipeline.sink.path)) {
     fmt::print(stderr, "leat: the sink is stdout, so --json cannot write there too; leave --json out\n");
     return kExitUsage;
@@ -56,8 +72,10 @@ int run(const RunOptions& options) {
   supervisor::Outcome outcome;
   try {
     outcome = supervisor::Supervisor(job_of(options, plan), progress).run();
+  } catch (const supervisor::FolderError& error) {
+    outcome.exit_code = options.runtime_dir.empty() ? kExitIo : kExitUsage;
+    outcome.failure = error.what();
   } catch (const std::runtime_error& error) {
-    progress.clear();
     outcome.exit_code = kExitBug;
     outcome.failure = error.what();
   }

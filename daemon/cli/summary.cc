@@ -171,8 +171,9 @@ std::string to_text(const Summary& summary) {
   fmt::format_to(
       to, "{}: {}\n", summary.pipeline,
       summary.stopped
-          ? (summary.outputs.empty() ? "stopped before the input was used up; no output was published"
-                                     : "stopped before the input was used up")
+          ? (summary.outputs.empty()
+                 ? "stopped before the input was used up; no output was published (run again to start over)"
+                 : "stopped before the input was used up")
           : fmt::format("{} of {} files used up", summary.sources_done,
                         summary.sources_done + summary.sources_failed + summary.sources_changed));
   put_records(to, summary);

@@ -20,7 +20,6 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <stdexcept>
 #include <vector>
 
 namespace leat::supervisor {
@@ -33,8 +32,7 @@ constexpr std::string_view kMark = "leat runtime folder\n";
 constexpr std::string_view kLock = "lock";
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-  throw std::runtime_error(
-      fmt::format("runtime folder {}: {}; choose another one with --runtime-dir", path, why));
+  throw FolderError(fmt::format("runtime folder {}: {}; choose another one with --runtime-dir", path, why));
 }
 
 struct CloseFolder {

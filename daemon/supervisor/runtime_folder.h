@@ -1,6 +1,7 @@
 // The folder where the sockets and pages of one run live: ROOT/NAME-PID, gone when the run is over.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -12,10 +13,15 @@ namespace leat::supervisor {
 // /tmp/leat-UID. An XDG_RUNTIME_DIR that is not ours (sudo) is passed over.
 std::string default_runtime_root();
 
+// The folder cannot be made or must not be used; says which and what to do.
+class FolderError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 class RuntimeFolder {
  public:
   // Creates `root` (0700; one level) and `root`/`name`-PID with a locked file in it. Before that, folders of
-  // runs that have died, known by a lock that is free, are removed. Throws std::runtime_error when the root
+  // runs that have died, known by a lock that is free, are removed. Throws FolderError when the root
   // is not a folder of ours or the folder cannot be made. chosen: the user named the root; then a symlink and
   // other modes are his business.
   RuntimeFolder(const std::string& root, std::string_view name, bool chosen);

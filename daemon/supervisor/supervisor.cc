@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 #include <variant>
 
@@ -43,7 +42,7 @@ std::string runtime_root(const Job& job) {
 }
 
 std::string checked(const Layout& layout, const RuntimeFolder& folder) {
-  if (std::string problem = layout.problem(); !problem.empty()) throw std::runtime_error(problem);
+  if (std::string problem = layout.problem(); !problem.empty()) throw FolderError(problem);
   return folder.path();
 }
 
@@ -137,7 +136,9 @@ void Supervisor::Loop::end(int exit_code, std::string failure) {
 }
 
 void Supervisor::Loop::receive() {
-  while (auto routed = control_.try_receive_routed()) {
+  for (int i = 0; i < kControlQueue; ++i) {  // a flood of warnings must not keep signals waiting
+    auto routed = control_.try_receive_routed();
+    if (!routed) return;
     std::optional<Seat> seat = parse_seat(routed->identity);
     Worker* worker = seat ? team_.find(*seat) : nullptr;
     auto control = proto::decode_control(routed->message.view());

@@ -51,7 +51,7 @@ class Supervisor {
  public:
   // Makes the runtime folder, binds the control socket, starts the workers and takes SIGINT, SIGTERM and
   // SIGHUP over (blocked in the calling thread, which must be the main thread, for the life of this). Throws
-  // std::runtime_error.
+  // FolderError, or another std::runtime_error when a program cannot be started.
   Supervisor(const Job& job, Observer& observer);
   ~Supervisor();
 

@@ -14,7 +14,11 @@ std::string Worker::title() const {
 }
 
 std::string Worker::at() const {
-  return page ? page->text() : std::string();
+  if (!page) return {};
+  std::string text = page->text();
+  std::uint64_t sequence = (*page)->sequence.load(std::memory_order_relaxed);
+  if (!text.empty() || sequence == 0) return text;
+  return fmt::format("batch {} of source {}", sequence, (*page)->source.load(std::memory_order_relaxed));
 }
 
 Team::Team(const config::Pipeline& pipeline, const Layout& layout, const std::string& runtime,
