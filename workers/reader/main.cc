@@ -30,6 +30,7 @@ namespace {
 
 using leat::proto::Batch;
 using leat::stage::Activity;
+using leat::stage::add;
 using leat::stage::Worker;
 using std::chrono::milliseconds;
 
@@ -121,9 +122,10 @@ class Reader {
     std::size_t ahead_index = poller.add(ahead_.fd());
     while (!worker_.leaving()) {
       hear();
+      bool room = outlet_.has_room();
       if (worker_.draining() && !ended_) stop();
       if (!next_ && !ended_) fetch();
-      if (next_ && window_.has_room(next_->header().records_bytes) && outlet_.has_room()) {
+      if (next_ && room && window_.has_room(next_->header().records_bytes)) {
         send();
         continue;
       }

@@ -25,7 +25,7 @@ Outlet::Outlet(Worker& worker) : worker_(worker) {
 
 bool Outlet::has_room() {
   if (!dealer_) return true;
-  if (dealer_->ready()) return true;
+  // Credits are taken in even when there is room: left in the socket they would wake every wait at once.
   dealer_->collect(worker_.welcome().epoch);
   return dealer_->ready();
 }
