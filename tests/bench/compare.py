@@ -130,9 +130,9 @@ def main(options):
                 print("\n".join(report.job_section(job, kind, sizes[kind], rows)), end="\n\n", flush=True)
     versions = {peer.title: (peer.version(), peer.note) for peer in chosen}
     report.keep_json(options.json, {"machine": description, "command": options.command_line, "corpora": sizes, "results": results})
-    if options.write:
-        report.replace_section("compare", report.compare_page(description, options, versions, left_out, sizes, results))
     wrong = [row for row in results if row["peer"] == "leat" and not (row["right"] and not row["failure"])]
+    if options.write and not wrong:
+        report.replace_section("compare", report.compare_page(description, options, versions, left_out, sizes, results))
     for row in wrong:
         print(f"bench: leat, {row['job']} {row['corpus']}: {row['failure'] or row['verdict']}", file=sys.stderr)
     return not wrong

@@ -65,7 +65,7 @@ def job_section(job, kind, size, rows):
 
 def compare_page(description, options, versions, left_out, sizes, results):
     lines = ["## leat and its peers", "", *description, f"- `{options.command_line}`", ""]
-    lines += [f"- {title} {version}" + (f": {note}" if note else "") for title, (version, note) in versions.items()]
+    lines += [f"- {title}: version {version}" + (f"; {note}" if note else "") for title, (version, note) in versions.items()]
     lines += [f"- not measured: {title} ({reason})" for title, reason in left_out.items()]
     lines += ["", f"""Input and output are on `{options.work}`. {options.rounds} rounds, all peers in each round one after the other, in an
 order that shifts from round to round; medians. Times are of the whole command, its start included; CPU is user and system
