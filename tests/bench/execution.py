@@ -13,7 +13,6 @@ import report
 
 RECORDS = 100_000
 RECORD_BYTES = 4800  # more than the mean, so that the corpus has RECORDS of them
-PROGRAMS = os.path.join(peers.PROGRAMS, "..")
 
 
 def make_input(folder, wanted):
