@@ -5,9 +5,9 @@
 namespace leat::proto {
 
 namespace {
-// Above what a worker may owe: ZeroMQ learns late that a message has left the queue, and a send must not fail
-// for that.
-constexpr int kHighWaterMark = 8 * Dealer::kMaxUnanswered;
+// What a worker owes is the bound, and far below this. A PUSH looks only once a millisecond whether messages
+// have left its queue, and is told of them in halves of the mark: at 16 a fast worker could seem full.
+constexpr int kHighWaterMark = 1024;
 constexpr int kCreditHighWaterMark = 1024;
 }  // namespace
 
