@@ -109,7 +109,7 @@ bool Splice::is_key(const Container& container, const Member& member, const Toke
   return raw.substr(1, raw.size() - 2) == token.key;
 }
 
-Splice::Touched& Splice::touch(Place place) {
+Touched& Splice::touch(Place place) {
   Member& member = members_[place.member];
   if (member.touched != kNone) return touched_[member.touched];
   const Container& container = containers_[place.container];
@@ -195,7 +195,7 @@ std::uint32_t Splice::split_run(std::uint32_t container, std::uint32_t run, std:
   return number;
 }
 
-Splice::Spot Splice::locate(const Container& array, std::uint64_t index) {
+Spot Splice::locate(const Container& array, std::uint64_t index) {
   Spot spot;
   for (std::uint32_t i = array.head; i != kNone; i = after(i)) {
     const Member& member = members_[i];

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,14 +16,13 @@
 #include "workers/processor/arena.h"
 #include "workers/processor/path.h"
 #include "workers/processor/pool.h"
+#include "workers/processor/tree.h"
 #include "workers/stage/json/index.h"
 
 namespace leat::processor {
 
 class Splice {
  public:
-  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-
   // A member or element that exists. Valid until the next open().
   struct Place {
     std::uint32_t container = kNone;
@@ -76,47 +74,6 @@ class Splice {
   Arena& arena() { return arena_; }
 
  private:
-  enum Flag : std::uint8_t { kPlain = 0, kJump = 1, kGone = 2, kRun = 4, kKept = 8, kOnPath = 16 };
-
-  // A member of an object, an element of an array, or a run of elements that nothing has touched.
-  struct Member {
-    std::uint32_t from = 0;         // number of its first position, the bracket's being 0; 0: made by a step
-    std::uint32_t next = kNone;     // kJump: the one behind it; else that is the next one in members_
-    std::uint32_t touched = kNone;  // its Touched
-    std::uint16_t tag = 0;          // tag_of its key, or kEscapedTag
-    std::uint8_t flags = 0;
-    bool has(unsigned mask) const { return (flags & mask) != 0; }
-    void mark(unsigned mask) { flags = static_cast<std::uint8_t>(flags | mask); }
-    void clear(unsigned mask) { flags = static_cast<std::uint8_t>(flags & ~mask); }
-  };
-
-  // More about a member that a path has led to.
-  struct Touched {
-    const Token* key = nullptr;   // its new key
-    const char* begin = nullptr;  // its value, unless child says more
-    const char* end = nullptr;
-    const std::uint32_t* at = nullptr;  // positions [at, at_end) of the value; null: not indexed
-    const std::uint32_t* at_end = nullptr;
-    std::uint32_t child = kNone;  // its members, once a path has gone inside
-    bool replaced = false;        // the value is not the one that stands here in the text
-  };
-
-  struct Container {
-    const char* base = nullptr;           // what positions are offsets into
-    const std::uint32_t* open = nullptr;  // positions of the brackets; null: made by a step
-    const std::uint32_t* close = nullptr;
-    std::uint32_t head = kNone;
-    std::uint32_t tail = kNone;
-    bool object = false;
-  };
-
-  // Where an element of an array starts; member kNone: the array has only `passed` elements.
-  struct Spot {
-    std::uint32_t member = kNone;
-    std::uint32_t from = 0;
-    std::uint64_t passed = 0;
-  };
-
   std::uint32_t after(std::uint32_t i) const { return members_[i].has(kJump) ? members_[i].next : i + 1; }
   bool untouched(std::uint32_t i) const { return members_[i].touched == kNone && !members_[i].has(kGone); }
   std::uint32_t end_of(const Container& container, std::uint32_t member) const;
