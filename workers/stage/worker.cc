@@ -40,6 +40,7 @@ Fd open_signals() {
   sigaddset(&mask, SIGHUP);
   ::sigprocmask(SIG_BLOCK, &mask, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // write() says EFBIG instead
   return Fd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
@@ -166,6 +167,7 @@ int run_worker(proto::Stage role, int argc, char** argv,
     if (!worker->leaving()) work(*worker);
     return kExitOk;
   } catch (const Fatal& fatal) {
+    if (fatal.error().exit_code == kExitStopped) return kExitOk;  // it was told to leave: not its failure
     error = fatal.error();
   } catch (const std::bad_alloc&) {
     error = {Fault::kFatal, "out of memory", kExitIo};
