@@ -2,9 +2,11 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -19,7 +21,7 @@ class Run:
 
     def __init__(self, folder, process, out, err):
         self.folder, self.code, self.stdout, self.stderr = folder, process.returncode, out, err
-        self.summary = json.loads(out) if out.strip().startswith(b"{") else None
+        self.summary = json.loads(out) if out.startswith(b'{"pipeline"') else None
 
     def output(self, name="out.jsonl"):
         path = self.folder / name
@@ -74,14 +76,59 @@ class Case(unittest.TestCase):
             [*popen.pop("launcher", ()), LEAT, *map(str, arguments)], cwd=self.folder, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
 
-    def finish(self, process):
+    def start_pipeline(self, *arguments, name="pipeline.yaml", **popen):
+        """A run in the background, killed at the end of the case should it still be there."""
+        process = self.start("run", name, "--json", "--runtime-dir", self.runtime, *arguments, **popen)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def hear(self, process, text):
+        """Waits until it has said `text` on stderr."""
+        process.heard = getattr(process, "heard", b"")
+        deadline = time.monotonic() + DEADLINE_S
+        while text.encode() not in process.heard:
+            ready, _, _ = select.select([process.stderr], [], [], max(0, deadline - time.monotonic()))
+            piece = os.read(process.stderr.fileno(), 65536) if ready else b""
+            self.assertTrue(piece, f"never said {text!r}, but {process.heard.decode(errors='replace')}")
+            process.heard += piece
+
+    def finish(self, process, seconds=DEADLINE_S):
+        heard = getattr(process, "heard", b"")
         try:
-            out, err = process.communicate(timeout=DEADLINE_S)
+            out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            self.fail(f"still running after {DEADLINE_S} s\n{err.decode(errors='replace')}")
-        return Run(self.folder, process, out, err.decode(errors="replace"))
+            self.fail(f"still running after {seconds} s\n{(heard + err).decode(errors='replace')}")
+        return Run(self.folder, process, out, (heard + err).decode(errors="replace"))
+
+    def until(self, condition, what, seconds=DEADLINE_S):
+        """Waits for what other processes do; returns what `condition` did."""
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            self.assertLess(time.monotonic(), deadline, f"not within {seconds} s: {what}")
+            time.sleep(0.01)
+        return value
+
+    def processes(self):
+        """Process number -> command line of all that were given a path in the case's folder."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                command = Path("/proc", pid, "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(self.folder).encode() in command:
+                found[int(pid)] = command.decode(errors="replace").split("\0")
+        return found
+
+    def pid_of(self, program):
+        """The process that runs leat-reader, leat-processor or child.py: the first one, should there be more."""
+        return min(pid for pid, command in self.processes().items() if any(
+            word.endswith("/" + program) for word in command[:2]))
 
     def leat(self, *arguments, code=0, **popen):
         run = self.finish(self.start(*arguments, **popen))
@@ -97,17 +144,60 @@ class Case(unittest.TestCase):
         self.assertNothingLeft()
         return run
 
+    def assertSame(self, got, want):
+        """Of long contents: unittest would take minutes to show the difference."""
+        if got != want:
+            at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
+            self.fail(f"{len(got)} bytes, not {len(want)}; at {at}: {got[at:at+60]!r}, not {want[at:at+60]!r}")
+
     def assertNothingLeft(self):
         """No socket, page or runtime folder, no temporary output, no process."""
         self.assertEqual([str(path) for path in self.runtime.rglob("*")], [])
         self.assertEqual([path.name for path in self.folder.rglob(".*.leat-tmp")], [])
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                command = Path("/proc", pid, "cmdline").read_bytes()
-            except OSError:
-                continue
-            self.assertNotIn(str(self.runtime).encode(), command, f"process {pid} is still there")
+        self.assertEqual(self.processes(), {})
 
 
 def lines(records):
     return b"".join(json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in records)
+
+
+def zstd(content, *options):
+    return subprocess.run(["zstd", "-q", "-c", *options], input=content, stdout=subprocess.PIPE, check=True).stdout
+
+
+# A child for `exec` that stops at a record with the key "block", says so by making the file `started`, and goes on
+# when the gate is opened. It is given the case's folder so that processes() finds it.
+BLOCKING_CHILD = """
+import os, sys
+for line in sys.stdin:
+    if '"block"' in line:
+        with open("started.new", "w") as started:
+            started.write(str(os.getpid()))
+        os.rename("started.new", "started")
+        open("gate").read()
+    print(line, end="", flush=True)
+"""
+
+
+class BlockedCase(Case):
+    """Cases that need a run to be in its middle, surely."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("child.py", BLOCKING_CHILD)
+        os.mkfifo(self.folder / "gate")
+
+    def child_step(self):
+        return {"exec": {"command": ["python3", str(self.folder / "child.py")], "timeout": "5m"}}
+
+    def wait_until_blocked(self):
+        """Returns the child's process number."""
+        self.until((self.folder / "started").exists, "the child is at the record that blocks")
+        return int((self.folder / "started").read_text())
+
+    def open_gate(self):
+        """For who waits at it now and for all that come."""
+        held = os.open(self.folder / "gate", os.O_RDWR)
+        self.write("gate.open", b"")
+        os.rename(self.folder / "gate.open", self.folder / "gate")
+        os.close(held)

@@ -1,0 +1,158 @@
+"""Signals and deaths in the middle of a run: what is said, what stays and what goes."""
+
+import os
+import signal
+import time
+import unittest
+
+from harness import BlockedCase, SANITIZED, lines
+
+LINES = lines({"n": n, "text": "x" * 40} for n in range(60_000))
+BLOCKED = b'{"block":1}\n' + LINES  # many times what is on its way while the first batch is not answered
+
+
+class Stop(BlockedCase):
+    def start_blocked(self, *arguments, content=BLOCKED, **more):
+        self.write("in.jsonl", content)
+        self.pipeline(steps=[self.child_step()], workers=1, **more)
+        process = self.start_pipeline(*arguments)
+        self.wait_until_blocked()
+        return process
+
+    def assertGone(self, process, code, output=None):
+        run = self.finish(process)
+        self.assertEqual(run.code, code, run.stderr)
+        self.assertEqual(run.output(), output)
+        self.assertNothingLeft()
+        return run
+
+    def test_a_signal_finishes_the_window_and_publishes_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number):
+                process = self.start_blocked()
+                process.send_signal(number)
+                self.hear(process, "stopping")
+                self.open_gate()
+                run = self.assertGone(process, 75)
+                self.assertIn("no output was published", run.stderr)
+                self.assertTrue(run.summary["stopped"])
+                self.assertEqual(run.summary["outputs"], [])
+                self.assertLess(run.summary["in"], 60_000)
+                self.assertGreater(run.summary["in"], 0)
+                os.unlink(self.folder / "started")
+                os.unlink(self.folder / "gate")
+                os.mkfifo(self.folder / "gate")
+
+    def test_the_next_run_starts_over(self):
+        process = self.start_blocked()
+        process.send_signal(signal.SIGINT)
+        self.hear(process, "stopping")
+        self.open_gate()
+        self.assertGone(process, 75)
+        run = self.run_pipeline()
+        self.assertSame(run.output(), BLOCKED)
+
+    def test_a_second_signal_stops_at_once(self):
+        process = self.start_blocked()
+        process.send_signal(signal.SIGINT)
+        self.hear(process, "stopping")
+        since = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        run = self.assertGone(process, 75)
+        self.assertLess(time.monotonic() - since, 20)  # the gate is shut: it did not wait for the window
+        self.assertIn("at once", run.stderr)
+
+    def test_outputs_of_finished_sources_stay(self):
+        self.write("in/a.jsonl", LINES[:1000].rpartition(b"\n")[0] + b"\n")
+        self.write("in/b.jsonl", BLOCKED)
+        self.pipeline(paths="in/*", steps=[self.child_step()], workers=1, out="{stem}.out")
+        process = self.start_pipeline()
+        self.wait_until_blocked()
+        process.send_signal(signal.SIGINT)
+        self.hear(process, "stopping")
+        self.open_gate()
+        run = self.assertGone(process, 75)
+        self.assertEqual(run.output("a.out"), (self.folder / "in/a.jsonl").read_bytes())
+        self.assertIsNone(run.output("b.out"))
+        self.assertEqual([output["path"] for output in run.summary["outputs"]], [str(self.folder / "a.out")])
+
+    def test_a_dead_worker_ends_the_run_and_is_named(self):
+        for role in ("reader", "filter", "processor"):
+            with self.subTest(role=role):
+                process = self.start_blocked()
+                pid = self.pid_of("leat-" + role)
+                os.kill(pid, signal.SIGKILL)
+                run = self.assertGone(process, 70)
+                self.assertIn(f"leat-{role} 0 (pid {pid}) was killed by signal 9 (SIGKILL)", run.stderr)
+                os.unlink(self.folder / "started")
+
+    def test_a_dead_writer_leaves_a_temporary_that_the_next_run_removes(self):
+        process = self.start_blocked()
+        pid = self.pid_of("leat-writer")
+        os.kill(pid, signal.SIGKILL)
+        run = self.finish(process)
+        self.assertEqual(run.code, 70, run.stderr)
+        self.assertIn(f"leat-writer 0 (pid {pid}) was killed by signal 9 (SIGKILL)", run.stderr)
+        self.assertIsNone(run.output())
+        self.assertEqual(self.processes(), {})
+        self.open_gate()
+        self.assertSame(self.run_pipeline().output(), BLOCKED)  # asserts that nothing is left, too
+
+    def test_sigterm_to_a_worker_ends_the_run(self):
+        for role in ("reader", "filter", "processor", "writer"):
+            with self.subTest(role=role):
+                process = self.start_blocked()
+                os.kill(self.pid_of("leat-" + role), signal.SIGTERM)
+                run = self.assertGone(process, 70)
+                self.assertIn(f"leat-{role} 0", run.stderr)
+                os.unlink(self.folder / "started")
+
+    def test_nothing_outlives_leat(self):
+        process = self.start_blocked()
+        self.assertEqual(len(self.processes()), 6)  # leat, four workers and the child
+        process.kill()
+        self.until(lambda: not self.processes(), "all processes are gone", 60 if SANITIZED else 5)
+        run = self.finish(process)
+        self.assertIsNone(run.output())
+        self.assertTrue(list(self.runtime.iterdir()), "expected a stale runtime folder to be left")
+        self.assertTrue((self.folder / ".out.jsonl.leat-tmp").exists())
+        self.open_gate()
+        run = self.leat("run", "pipeline.yaml", "--json", "--runtime-dir", self.runtime)  # without --force
+        self.assertSame(run.output(), BLOCKED)
+        self.assertNothingLeft()
+
+    def test_a_child_that_ignores_signals_goes_with_leat(self):
+        text = (self.folder / "child.py").read_text()
+        self.write("child.py", "import signal\nfor n in (1, 2, 15): signal.signal(n, signal.SIG_IGN)\n" + text)
+        process = self.start_blocked()
+        process.send_signal(signal.SIGINT)
+        self.hear(process, "stopping")
+        process.send_signal(signal.SIGINT)
+        self.assertGone(process, 75)
+
+    def test_a_signal_while_nobody_reads_the_sink(self):
+        os.mkfifo(self.folder / "pipe")
+        self.write("in.jsonl", LINES * 3)
+        self.pipeline(out="pipe")
+        process = self.start_pipeline()
+        sink = os.open(self.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, sink)
+        self.until(lambda: self.waiting_in(sink) >= 65536 - 4096, "the pipe is full")
+        process.send_signal(signal.SIGINT)
+        self.hear(process, "stopping")
+        process.send_signal(signal.SIGINT)
+        run = self.finish(process)
+        self.assertEqual(run.code, 75, run.stderr)
+        self.assertNothingLeft()
+
+    @staticmethod
+    def waiting_in(fd):
+        import fcntl
+        import struct
+        import termios
+
+        return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0]
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
