@@ -121,14 +121,16 @@ class Reader {
     worker_.add_to(poller);
     std::size_t ahead_index = poller.add(ahead_.fd());
     while (!worker_.leaving()) {
-      hear();
-      bool room = outlet_.has_room();
       if (worker_.draining() && !ended_) stop();
       if (!next_ && !ended_) fetch();
-      if (next_ && room && window_.has_room(next_->header().records_bytes)) {
+      if (may_send()) {
         send();
+        worker_.look_now_and_then();
         continue;
       }
+      hear();
+      outlet_.collect();
+      if (may_send()) continue;
       worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
       poller.watch(ahead_index, !next_ && !ended_);
       if (!poller.wait(kLook)) show();
@@ -149,6 +151,8 @@ class Reader {
       ahead_.set_target(pace_.target_bytes());
     }
   }
+
+  bool may_send() { return next_ && window_.has_room(next_->header().records_bytes) && outlet_.has_room(); }
 
   void fetch() {
     next_ = batches_.next(pace_.target_bytes());
@@ -201,7 +205,7 @@ class Reader {
     next_.reset();
     page.sequence = header.sequence;
     page.source = header.source;
-    add(page.bytes_in, header.records_bytes);
+    if (header.kind == leat::proto::BatchKind::kRecords) add(page.bytes_in, header.records_bytes);
     page.disk_bytes = ahead_.status().consumed_bytes;
     if (!outlet_.send(batch)) return;
     window_.sent(std::move(batch));
