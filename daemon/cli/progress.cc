@@ -187,7 +187,10 @@ void Progress::tick(const Snapshot& snapshot) {
     draw(progress_line(snapshot, rates, width > kMargin ? width - kMargin : 1, unicode_), width);
   } else if (snapshot.seconds >= next_plain_) {
     next_plain_ += kPlainSeconds;
-    write_all(fmt::format("leat: {}\n", plain_line(snapshot, rates)));
+    std::string line = plain_line(snapshot, rates);
+    // A log does not need to hear every ten seconds that there is no new file.
+    if (line != last_plain_) write_all(fmt::format("leat: {}\n", line));
+    last_plain_ = std::move(line);
   }
 }
 

@@ -61,6 +61,7 @@ class Progress : public supervisor::Observer {
   RateMeter meter_;
   std::size_t drawn_ = 0;  // columns of the line on the terminal; 0: none
   double next_plain_ = 10;
+  std::string last_plain_;
 };
 
 }  // namespace leat::cli

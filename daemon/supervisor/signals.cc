@@ -10,11 +10,10 @@ namespace leat::supervisor {
 Signals::Signals() {
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction action {};
-    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN)
-      ::sigaddset(&wanted, signal);
-  }
+  for (int signal : {SIGINT, SIGTERM}) ::sigaddset(&wanted, signal);
+  struct sigaction hangup {};
+  if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    ::sigaddset(&wanted, SIGHUP);
   ::signal(SIGPIPE, SIG_IGN);
   ::sigprocmask(SIG_BLOCK, &wanted, &before_);
   fd_ = stage::Fd(::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));

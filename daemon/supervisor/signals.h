@@ -9,9 +9,10 @@ namespace leat::supervisor {
 
 class Signals {
  public:
-  // Blocks them in the calling thread. One that was ignored when we started (nohup) stays ignored. SIGPIPE is
-  // ignored from then on: a reader of our output that has gone is an error of write(2). Throws
-  // std::system_error.
+  // Blocks them in the calling thread. A SIGHUP that was ignored when we started (nohup) stays ignored;
+  // SIGINT is taken even so, as a script's background jobs start with it ignored and still want to be
+  // stopped. SIGPIPE is ignored from then on: a reader of our output that has gone is an error of write(2).
+  // Throws std::system_error.
   Signals();
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
