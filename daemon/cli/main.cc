@@ -1,10 +1,11 @@
 // leat: runs, checks and explains pipelines.
 //
 // Reads   the pipeline file; the pages of its workers
-// Writes  progress, summary and mistakes to stderr; what was asked for with --json to stdout; a runtime
-// folder Never   opens a source, a sink or a data socket: that is the workers' business Fails   64 usage, 78
-// bad configuration; with the worker that failed otherwise Gaps    with `stty tostop` a sink of /dev/stdout
-// on a terminal stops the writer, which is in a group of its own
+// Writes  progress, summary and mistakes to stderr; what --json asks for to stdout; a runtime folder
+// Never   opens a source, a sink or a data socket: that is the workers' business
+// Fails   64 usage, 78 bad configuration; with the worker that failed otherwise
+// Gaps    with `stty tostop` a sink of /dev/stdout on a terminal stops the writer, which is in a group of its own
+
 #include <fmt/format.h>
 
 #include <clocale>

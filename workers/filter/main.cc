@@ -1,7 +1,7 @@
 // leat-filter: keeps the records that are wanted and rejects the malformed ones.
 //
 // Reads   batches of lines from the reader; at start the files of in_file and not_in_file
-// Writes  batches of kept records to the processors, or to the writer when there are no steps; nothing to disk
+// Writes  batches of kept records to the processors, or without steps to the writer; nothing to disk
 // Never   opens a source or a sink, or changes a byte of a record it keeps
 // Fails   a file of in_file cannot be read: exits 78. A batch it cannot decode: exits 74.
 // Gaps    the counts of surprises (missing fields, other types) end with the process
@@ -23,7 +23,8 @@ namespace {
 using leat::stage::value_or_fatal;
 using leat::stage::Worker;
 
-// {"predicates": [...], "sets_bytes": N}: what `leat explain` shows of this stage. Loads the files of in_file.
+// {"predicates": [...], "sets_bytes": N}: what `leat explain` shows of this stage. Loads the files of
+// in_file.
 int describe(const std::string& file) {
   auto parsed = leat::config::load_pipeline(file);
   if (!parsed.problems.empty()) {
@@ -36,7 +37,8 @@ int describe(const std::string& file) {
   json.StartObject();
   json.Key("predicates");
   json.StartArray();
-  for (const auto& predicate : parsed.pipeline.filter.keep) json.String(leat::filter::describe(predicate).c_str());
+  for (const auto& predicate : parsed.pipeline.filter.keep)
+    json.String(leat::filter::describe(predicate).c_str());
   json.EndArray();
   json.Key("sets_bytes");
   json.Uint64(stage.predicates().memory_bytes());

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <utility>
 
-// Kept records are copied in runs: a run goes on as long as records are kept and is copied, in one go, when one is
-// not. A batch of which every line is kept is passed on as it came, without a copy.
+// Kept records are copied in runs: a run goes on as long as records are kept and is copied, in one go, when
+// one is not. A batch of which every line is kept is passed on as it came, without a copy.
 
 namespace leat::filter {
 
@@ -45,7 +45,10 @@ Result<FilterStage> FilterStage::make(const config::Pipeline& pipeline) {
 }
 
 FilterStage::FilterStage(Predicates predicates, json::Paths paths, bool origins_wanted)
-    : predicates_(std::move(predicates)), scanner_(paths), values_(paths.size()), origins_wanted_(origins_wanted) {}
+    : predicates_(std::move(predicates)),
+      scanner_(paths),
+      values_(paths.size()),
+      origins_wanted_(origins_wanted) {}
 
 void FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
   std::string_view record = split.in.substr(begin, end - begin);

@@ -17,8 +17,8 @@ class FilterStage {
   // Compiles the predicates and loads their files; fails as Predicates::compile does.
   [[nodiscard]] static Result<FilterStage> make(const config::Pipeline& pipeline);
 
-  // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines left out. Malformed
-  // records become rejects. With processors behind it, the origins of the kept records go along.
+  // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines left out.
+  // Malformed records become rejects. With processors behind it, the origins of the kept records go along.
   [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
 
   const Predicates& predicates() const { return predicates_; }

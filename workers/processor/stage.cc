@@ -36,7 +36,9 @@ Result<ProcessorStage> ProcessorStage::make(const config::Pipeline& pipeline, Ca
   std::span<const config::Step> steps = pipeline.process.steps;
   while (!steps.empty()) {
     if (steps.front().op == config::Step::Op::kExec) {
-      auto exec = std::make_unique<Exec>(steps.front(), pipeline.base_dir, pipeline.source.max_record_bytes,
+      config::Step step = steps.front();
+      step.timeout = std::min(step.timeout, pipeline.process.timeout);
+      auto exec = std::make_unique<Exec>(step, pipeline.base_dir, pipeline.source.max_record_bytes,
                                          stage.callbacks_.on_warning);
       if (auto started = exec->start(); !started) return tl::unexpected(started.error());
       stage.segments_.emplace_back(std::move(exec));

@@ -1,6 +1,7 @@
-// The window: what the reader has sent and the writer has not accepted yet. It bounds what the whole pipeline holds.
+// The window: what the reader has sent and the writer has not accepted yet. It bounds what the whole pipeline
+// holds.
 //
-// The reader keeps each batch until then (a kept message is counted, not copied), so that it can be sent again.
+// The reader keeps each batch until then (a kept message is counted, not copied).
 #pragma once
 
 #include <cstddef>
@@ -12,12 +13,14 @@
 
 namespace leat::reader {
 
-// A batch larger than this travels with nothing else in the window: it may take several times its size elsewhere.
+// A batch larger than this travels with nothing else in the window: it may take several times its size
+// elsewhere.
 inline constexpr std::size_t kTravelsAlone = 1024 * 1024;
 
 class Window {
  public:
-  Window(std::uint64_t max_bytes, std::size_t max_batches) : max_bytes_(max_bytes), max_batches_(max_batches) {}
+  Window(std::uint64_t max_bytes, std::size_t max_batches)
+      : max_bytes_(max_bytes), max_batches_(max_batches) {}
 
   // May a batch of that many payload bytes be sent now? An empty window has room for any one.
   bool has_room(std::size_t bytes) const {
@@ -33,7 +36,8 @@ class Window {
     sent_.push_back(std::move(batch));
   }
 
-  // The writer has taken everything up to this sequence number. Returns the payload bytes of the last batch of these.
+  // The writer has taken everything up to this sequence number. Returns the payload bytes of the last batch
+  // of these.
   std::size_t accepted(std::uint64_t sequence) {
     std::size_t last = 0;
     while (!sent_.empty() && sent_.front().header().sequence <= sequence) {

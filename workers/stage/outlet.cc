@@ -24,10 +24,13 @@ Outlet::Outlet(Worker& worker) : worker_(worker) {
 }
 
 bool Outlet::has_room() {
-  if (!dealer_) return true;
-  // Credits are taken in even when there is room: left in the socket they would wake every wait at once.
-  dealer_->collect(worker_.welcome().epoch);
+  if (!dealer_ || dealer_->ready()) return true;
+  collect();
   return dealer_->ready();
+}
+
+void Outlet::collect() {
+  if (dealer_) dealer_->collect(worker_.welcome().epoch);
 }
 
 bool Outlet::wait_for_room() {

@@ -19,6 +19,9 @@ class Outlet {
   // Waits, as kBlocked, until there is room; false: the worker is to leave.
   bool wait_for_room();
   bool has_room();
+  // Takes in the credits that have come. To be done before a wait on them: what is left in the socket wakes
+  // it at once.
+  void collect();
   // Precondition: has_room(). Returns false when the worker is to leave.
   bool send(const proto::Batch& batch);
   void add_to(proto::Poller& poller);

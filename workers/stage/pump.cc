@@ -102,8 +102,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     batch = std::move(batch).reseal(header);
     if (!outlet.send(batch)) return;
     credits.give_back(before, service_ns, header.in);
-    // Stops are also looked for while there is always work.
-    worker.look_for_stop();
+    worker.look_now_and_then();
   }
 }
 

@@ -55,8 +55,12 @@ class Worker {
 
   // Descriptors to wait on beside the worker's own: a stop has come when stopping() says so after the wait.
   void add_to(proto::Poller& poller);
-  // Takes in what has come from the supervisor and signals. Cheap when nothing has.
+  // Takes in what has come from the supervisor and signals. Two system calls, so a loop that has work calls
+  // look_now_and_then() instead.
   void look_for_stop();
+  void look_now_and_then() {
+    if (++unlooked_ % 16 == 0) look_for_stop();
+  }
   bool leaving() const { return leaving_; }    // leave now
   bool draining() const { return draining_; }  // take in nothing new (the reader)
 
@@ -88,6 +92,7 @@ class Worker {
   std::uint64_t pipeline_id_ = 0;
   bool leaving_ = false;
   bool draining_ = false;
+  std::uint32_t unlooked_ = 0;
 };
 
 // The main() of a worker program. `inspect`: what --list (reader) or --describe (filter) FILE prints; may be

@@ -1,10 +1,10 @@
 // leat-writer: puts batches back in order and writes them, whole files at a time.
 //
 // Reads   batches of records from the processors (or filters), in any order
-// Writes  the sink's outputs under temporary names, then renames them; the dead-letter file; positions to the
-// reader Never   opens a source, replaces a file it was not told to (--force), shows a half-written one Fails
-// no room, no permission, the target exists: exits 74 or 78 and removes its temporary files Gaps    what it
-// holds out of order is bounded by the reader's window, not by itself
+// Writes  outputs under temporary names, then renames them; the dead-letter file; positions to the reader
+// Never   opens a source, replaces a file it was not told to (--force), shows a half-written one
+// Fails   no room, no permission, the target exists: exits 74 or 78 and removes its temporary files
+// Gaps    what it holds out of order is bounded by the reader's window, not by itself
 
 #include <algorithm>
 #include <chrono>
@@ -98,8 +98,9 @@ void write_all(Worker& worker, WriterStage& stage, leat::proto::Socket& input, A
       answers.send();
       worker.page().enter(Activity::kIdle);
       poller.wait(std::min(kTick, limits.commit_interval));
+      worker.look_for_stop();
     }
-    worker.look_for_stop();
+    worker.look_now_and_then();
     worker.page().enter(Activity::kBusy);
     if (message) {
       Batch batch = value_or_fatal(Batch::decode(std::move(*message), worker.max_message_bytes()));

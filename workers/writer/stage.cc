@@ -102,7 +102,8 @@ Result<void> WriterStage::apply_event(const proto::Batch& batch) {
   }
   auto trouble = [&](std::vector<Trouble>& list) {
     Trouble found{text_of(event, "path"), number_of(event, "offset"), text_of(event, "reason")};
-    on_warning_(found.reason);
+    bool named = found.reason.find(found.path) != std::string::npos;
+    on_warning_(named ? found.reason : fmt::format("{}: {}", found.path, found.reason));
     if (list.size() < kTroublesKept) list.push_back(std::move(found));
   };
   switch (header.kind) {
