@@ -52,6 +52,7 @@ class Credits {
 void book(Page& page, proto::Stage role, const proto::Header& before, const proto::Header& after) {
   page.sequence.store(after.sequence, std::memory_order_relaxed);
   page.source.store(after.source, std::memory_order_relaxed);
+  if (before.kind != proto::BatchKind::kRecords) return;  // what happened to a source is no input
   // The reader does not look into lines: how many records a batch holds is known behind the filter.
   add(page.records_in, role == proto::Stage::kFilter ? after.in : before.out);
   if (after.kept > before.kept) add(page.kept, after.kept - before.kept);
