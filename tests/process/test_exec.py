@@ -102,7 +102,7 @@ class Children(Case):
         self.assertEqual(len(run.output().splitlines()), 300)
 
     def test_a_child_that_does_not_flush_loses_nothing(self):
-        run = self.child("pass", records=3000, flush=False)
+        run = self.child("pass", records=120, flush=False)
         self.assertSame(run.output(), self.raw)
         self.assertIn("flush", run.stderr)
 
