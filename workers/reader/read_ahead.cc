@@ -149,13 +149,14 @@ class ReadAhead::Thread {
   }
 
   struct Outage {
-    Clock::time_point since = Clock::now();
+    Clock::time_point since{};  // the first fault
     std::chrono::milliseconds wait{0};
     bool over = false;  // it lasts longer than give_up
   };
 
   // Waits before the next try; false: stopped.
   bool retry(Outage& outage, const std::string& path, const std::string& trouble) {
+    if (outage.wait.count() == 0) outage.since = Clock::now();
     outage.over = Clock::now() - outage.since >= options_.give_up;
     if (outage.over && !options_.follow) return true;
     outage.wait =

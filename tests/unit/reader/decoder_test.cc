@@ -228,6 +228,14 @@ TEST_CASE("a window between two powers of two is as good as its number") {
   CHECK(has(read_bytes(test::zstd(raw), Compression::kAuto, 299'999).error, "limits.zstd_window"));
 }
 
+TEST_CASE("the window of a small frame is told to the byte, whatever the width of its size field") {
+  for (const std::size_t size : {200U, 1000U, 70'000U}) {
+    const std::string frame = test::zstd(test::noise(size), false, 17);
+    CHECK(read_bytes(frame, Compression::kAuto, size).error == "");
+    CHECK(has(read_bytes(frame, Compression::kAuto, size - 1).error, std::to_string(size) + " bytes"));
+  }
+}
+
 TEST_CASE("gzip members follow each other, empty ones too, and zeros behind the last are padding") {
   const std::string file = test::gzip("ab") + test::gzip("") + test::gzip("cd");
   CHECK(read_bytes(file).bytes == "abcd");

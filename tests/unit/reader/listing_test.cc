@@ -94,6 +94,8 @@ TEST_CASE("a folder that is both named and found is listed once, by all globs") 
   folder.write("a/2.m", "");
   folder.write("b/3.l", "");
   CHECK(files(folder, {"a/*.m", "*/*.l"}) == "a/1.l a/2.m b/3.l");
+  folder.folder("a/4.l");
+  CHECK(list_files({folder / "a/*.m", folder / "*/*.l"}).skipped.size() == 1);
 }
 
 TEST_CASE("names of unfinished files and hidden names are left out") {

@@ -314,6 +314,25 @@ TEST_CASE("a source that fails for too long while its path answers is failed, th
   CHECK(all(ahead) == Texts{"opened 1 a", "chunk 1 1\n", "failed 1 at 2", "changed 1", "end"});
 }
 
+TEST_CASE("a mount that fails often but lets lines through in between is not given up") {
+  TempFolder folder;
+  folder.write("a", "");
+  ReadAhead::Options given = options(folder / "*");
+  given.backoff = given.max_backoff = 15ms;
+  given.give_up = 300ms;
+  given.open = [bytes = std::string(), left = 30](const std::string& path,
+                                                  const Position&) mutable -> Result<Opened> {
+    bytes += "x\n";
+    auto source = std::make_unique<StringSource>(bytes);
+    if (--left > 0) source->error = kAway;
+    return Opened{std::move(source), config::Compression::kNone, File{path, 100, 1, 1}};
+  };
+  ReadAhead ahead(std::move(given));
+  const Texts events = all(ahead);
+  CHECK(events.size() == 35);
+  CHECK(events[32] == "ended 1 at 31 60");
+}
+
 TEST_CASE("an outage longer than the patience ends a run with an error") {
   TempFolder folder;
   const std::string path = folder.write("a", "");
