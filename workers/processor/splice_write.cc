@@ -14,7 +14,7 @@ void Splice::write(Buffer& out) {
 }
 
 std::string_view Splice::value(Place place) {
-  const Touched value = touch(place);
+  const Touched& value = touch(place);
   if (value.child == kNone) return {value.begin, value.end};
   bytes_.clear();
   out_ = &bytes_;
