@@ -168,14 +168,13 @@ std::string to_text(const Summary& summary) {
   std::string text;
   Lines to(text);
   if (!summary.complete) return text;
-  fmt::format_to(
-      to, "{}: {}\n", summary.pipeline,
-      summary.stopped
-          ? (summary.outputs.empty()
-                 ? "stopped before the input was used up; no output was published (run again to start over)"
-                 : "stopped before the input was used up")
-          : fmt::format("{} of {} files used up", summary.sources_done,
-                        summary.sources_done + summary.sources_failed + summary.sources_changed));
+  fmt::format_to(to, "{}: {}\n", summary.pipeline,
+                 summary.stopped
+                     ? (summary.outputs.empty()
+                            ? "stopped before the end; no output was published (run again to start over)"
+                            : "stopped before the input was used up")
+                     : fmt::format("{} of {} files used up", summary.sources_done,
+                                   summary.sources_done + summary.sources_failed + summary.sources_changed));
   put_records(to, summary);
   put_stages(to, summary);
   put_sources(to, summary);
