@@ -106,6 +106,10 @@ class Children(Case):
         self.assertSame(run.output(), self.raw)
         self.assertIn("flush", run.stderr)
 
+    def test_a_child_that_does_not_flush_is_not_reduced_to_a_record_a_second(self):
+        run = self.child("pass", records=3000, flush=False)
+        self.assertSame(run.output(), self.raw)
+
     def test_more_answers_than_records(self):
         run = self.child("if n == 123: print(line)", code=0)
         # Which record gets which line cannot be known then; that nothing is lost silently can.

@@ -146,8 +146,9 @@ class Reader {
       if (!accepted || accepted->epoch != worker_.welcome().epoch) continue;
       std::size_t bytes = window_.accepted(accepted->accepted);
       if (accepted->records == 0 || bytes == 0) continue;
-      double process_us = static_cast<double>(accepted->process_us) / accepted->records;
-      pace_.learn(std::max(process_us, outlet_.record_us()), static_cast<double>(bytes) / accepted->records);
+      double records = accepted->records;
+      pace_.learn(std::max(static_cast<double>(accepted->process_us), outlet_.record_us() * records), records,
+                  static_cast<double>(bytes) / records);
       ahead_.set_target(pace_.target_bytes());
     }
   }

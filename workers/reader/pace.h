@@ -1,5 +1,9 @@
 // How large the next batches should be: small at first, larger while work is fast, so that one takes a worker about
 // 100 ms, down to one record.
+//
+// What a batch costs whatever its size (an exec child that is started for each batch as it does not flush) must not
+// count: for such a cost smaller batches only mean paying it more often. So what matters is by how much longer a
+// batch takes for each record more: the slope of a line through the last batches, the older the less.
 #pragma once
 
 #include <algorithm>
@@ -15,19 +19,43 @@ class Pace {
 
   explicit Pace(std::size_t max_bytes) : max_bytes_(max_bytes), target_(std::min(kFirstBytes, max_bytes)) {}
 
-  // A batch came through: what a record took the slowest stage (microseconds; 0: too little to measure) and how long
-  // the batch's records were on average.
-  void learn(double record_us, double record_bytes) {
+  // A batch of `records` records (at least 1) came through, `record_bytes` long on average, after `service_us` in the
+  // slowest stage (0: too little to measure).
+  void learn(double service_us, double records, double record_bytes) {
+    double record_us = slope(service_us, records);
     double allowed = record_us <= 0 ? static_cast<double>(max_bytes_) : kServiceUs / record_us * record_bytes;
     double wanted = std::clamp(allowed, 1.0, static_cast<double>(max_bytes_));
     target_ = std::min(static_cast<std::size_t>(wanted), target_ * 2);
   }
 
-  std::size_t target_bytes() const { return target_; }  // at least 1: whole records up to there, but at least one
+  std::size_t target_bytes() const {
+    return target_;
+  }  // at least 1: whole records up to there, but at least one
 
  private:
+  static constexpr double kNew = 0.25;  // weight of the latest batch
+
+  double slope(double service_us, double records) {
+    double more = records - records_;
+    double longer = service_us - service_us_;
+    if (records_ > 0) {
+      variance_ = (1 - kNew) * (variance_ + kNew * more * more);
+      covariance_ = (1 - kNew) * (covariance_ + kNew * more * longer);
+    }
+    double weight = records_ > 0 ? kNew : 1;
+    records_ += weight * more;
+    service_us_ += weight * longer;
+    double mean = service_us / records;
+    bool sizes_differ = variance_ > 0.01 * records_ * records_;
+    return sizes_differ ? std::clamp(covariance_ / variance_, 0.0, mean) : mean;
+  }
+
   std::size_t max_bytes_;
   std::size_t target_;
+  double records_ = 0;  // of a batch, on average
+  double service_us_ = 0;
+  double variance_ = 0;
+  double covariance_ = 0;
 };
 
 }  // namespace leat::reader
