@@ -36,16 +36,27 @@ struct Literal {
 
 struct Predicate {
   enum class Op : std::uint8_t {
-    kAll, kAny, kNot,  // children (kNot: exactly one)
-    kExists, kMissing,
-    kEq, kNe,                // values[0]
-    kLt, kLe, kGt, kGe,      // values[0]: a number or a string
-    kIn, kNotIn,             // values
-    kInFile, kNotInFile,     // text: absolute path, one member a line
-    kContains, kStartsWith,  // text: decoded UTF-8
-    kMatches,                // text: an RE2 pattern that compiles
-    kType,                   // text: one of null boolean number integer string array object
-    kMinLength, kMaxLength,  // length: code points of a string, members of an array or object
+    kAll,
+    kAny,
+    kNot,  // children (kNot: exactly one)
+    kExists,
+    kMissing,
+    kEq,
+    kNe,  // values[0]
+    kLt,
+    kLe,
+    kGt,
+    kGe,  // values[0]: a number or a string
+    kIn,
+    kNotIn,  // values
+    kInFile,
+    kNotInFile,  // text: absolute path, one member a line
+    kContains,
+    kStartsWith,  // text: decoded UTF-8
+    kMatches,     // text: an RE2 pattern that compiles
+    kType,        // text: one of null boolean number integer string array object
+    kMinLength,
+    kMaxLength,  // length: code points of a string, members of an array or object
   };
   Op op = Op::kAll;
   Pointer field;  // the leaf operators
@@ -60,13 +71,17 @@ enum class HashAlgorithm : std::uint8_t { kXxh64, kSha256 };
 
 struct Step {
   enum class Op : std::uint8_t {
-    kDrop, kKeep,      // fields
-    kRename, kCopy,    // moves: from -> to, in the order written
-    kSet, kDefault,    // values: field -> compact JSON text, in the order written
-    kLength, kHash,    // from, to
-    kTruncate,         // from; length: code points of a string, elements of an array
-    kReplace,          // from; pattern (RE2), with (RE2 rewrite: \0, \1 ...); every match
-    kExec,             // command, timeout
+    kDrop,
+    kKeep,  // fields
+    kRename,
+    kCopy,  // moves: from -> to, in the order written
+    kSet,
+    kDefault,  // values: field -> compact JSON text, in the order written
+    kLength,
+    kHash,      // from, to
+    kTruncate,  // from; length: code points of a string, elements of an array
+    kReplace,   // from; pattern (RE2), with (RE2 rewrite: \0, \1 ...); every match
+    kExec,      // command, timeout
   };
   Op op = Op::kDrop;
   std::vector<Pointer> fields;
@@ -109,17 +124,17 @@ struct Rotate {
 };
 
 struct Sink {
-  std::string path;  // absolute; may hold {stem} {path} {n} {date}
+  std::string path;                              // absolute; may hold {stem} {path} {n} {date}
   Compression compression = Compression::kNone;  // resolved: never kAuto
   int level = 3;                                 // zstd 1..22 (and below 0), gzip 1..9
-  int threads = 0;                               // zstd worker threads; 0: compress in the writer's own thread
+  int threads = 0;  // zstd worker threads; 0: compress in the writer's own thread
   Rotate rotate;
   std::string require_mount;
 };
 
 struct Limits {
   std::uint64_t memory_bytes = 64 * kMiB;
-  std::uint64_t batch_bytes = 256 * kKiB;
+  std::uint64_t batch_bytes = 512 * kKiB;
   milliseconds commit_interval{1'000};
   std::uint64_t commit_bytes = 64 * kMiB;
   std::uint64_t zstd_window_bytes = 8 * kMiB;

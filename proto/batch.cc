@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "proto/bytes.h"
@@ -18,6 +20,8 @@ constexpr std::size_t kOriginBytes = 8;
 constexpr std::size_t kRejectFixedBytes = 24;
 constexpr std::size_t kChecksumOffset = kHeaderBytes - 8;
 constexpr std::uint8_t kRejectByReference = 1;
+constexpr std::uint8_t kFlagInSlot = 2;    // on the wire only: the payload is in the sender's arena
+constexpr std::size_t kPlaceOffset = 136;  // pid, fd, slot
 
 // Position of each section within the message: header, records, table, rejects, padding. The records stand
 // right behind the header so that they can be built in place before the sizes of the others are known.
@@ -30,6 +34,35 @@ struct Layout {
   std::size_t rejects;
   std::size_t end;
 };
+
+void put_checksum(char* header) {
+  ByteWriter(header + kChecksumOffset).put(static_cast<std::uint64_t>(XXH3_64bits(header, kChecksumOffset)));
+}
+
+// Arenas of other processes that this one has mapped: few, and used until the end of the process.
+Result<std::shared_ptr<Arena>> mapped_arena(ArenaId id) {
+  static std::map<ArenaId, std::shared_ptr<Arena>> arenas;
+  if (auto known = arenas.find(id); known != arenas.end()) return known->second;
+  auto arena = Arena::open(id);
+  if (arena) arenas[id] = *arena;
+  return arena;
+}
+
+// The slot that a header names, with the hold that came with the message.
+Result<Slot> slot_of(std::string_view header, std::size_t needed) {
+  ByteReader reader(header.substr(kPlaceOffset, 12));
+  ArenaId id;
+  id.pid = reader.get<std::uint32_t>();
+  id.fd = reader.get<std::uint32_t>();
+  auto number = reader.get<std::uint32_t>();
+  auto arena = mapped_arena(id);
+  if (!arena) return tl::unexpected(arena.error());
+  if (number >= (*arena)->slots() || needed > (*arena)->slot_bytes()) {
+    return fail(Fault::kReject,
+                fmt::format("batch: {} bytes in slot {} are not in its sender's memory", needed, number));
+  }
+  return Slot(*std::move(arena), number);
+}
 
 }  // namespace
 
@@ -68,7 +101,7 @@ void encode_header(const Header& header, char* into) {
                               header.table_entries, header.records_bytes, header.rejects_bytes}) {
     writer.put(field);
   }
-  ByteWriter(into + kChecksumOffset).put(static_cast<std::uint64_t>(XXH3_64bits(into, kChecksumOffset)));
+  put_checksum(into);
 }
 
 Result<Header> decode_header(std::string_view message) {
@@ -116,13 +149,25 @@ Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes) {
   }
   auto header = decode_header(message.view());
   if (!header) return tl::unexpected(header.error());
-  if (Layout layout(*header); layout.end != message.size()) {
-    return fail(Fault::kReject, fmt::format("batch: its sections take {} bytes, the message has {}",
-                                            layout.end, message.size()));
-  }
+  std::size_t end = Layout(*header).end;
   Batch batch;
+  if ((header->flags & kFlagInSlot) != 0) {
+    if (message.size() != kHeaderBytes || end > max_bytes) {
+      return fail(Fault::kReject,
+                  fmt::format("batch: {} bytes in a slot, announced in {}", end, message.size()));
+    }
+    header->flags = static_cast<std::uint8_t>(header->flags & ~kFlagInSlot);
+    auto slot = slot_of(message.view(), end);
+    if (!slot) return tl::unexpected(slot.error());
+    batch.slot_ = *std::move(slot);
+  } else {
+    if (end != message.size()) {
+      return fail(Fault::kReject,
+                  fmt::format("batch: its sections take {} bytes, the message has {}", end, message.size()));
+    }
+    batch.message_ = std::move(message);
+  }
   batch.header_ = *header;
-  batch.message_ = std::move(message);
   if (auto records = batch.records();
       header->kind == BatchKind::kRecords && !records.empty() && records.back() != '\n') {
     return fail(Fault::kReject, "batch: the last record has no newline");
@@ -148,24 +193,52 @@ Batch Batch::seal(Header header, Buffer records, std::span<const Origin> table, 
     }
   }
   records.append(rejects);
-  records.shrink();
-  encode_header(header, records.base());
   Batch batch;
   batch.header_ = header;
+  if (records.in_slot()) {
+    std::memset(records.data() + records.size(), 0, kTailPadding);
+    batch.slot_ = records.release_slot();
+    return batch;
+  }
+  records.shrink();
+  encode_header(header, records.base());
   batch.message_ = Message::adopt(std::move(records));
   return batch;
 }
 
+std::string_view Batch::bytes() const {
+  return slot_ ? std::string_view(slot_.data(), Layout(header_).end) : message_.view();
+}
+
+std::size_t Batch::payload_bytes() const {
+  return bytes().size();
+}
+
+Message Batch::share() const {
+  if (!slot_) return message_.share();
+  std::array<char, kHeaderBytes> bytes{};
+  Header announced = header_;
+  announced.flags |= kFlagInSlot;
+  encode_header(announced, bytes.data());
+  ByteWriter place(bytes.data() + kPlaceOffset);
+  place.put(slot_.arena().id().pid);
+  place.put(slot_.arena().id().fd);
+  place.put(slot_.number());
+  put_checksum(bytes.data());
+  slot_.hold_for_another();
+  return Message(std::string_view(bytes.data(), bytes.size()));
+}
+
 std::string_view Batch::records() const {
-  return message_.view().substr(kHeaderBytes, header_.records_bytes);
+  return bytes().substr(kHeaderBytes, header_.records_bytes);
 }
 
 std::string_view Batch::rejects() const {
-  return message_.view().substr(Layout(header_).rejects, header_.rejects_bytes);
+  return bytes().substr(Layout(header_).rejects, header_.rejects_bytes);
 }
 
 Origin Batch::origin(std::size_t index) const {
-  ByteReader reader(message_.view().substr(Layout(header_).table + index * kOriginBytes, kOriginBytes));
+  ByteReader reader(bytes().substr(Layout(header_).table + index * kOriginBytes, kOriginBytes));
   Origin origin;
   origin.line_delta = reader.get<std::uint32_t>();
   origin.offset_delta = reader.get<std::uint32_t>();
@@ -176,7 +249,7 @@ Batch Batch::reseal(const Header& header) && {
   LEAT_CHECK(header.records_bytes == header_.records_bytes && header.table_entries == header_.table_entries &&
                  header.rejects_bytes == header_.rejects_bytes,
              "a batch was resealed with other sections");
-  encode_header(header, message_.data());
+  if (!slot_) encode_header(header, message_.data());
   header_ = header;
   return std::move(*this);
 }

@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "proto/arena.h"
 #include "proto/buffer.h"
 #include "proto/channel.h"
 #include "proto/result.h"
@@ -90,7 +92,8 @@ void encode_reject(Buffer& rejects, const Reject& reject);
 [[nodiscard]] Result<void> decode_rejects(std::string_view section,
                                           const std::function<void(const Reject&)>& each);
 
-// A received or sealed batch. Copies share the bytes (reference counted by ZeroMQ).
+// A received or sealed batch. Its payload is in the message, or in a slot of the producer's arena (arena.h), which the
+// message then only names. Either is given back when the batch ends.
 class Batch {
  public:
   // Takes a message apart. Fails with kReject: wrong magic or version, a checksum that does not match,
@@ -106,21 +109,25 @@ class Batch {
   std::string_view records() const;  // kTailPadding readable bytes follow
   std::string_view rejects() const;
   Origin origin(std::size_t index) const;  // index < table_entries
-  std::size_t message_bytes() const { return message_.size(); }
+  std::size_t payload_bytes() const;       // header and padding included
 
   // The same payload under a changed header (only fields that do not describe sections may differ). The
   // message must not be shared: made for a stage that passes a batch on as it is.
   [[nodiscard]] Batch reseal(const Header& header) &&;
 
-  Message share() const { return message_.share(); }  // for sending and keeping
-  Message take() && { return std::move(message_); }
+  // A message to send; the batch keeps its own hold on the bytes. One that holds a slot must be sent: its receiver
+  // gives the slot back.
+  Message share() const;
 
  private:
+  std::string_view bytes() const;  // header, records, table, rejects, padding
+
   Header header_;
-  Message message_;
+  Message message_;  // empty when the payload is in a slot
+  Slot slot_;
 };
 
-// Exposed for tests and fuzzers: the fixed part alone.
+// Exposed for tests and fuzzers: the fixed part alone, of a batch whose payload is in its message.
 void encode_header(const Header& header, char* into);  // kHeaderBytes
 [[nodiscard]] Result<Header> decode_header(std::string_view message);
 

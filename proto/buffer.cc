@@ -7,19 +7,44 @@
 
 namespace leat {
 
+namespace {
+
+// A property of the process, like its allocator: set before the first batch, never changed.
+std::shared_ptr<proto::Arena>& process_arena() {
+  static std::shared_ptr<proto::Arena> arena;
+  return arena;
+}
+
+}  // namespace
+
+void Buffer::use_arena(std::shared_ptr<proto::Arena> arena) {
+  process_arena() = std::move(arena);
+}
+
 Buffer::Buffer(std::size_t capacity, std::size_t headroom) : headroom_(headroom) {
+  const auto& arena = process_arena();
+  if (arena && headroom > 0 && headroom + capacity + kTailPadding <= arena->slot_bytes()) {
+    if (auto number = arena->acquire()) {
+      slot_ = proto::Slot(arena, *number);
+      base_ = slot_.data();
+      capacity_ = arena->slot_bytes() - headroom - kTailPadding;
+      return;
+    }
+  }
   grow(capacity);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : base_(std::exchange(other.base_, nullptr)),
+    : slot_(std::move(other.slot_)),
+      base_(std::exchange(other.base_, nullptr)),
       headroom_(other.headroom_),
       capacity_(std::exchange(other.capacity_, 0)),
       size_(std::exchange(other.size_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
-    std::free(base_);
+    dispose();
+    slot_ = std::move(other.slot_);
     base_ = std::exchange(other.base_, nullptr);
     headroom_ = other.headroom_;
     capacity_ = std::exchange(other.capacity_, 0);
@@ -29,20 +54,29 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 Buffer::~Buffer() {
-  std::free(base_);
+  dispose();
 }
 
-// realloc moves large blocks by remapping pages, so doubling a 16 MiB record copies nothing.
+void Buffer::dispose() {
+  if (!slot_) std::free(base_);
+  slot_.reset();
+}
+
+// realloc moves large blocks by remapping pages, so doubling a 16 MiB record copies nothing. What outgrows its slot
+// moves to the heap.
 void Buffer::grow(std::size_t capacity) {
   capacity = base_ == nullptr ? capacity : std::max(capacity, capacity_ * 2);
-  auto* grown = static_cast<char*>(std::realloc(base_, headroom_ + capacity + kTailPadding));
+  auto* grown =
+      static_cast<char*>(std::realloc(slot_ ? nullptr : base_, headroom_ + capacity + kTailPadding));
   if (grown == nullptr) throw std::bad_alloc();
+  if (slot_) std::memcpy(grown, base_, headroom_ + size_);
+  slot_.reset();
   base_ = grown;
   capacity_ = capacity;
 }
 
 void Buffer::shrink() {
-  if (base_ == nullptr || capacity_ - size_ < capacity_ / 4) return;
+  if (base_ == nullptr || slot_ || capacity_ - size_ < capacity_ / 4) return;
   auto* shrunk = static_cast<char*>(std::realloc(base_, headroom_ + size_ + kTailPadding));
   if (shrunk == nullptr) return;
   base_ = shrunk;
@@ -50,9 +84,17 @@ void Buffer::shrink() {
 }
 
 char* Buffer::release() {
+  LEAT_CHECK(!slot_, "a slot is no heap memory");
   capacity_ = 0;
   size_ = 0;
   return std::exchange(base_, nullptr);
+}
+
+proto::Slot Buffer::release_slot() {
+  base_ = nullptr;
+  capacity_ = 0;
+  size_ = 0;
+  return std::move(slot_);
 }
 
 void Buffer::deallocate(char* base) {

@@ -7,7 +7,10 @@
 
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <string_view>
+
+#include "proto/arena.h"
 
 namespace leat {
 
@@ -58,13 +61,22 @@ class Buffer {
 
   // The first byte of the headroom; headroom + size + kTailPadding bytes are valid from here.
   char* base() { return base_; }
-  // Gives the allocation away: free it with Buffer::deallocate. The Buffer is empty afterwards.
+  // Gives the allocation away: free it with Buffer::deallocate. The Buffer is empty afterwards. Not for one in a slot.
   char* release();
   static void deallocate(char* base);
 
+  bool in_slot() const { return static_cast<bool>(slot_); }
+  // Gives the slot away; the Buffer is empty afterwards.
+  proto::Slot release_slot();
+
+  // Where Buffers with headroom are put from now on, by every thread: once, at the start of a process.
+  static void use_arena(std::shared_ptr<proto::Arena> arena);
+
  private:
   void grow(std::size_t capacity);
+  void dispose();
 
+  proto::Slot slot_;
   char* base_ = nullptr;
   std::size_t headroom_ = 0;
   std::size_t capacity_ = 0;

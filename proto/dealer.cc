@@ -15,28 +15,29 @@ Dealer::Dealer(Context& context, const std::vector<std::string>& workers, const 
     : credits_(context, SocketKind::kPull, kCreditHighWaterMark) {
   credits_.bind(credit_endpoint);
   for (const std::string& endpoint : workers) {
-    Worker worker{std::make_unique<Socket>(context, SocketKind::kPush, kHighWaterMark), 0};
+    Worker worker{std::make_unique<Socket>(context, SocketKind::kPush, kHighWaterMark)};
     worker.socket->connect(endpoint);
     workers_.push_back(std::move(worker));
   }
 }
 
 bool Dealer::ready() const {
-  return std::any_of(workers_.begin(), workers_.end(),
-                     [](const Worker& worker) { return worker.owed < kMaxUnanswered; });
+  return std::any_of(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.ready(); });
 }
 
 void Dealer::deal(const Batch& batch) {
+  // The one that owes least of those that may owe more.
   std::size_t best = next_;
   for (std::size_t step = 1; step < workers_.size(); ++step) {
     std::size_t candidate = (next_ + step) % workers_.size();
-    if (workers_[candidate].owed < workers_[best].owed) best = candidate;
+    const Worker& worker = workers_[candidate];
+    if (!worker.ready()) continue;
+    if (!workers_[best].ready() || worker.owed < workers_[best].owed) best = candidate;
   }
   next_ = (best + 1) % workers_.size();
   Message message = batch.share();
   // What a worker owes is bounded below the high-water mark, so its socket always has room.
-  LEAT_CHECK(workers_[best].owed < kMaxUnanswered && workers_[best].socket->try_send(message),
-             "dealt to a full worker");
+  LEAT_CHECK(workers_[best].ready() && workers_[best].socket->try_send(message), "dealt to a full worker");
   ++workers_[best].owed;
 }
 
@@ -44,7 +45,11 @@ void Dealer::collect(std::uint64_t epoch) {
   while (auto message = credits_.try_receive()) {
     auto credit = decode_credit(message->view());
     if (!credit || credit->epoch != epoch || credit->worker >= workers_.size()) continue;
-    workers_[credit->worker].owed = std::max(0, workers_[credit->worker].owed - 1);
+    Worker& worker = workers_[credit->worker];
+    worker.owed = std::max(0, worker.owed - 1);
+    // Answers take a while to come back; a worker that is through before then would wait for the next batch.
+    auto fits = static_cast<int>(std::min(kMaxOwedUs / std::max(credit->service_us, 1U), 64U));
+    worker.may_owe = std::clamp(fits, kMaxUnanswered, kMaxUnansweredFast);
     if (credit->records == 0) continue;
     double us = static_cast<double>(credit->service_us) / credit->records;
     record_us_ = record_us_ == 0 ? us : record_us_ * 0.75 + us * 0.25;

@@ -17,6 +17,8 @@ namespace leat::proto {
 class Dealer {
  public:
   static constexpr int kMaxUnanswered = 2;
+  static constexpr int kMaxUnansweredFast = 8;
+  static constexpr std::uint32_t kMaxOwedUs = 4'000;
 
   // Connects one PUSH socket to each worker's endpoint and binds `credit_endpoint` for their answers.
   Dealer(Context& context, const std::vector<std::string>& workers, const std::string& credit_endpoint);
@@ -36,6 +38,8 @@ class Dealer {
   struct Worker {
     std::unique_ptr<Socket> socket;
     int owed = 0;
+    int may_owe = kMaxUnanswered;
+    bool ready() const { return owed < may_owe; }
   };
   std::vector<Worker> workers_;
   Socket credits_;

@@ -24,7 +24,7 @@ void use(const Batch& batch) {
     for (char c : reject.reason) sum += static_cast<unsigned char>(c);
     for (char c : reject.record) sum += static_cast<unsigned char>(c);
   });
-  if (sum == 0 && decoded.has_value() && batch.message_bytes() < kHeaderBytes) std::abort();
+  if (sum == 0 && decoded.has_value() && batch.payload_bytes() < kHeaderBytes) std::abort();
 }
 
 void try_batch(std::string bytes) {

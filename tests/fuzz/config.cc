@@ -12,8 +12,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto parsed = leat::config::parse_pipeline(text, "/fuzz/pipeline.yaml");
   auto lines = 2 + std::count(text.begin(), text.end(), '\n') + std::count(text.begin(), text.end(), '\r');
   for (const auto& problem : parsed.problems) {
-    if (leat::config::to_string(problem).empty() || problem.where.line < 0 || problem.where.line > lines) std::abort();
+    if (leat::config::to_string(problem).empty() || problem.where.line < 0 || problem.where.line > lines)
+      std::abort();
   }
-  if (parsed.problems.empty() && (parsed.pipeline.name.empty() || parsed.pipeline.source.paths.empty())) std::abort();
+  if (parsed.problems.empty() && (parsed.pipeline.name.empty() || parsed.pipeline.source.paths.empty()))
+    std::abort();
   return 0;
 }

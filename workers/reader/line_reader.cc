@@ -210,7 +210,7 @@ Buffer LineReader::take(std::size_t end, std::size_t target) {
     next.append(buffer_.data() + end, rest);
   }
   buffer_.resize(end);
-  if (end < buffer_.capacity() / 4) {
+  if (end < buffer_.capacity() / 4 && !buffer_.in_slot()) {
     Buffer tight(end, options_.headroom);
     tight.append(buffer_.view());
     buffer_ = std::move(tight);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -80,6 +81,19 @@ void Worker::join(milliseconds patience) {
   pipeline_ = std::move(parsed.pipeline);
   pipeline_id_ = proto::pipeline_id(pipeline_.name);
   page_->epoch = welcome_.epoch;
+  if (role_ != proto::Stage::kWriter) Buffer::use_arena(make_arena());
+}
+
+// As many slots as this worker may have under way; what exceeds them travels inside its message.
+std::shared_ptr<proto::Arena> Worker::make_arena() const {
+  constexpr std::uint32_t kReadAhead = 8;  // in the reader's queue and in the making
+  constexpr std::uint32_t kMadeHere = 8;   // owed by the next stage, or waiting for their turn in the writer
+  std::uint32_t slots = role_ == proto::Stage::kReader
+                            ? welcome_.window_batches + kReadAhead
+                            : kMadeHere + 2 * static_cast<std::uint32_t>(welcome_.outputs.size());
+  // Room for the table of short records, and for records that steps made longer.
+  std::uint64_t slot_bytes = pipeline_.limits.batch_bytes * 3 / 2 + 8 * config::kKiB;
+  return proto::Arena::create(std::min(slots, proto::Arena::kMaxSlots), slot_bytes);
 }
 
 std::uint64_t Worker::max_message_bytes() const {

@@ -80,6 +80,7 @@ class Worker {
   Worker(proto::Stage role, const Arguments& arguments);
   void join(std::chrono::milliseconds patience);
   void send(const proto::Control& control);
+  std::shared_ptr<proto::Arena> make_arena() const;
 
   proto::Stage role_;
   std::uint32_t index_;

@@ -48,9 +48,13 @@ Batch sample_batch() {
   return Batch::seal(sample_header(), std::move(records), table, rejects.view());
 }
 
-std::string bytes_of(const Batch& batch) { return std::string(batch.share().view()); }
+std::string bytes_of(const Batch& batch) {
+  return std::string(batch.share().view());
+}
 
-Result<Batch> decode(const std::string& bytes) { return Batch::decode(Message(bytes), 1 << 20); }
+Result<Batch> decode(const std::string& bytes) {
+  return Batch::decode(Message(bytes), 1 << 20);
+}
 
 std::string golden(const std::string& name) {
   std::ifstream in(std::string(LEAT_SOURCE_DIR) + "/tests/golden/" + name, std::ios::binary);
@@ -78,7 +82,8 @@ TEST_CASE("a batch comes out of a message as it went in") {
             reasons.push_back(std::string(reject.reason) + "/" + std::string(reject.record) + "/" +
                               std::to_string(reject.record_bytes));
           }).has_value());
-  CHECK(reasons == std::vector<std::string>{"malformed JSON at byte 1/{x/2", "longer than max_record//20000000"});
+  CHECK(reasons ==
+        std::vector<std::string>{"malformed JSON at byte 1/{x/2", "longer than max_record//20000000"});
 }
 
 TEST_CASE("the bytes of version 1 are the golden file's") {
@@ -165,7 +170,8 @@ TEST_CASE("a rejects section that is cut or lies about its lengths is refused") 
   std::string good(rejects.view());
   auto ignore = [](const Reject&) {};
   CHECK(decode_rejects(good, ignore).has_value());
-  for (std::size_t size = 1; size < good.size(); ++size) CHECK_FALSE(decode_rejects(good.substr(0, size), ignore).has_value());
+  for (std::size_t size = 1; size < good.size(); ++size)
+    CHECK_FALSE(decode_rejects(good.substr(0, size), ignore).has_value());
   std::string huge = good;
   huge[12] = '\xff';
   huge[13] = '\xff';
@@ -177,6 +183,8 @@ TEST_CASE("a long reason is cut, not refused") {
   std::string reason(5000, 'r');
   encode_reject(rejects, Reject{{0, 0}, Stage::kFilter, 1, false, 0, reason, "x"});
   std::size_t length = 0;
-  CHECK(decode_rejects(rejects.view(), [&](const Reject& reject) { length = reject.reason.size(); }).has_value());
+  CHECK(decode_rejects(rejects.view(), [&](const Reject& reject) {
+          length = reject.reason.size();
+        }).has_value());
   CHECK(length == kMaxReasonBytes);
 }

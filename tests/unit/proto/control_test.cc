@@ -64,11 +64,13 @@ TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by n
   CHECK(decode_control(R"({"type":"dance"})").error().text.find("'dance'") != std::string::npos);
   CHECK(decode_control(R"({"type":"stop"})").error().text.find("'drain'") != std::string::npos);
   CHECK(decode_control(R"({"type":"stop","drain":"yes"})").error().text.find("'drain'") != std::string::npos);
-  CHECK_FALSE(decode_control(R"({"type":"hello","role":"king","index":0,"pid":1,"version":"1"})").has_value());
+  CHECK_FALSE(
+      decode_control(R"({"type":"hello","role":"king","index":0,"pid":1,"version":"1"})").has_value());
 }
 
 TEST_CASE("what is no JSON object is refused, however deep or long") {
-  for (const char* text : {"", "[]", "1", "{", "{\"type\":1}", "\xff\xff"}) CHECK_FALSE(decode_control(text).has_value());
+  for (const char* text : {"", "[]", "1", "{", "{\"type\":1}", "\xff\xff"})
+    CHECK_FALSE(decode_control(text).has_value());
   CHECK_FALSE(decode_control(std::string(1'000'000, '[')).has_value());
   CHECK_FALSE(decode_control(std::string(kMaxControlBytes + 1, ' ')).has_value());
 }

@@ -1,0 +1,114 @@
+#include "proto/arena.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+
+namespace leat::proto {
+
+// The first pages of an arena. Host-endian: it never leaves the machine, nor one release of the programs.
+struct Arena::Control {
+  static constexpr std::uint64_t kMagic = 0x31414E45'5241454CULL;  // "LEARENA1", but for one letter
+  std::uint64_t magic;
+  std::uint64_t slot_bytes;
+  std::uint32_t slots;
+  std::uint32_t unused;
+  std::array<std::atomic<std::uint32_t>, kMaxSlots> holders;
+};
+
+namespace {
+
+constexpr std::size_t kControlBytes = 8192;
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;  // a mapping cannot lose its memory
+
+}  // namespace
+
+bool Arena::map(bool writable) {
+  static_assert(sizeof(Control) <= kControlBytes);
+  void* control = ::mmap(nullptr, kControlBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+  if (control == MAP_FAILED) return false;
+  control_ = static_cast<Control*>(control);
+  void* data = ::mmap(nullptr, slots_ * slot_bytes_, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd_,
+                      kControlBytes);
+  if (data == MAP_FAILED) return false;
+  data_ = static_cast<char*>(data);
+  return true;
+}
+
+std::shared_ptr<Arena> Arena::create(std::uint32_t slots, std::uint64_t slot_bytes) {
+  constexpr std::uint64_t kPage = 4096;
+  slot_bytes = (slot_bytes + kPage - 1) / kPage * kPage;
+  LEAT_CHECK(slots > 0 && slots <= kMaxSlots && slot_bytes <= kMaxSlotBytes,
+             fmt::format("{} slots of {} bytes", slots, slot_bytes));
+  int fd = ::memfd_create("leat-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "memfd_create");
+  ArenaId id{static_cast<std::uint32_t>(::getpid()), static_cast<std::uint32_t>(fd)};
+  std::shared_ptr<Arena> arena(new Arena(fd, id, slots, slot_bytes));
+  auto size = static_cast<off_t>(kControlBytes + slots * slot_bytes);
+  if (::ftruncate(fd, size) != 0 || ::fcntl(fd, F_ADD_SEALS, kSeals) != 0 || !arena->map(true)) {
+    throw std::system_error(errno, std::generic_category(), "shared memory for batches");
+  }
+  arena->control_->magic = Control::kMagic;
+  arena->control_->slot_bytes = slot_bytes;
+  arena->control_->slots = slots;
+  return arena;
+}
+
+Result<std::shared_ptr<Arena>> Arena::open(ArenaId id) {
+  std::string path = fmt::format("/proc/{}/fd/{}", id.pid, id.fd);
+  auto refuse = [&](std::string_view why) {
+    return fail(Fault::kReject, fmt::format("batch: its memory at {} cannot be used: {}", path, why));
+  };
+  // Only a memfd has seals; they are asked for before anything is mapped.
+  int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return refuse(std::system_category().message(errno));
+  std::shared_ptr<Arena> arena(new Arena(fd, id, 0, 0));
+  struct stat found {};
+  if ((::fcntl(fd, F_GET_SEALS) & kSeals) != kSeals || ::fstat(fd, &found) != 0 || found.st_uid != ::geteuid()) {
+    return refuse("not an arena of ours");
+  }
+  Control control{};
+  constexpr std::size_t kFixedBytes = 24;
+  if (::pread(fd, static_cast<void*>(&control), kFixedBytes, 0) != static_cast<ssize_t>(kFixedBytes) ||
+      control.magic != Control::kMagic || control.slots == 0 || control.slots > kMaxSlots ||
+      control.slot_bytes > kMaxSlotBytes ||
+      static_cast<std::uint64_t>(found.st_size) != kControlBytes + control.slots * control.slot_bytes) {
+    return refuse("not an arena of this release");
+  }
+  arena->slots_ = control.slots;
+  arena->slot_bytes_ = control.slot_bytes;
+  if (!arena->map(false)) return refuse(std::system_category().message(errno));
+  return arena;
+}
+
+Arena::~Arena() {
+  if (data_ != nullptr) ::munmap(data_, slots_ * slot_bytes_);
+  if (control_ != nullptr) ::munmap(control_, kControlBytes);
+  ::close(fd_);
+}
+
+// The lowest free one: its pages are the likeliest to be there, and in a cache.
+std::optional<std::uint32_t> Arena::acquire() {
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+    auto& holders = control_->holders[slot];
+    std::uint32_t none = 0;
+    if (holders.load(std::memory_order_relaxed) == 0 &&
+        holders.compare_exchange_strong(none, 1, std::memory_order_acquire)) {
+      return slot;
+    }
+  }
+  return std::nullopt;
+}
+
+void Arena::hold(std::uint32_t slot) { control_->holders[slot].fetch_add(1, std::memory_order_relaxed); }
+
+void Arena::let_go(std::uint32_t slot) { control_->holders[slot].fetch_sub(1, std::memory_order_release); }
+
+}  // namespace leat::proto
