@@ -35,8 +35,8 @@ bool Arena::map(bool writable) {
   void* control = ::mmap(nullptr, kControlBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
   if (control == MAP_FAILED) return false;
   control_ = static_cast<Control*>(control);
-  void* data = ::mmap(nullptr, slots_ * slot_bytes_, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd_,
-                      kControlBytes);
+  void* data = ::mmap(nullptr, slots_ * slot_bytes_, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                      MAP_SHARED, fd_, kControlBytes);
   if (data == MAP_FAILED) return false;
   data_ = static_cast<char*>(data);
   return true;
@@ -71,7 +71,8 @@ Result<std::shared_ptr<Arena>> Arena::open(ArenaId id) {
   if (fd < 0) return refuse(std::system_category().message(errno));
   std::shared_ptr<Arena> arena(new Arena(fd, id, 0, 0));
   struct stat found {};
-  if ((::fcntl(fd, F_GET_SEALS) & kSeals) != kSeals || ::fstat(fd, &found) != 0 || found.st_uid != ::geteuid()) {
+  if ((::fcntl(fd, F_GET_SEALS) & kSeals) != kSeals || ::fstat(fd, &found) != 0 ||
+      found.st_uid != ::geteuid()) {
     return refuse("not an arena of ours");
   }
   Control control{};
@@ -107,8 +108,12 @@ std::optional<std::uint32_t> Arena::acquire() {
   return std::nullopt;
 }
 
-void Arena::hold(std::uint32_t slot) { control_->holders[slot].fetch_add(1, std::memory_order_relaxed); }
+void Arena::hold(std::uint32_t slot) {
+  control_->holders[slot].fetch_add(1, std::memory_order_relaxed);
+}
 
-void Arena::let_go(std::uint32_t slot) { control_->holders[slot].fetch_sub(1, std::memory_order_release); }
+void Arena::let_go(std::uint32_t slot) {
+  control_->holders[slot].fetch_sub(1, std::memory_order_release);
+}
 
 }  // namespace leat::proto
