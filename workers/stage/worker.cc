@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <system_error>
 #include <utility>
 
 #include "config/parse.h"
@@ -81,7 +82,13 @@ void Worker::join(milliseconds patience) {
   pipeline_ = std::move(parsed.pipeline);
   pipeline_id_ = proto::pipeline_id(pipeline_.name);
   page_->epoch = welcome_.epoch;
-  if (role_ != proto::Stage::kWriter) Buffer::use_arena(make_arena());
+  if (role_ == proto::Stage::kWriter) return;
+  try {
+    Buffer::use_arena(make_arena());
+  } catch (const std::system_error& error) {
+    // Slower, not wrong: the payloads travel inside the messages.
+    warn(fmt::format("leat-{}: {}; going on without it", proto::to_string(role_), error.what()));
+  }
 }
 
 // As many slots as this worker may have under way; what exceeds them travels inside its message.
