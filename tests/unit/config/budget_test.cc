@@ -45,10 +45,10 @@ TEST_CASE("a budget that does not add up names the value that would do, and that
   REQUIRE_FALSE(refused);
   CHECK(refused.error().exit_code == leat::kExitConfig);
   const std::string& text = refused.error().text;
-  CHECK(text.starts_with("limits.memory: 64MiB is too little, 125MiB would do: "));
-  pipeline.limits.memory_bytes = 125 * kMiB;
+  CHECK(text.starts_with("limits.memory: 64MiB is too little, 127MiB would do: "));
+  pipeline.limits.memory_bytes = 127 * kMiB;
   CHECK(plan_budget(pipeline, 0)->window_batches == 2);
-  pipeline.limits.memory_bytes = 124 * kMiB;
+  pipeline.limits.memory_bytes = 126 * kMiB;
   CHECK_FALSE(plan_budget(pipeline, 0));
 }
 
