@@ -1,0 +1,126 @@
+#include "proto/arena.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "proto/batch.h"
+
+using namespace leat;
+using namespace leat::proto;
+
+namespace {
+
+constexpr std::uint64_t kSlotBytes = 8192;
+
+// Buffers of this process stand in an arena for the length of a test.
+struct WithArena {
+  explicit WithArena(std::uint32_t slots) : arena(Arena::create(slots, kSlotBytes)) {
+    Buffer::use_arena(arena);
+  }
+  ~WithArena() { Buffer::use_arena(nullptr); }
+  std::shared_ptr<Arena> arena;
+};
+
+Batch batch_of(const std::string& records) {
+  Buffer buffer(records.size(), kHeaderBytes);
+  buffer.append(records);
+  return Batch::seal(Header{}, std::move(buffer));
+}
+
+Result<Batch> decode(const std::string& bytes) {
+  return Batch::decode(Message(bytes), 1U << 20U);
+}
+
+// The header of a message in a slot, changed at one place, its checksum made to fit.
+std::string changed(const Message& message, std::size_t offset, char value) {
+  std::string bytes(message.view());
+  bytes[offset] = value;
+  std::uint64_t sum = XXH3_64bits(bytes.data(), kHeaderBytes - 8);
+  for (std::size_t i = 0; i < 8; ++i) bytes[kHeaderBytes - 8 + i] = static_cast<char>(sum >> (8 * i));
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("the lowest free slot is taken, and a slot is free when its last holder lets go") {
+  auto arena = Arena::create(2, 100);
+  CHECK(arena->slot_bytes() == 4096);
+  CHECK(arena->acquire() == 0);
+  CHECK(arena->acquire() == 1);
+  CHECK_FALSE(arena->acquire());
+  arena->hold(0);
+  arena->let_go(0);
+  CHECK_FALSE(arena->acquire());
+  arena->let_go(0);
+  CHECK(arena->acquire() == 0);
+}
+
+TEST_CASE("what the producer writes is what another mapping reads") {
+  auto arena = Arena::create(3, kSlotBytes);
+  arena->data(2)[5] = 'x';
+  auto opened = Arena::open(arena->id());
+  REQUIRE(opened.has_value());
+  CHECK((*opened)->slots() == 3);
+  CHECK((*opened)->slot_bytes() == kSlotBytes);
+  CHECK((*opened)->data(2)[5] == 'x');
+  CHECK(arena->acquire() == 0);
+  CHECK((*opened)->acquire() == 1);  // one set of counts
+}
+
+TEST_CASE("what is no arena is refused") {
+  FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  auto self = static_cast<std::uint32_t>(::getpid());
+  CHECK_FALSE(Arena::open({self, static_cast<std::uint32_t>(fileno(file))}).has_value());
+  CHECK_FALSE(Arena::open({self, 99'999}).has_value());
+  CHECK_FALSE(Arena::open({0, 0}).has_value());
+  std::fclose(file);
+}
+
+TEST_CASE("a batch in a slot is announced by its header alone and gives the slot back at the end") {
+  WithArena with(1);
+  {
+    Batch sent = batch_of("{\"a\":1}\n");
+    Message message = sent.share();
+    CHECK(message.size() == kHeaderBytes);
+    auto received = Batch::decode(std::move(message), 1U << 20U);
+    REQUIRE(received.has_value());
+    CHECK(received->records() == "{\"a\":1}\n");
+    CHECK(received->records().data()[8] == '\0');
+    CHECK_FALSE(with.arena->acquire());
+    sent = batch_of("2\n");  // no slot is free: this one travels in its message
+    CHECK(sent.share().size() > kHeaderBytes);
+    CHECK_FALSE(with.arena->acquire());  // the receiver still has it
+  }
+  CHECK(with.arena->acquire() == 0);
+}
+
+TEST_CASE("a payload that outgrows its slot moves to the heap with all its bytes") {
+  WithArena with(1);
+  Buffer buffer(10, kHeaderBytes);
+  CHECK(buffer.in_slot());
+  std::string expected;
+  for (int i = 0; i < 2000; ++i) {
+    std::string line = std::to_string(i) + "\n";
+    buffer.append(line);
+    expected += line;
+  }
+  CHECK_FALSE(buffer.in_slot());
+  CHECK(with.arena->acquire() == 0);
+  CHECK(buffer.view() == expected);
+}
+
+TEST_CASE("an announcement of a slot or length outside of the arena is refused") {
+  WithArena with(4);
+  Batch batch = batch_of("1\n");
+  Message message = batch.share();
+  CHECK(decode(changed(message, 144, 4)).error().fault == Fault::kReject);  // slot 4 of 0..3
+  CHECK_FALSE(decode(changed(message, 130, 1)).has_value());                // 64 KiB of records in 8 KiB
+  CHECK_FALSE(decode(changed(message, 137, '\x7f')).has_value());           // another process
+  CHECK_FALSE(decode(std::string(message.view()) + "more").has_value());
+}
