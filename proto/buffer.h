@@ -49,6 +49,7 @@ class Buffer {
   // Gives back what is behind size(), when that is worth it; may move the bytes.
   void shrink();
   void append(const char* bytes, std::size_t count) {
+    if (count == 0) return;  // bytes may be null then
     if (count > capacity_ - size_) grow(size_ + count);
     std::memcpy(data() + size_, bytes, count);
     size_ += count;
