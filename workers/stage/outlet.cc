@@ -10,6 +10,9 @@ namespace {
 // The window bounds what is under way, so the writer's queue has room unless something else is wrong; then
 // ask again.
 constexpr milliseconds kAskAgain{20};
+// Far above what the window lets be under way: a PUSH learns in halves of its mark that messages have left, so near
+// the window a fast writer could seem full.
+constexpr int kHighWaterMark = 1024;
 }  // namespace
 
 Outlet::Outlet(Worker& worker) : worker_(worker) {
@@ -17,8 +20,7 @@ Outlet::Outlet(Worker& worker) : worker_(worker) {
   if (!welcome.credits.empty()) {
     dealer_ = std::make_unique<proto::Dealer>(worker.context(), welcome.outputs, welcome.credits);
   } else {
-    int high_water_mark = static_cast<int>(welcome.window_batches) + 8;
-    writer_ = std::make_unique<proto::Socket>(worker.context(), proto::SocketKind::kPush, high_water_mark);
+    writer_ = std::make_unique<proto::Socket>(worker.context(), proto::SocketKind::kPush, kHighWaterMark);
     writer_->connect(welcome.outputs.at(0));
   }
 }
