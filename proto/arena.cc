@@ -3,29 +3,34 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <system_error>
 
 namespace leat::proto {
 
 // The first pages of an arena. Host-endian: it never leaves the machine, nor one release of the programs.
 struct Arena::Control {
-  static constexpr std::uint64_t kMagic = 0x31414E45'5241454CULL;  // "LEARENA1", but for one letter
+  static constexpr std::uint64_t kMagic = 0x32414E45'5241454CULL;  // "LEARENA2", but for one letter
   std::uint64_t magic;
+  std::uint64_t nonce;
   std::uint64_t slot_bytes;
   std::uint32_t slots;
   std::uint32_t unused;
+  // Bit 31: held by the producer. The rest: the worker instance it was announced to, 0 for none.
   std::array<std::atomic<std::uint32_t>, kMaxSlots> holders;
 };
 
 namespace {
 
 constexpr std::size_t kControlBytes = 8192;
+constexpr std::uint32_t kProducer = 1U << 31U;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;  // a mapping cannot lose its memory
 
 }  // namespace
@@ -49,13 +54,17 @@ std::shared_ptr<Arena> Arena::create(std::uint32_t slots, std::uint64_t slot_byt
              fmt::format("{} slots of {} bytes", slots, slot_bytes));
   int fd = ::memfd_create("leat-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) throw std::system_error(errno, std::generic_category(), "memfd_create");
-  ArenaId id{static_cast<std::uint32_t>(::getpid()), static_cast<std::uint32_t>(fd)};
+  ArenaId id{static_cast<std::uint32_t>(::getpid()), static_cast<std::uint32_t>(fd), 0};
+  if (::getrandom(&id.nonce, sizeof id.nonce, 0) != static_cast<ssize_t>(sizeof id.nonce)) {
+    throw std::system_error(errno, std::generic_category(), "getrandom");
+  }
   std::shared_ptr<Arena> arena(new Arena(fd, id, slots, slot_bytes));
   auto size = static_cast<off_t>(kControlBytes + slots * slot_bytes);
   if (::ftruncate(fd, size) != 0 || ::fcntl(fd, F_ADD_SEALS, kSeals) != 0 || !arena->map(true)) {
     throw std::system_error(errno, std::generic_category(), "shared memory for batches");
   }
   arena->control_->magic = Control::kMagic;
+  arena->control_->nonce = id.nonce;
   arena->control_->slot_bytes = slot_bytes;
   arena->control_->slots = slots;
   return arena;
@@ -76,13 +85,14 @@ Result<std::shared_ptr<Arena>> Arena::open(ArenaId id) {
     return refuse("not an arena of ours");
   }
   Control control{};
-  constexpr std::size_t kFixedBytes = 24;
+  constexpr std::size_t kFixedBytes = 32;
   if (::pread(fd, static_cast<void*>(&control), kFixedBytes, 0) != static_cast<ssize_t>(kFixedBytes) ||
       control.magic != Control::kMagic || control.slots == 0 || control.slots > kMaxSlots ||
       control.slot_bytes > kMaxSlotBytes ||
       static_cast<std::uint64_t>(found.st_size) != kControlBytes + control.slots * control.slot_bytes) {
     return refuse("not an arena of this release");
   }
+  if (control.nonce != id.nonce) return refuse("its process has gone, and another has its number");
   arena->slots_ = control.slots;
   arena->slot_bytes_ = control.slot_bytes;
   if (!arena->map(false)) return refuse(std::system_category().message(errno));
@@ -95,25 +105,63 @@ Arena::~Arena() {
   ::close(fd_);
 }
 
-// The lowest free one: its pages are the likeliest to be there, and in a cache.
-std::optional<std::uint32_t> Arena::acquire() {
-  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
-    auto& holders = control_->holders[slot];
-    std::uint32_t none = 0;
-    if (holders.load(std::memory_order_relaxed) == 0 &&
-        holders.compare_exchange_strong(none, 1, std::memory_order_acquire)) {
-      return slot;
-    }
-  }
-  return std::nullopt;
+bool ArenaId::alive() const {
+  return ::kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
 }
 
-void Arena::hold(std::uint32_t slot) {
-  control_->holders[slot].fetch_add(1, std::memory_order_relaxed);
+// The lowest free one: its pages are the likeliest to be there, and in a cache.
+std::optional<std::uint32_t> Arena::acquire() {
+  auto find = [&]() -> std::optional<std::uint32_t> {
+    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+      auto& word = control_->holders[slot];
+      std::uint32_t none = 0;
+      if (word.load(std::memory_order_relaxed) == 0 &&
+          word.compare_exchange_strong(none, kProducer, std::memory_order_acquire)) {
+        return slot;
+      }
+    }
+    return std::nullopt;
+  };
+  if (auto slot = find()) return slot;
+  const std::lock_guard lock(dead_mutex_);
+  // A hold may have passed to a worker after its death was known here.
+  bool found = false;
+  for (std::uint32_t receiver : dead_) {
+    for (std::uint32_t at = 0; at < slots_; ++at) found = free_up(at, receiver) || found;
+  }
+  return found ? find() : std::nullopt;
 }
 
 void Arena::let_go(std::uint32_t slot) {
-  control_->holders[slot].fetch_sub(1, std::memory_order_release);
+  control_->holders[slot].fetch_and(~kProducer, std::memory_order_release);
+}
+
+void Arena::announce(std::uint32_t slot, std::uint32_t receiver) {
+  auto& word = control_->holders[slot];
+  std::uint32_t now = word.load(std::memory_order_relaxed);
+  while (!word.compare_exchange_weak(now, (now & kProducer) | receiver, std::memory_order_relaxed)) {
+  }
+}
+
+void Arena::receiver_lets_go(std::uint32_t slot) {
+  control_->holders[slot].fetch_and(kProducer, std::memory_order_release);
+}
+
+void Arena::reclaim(std::uint32_t receiver) {
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) free_up(slot, receiver);
+  constexpr std::size_t kRemembered = 16;
+  const std::lock_guard lock(dead_mutex_);
+  dead_.push_back(receiver);
+  if (dead_.size() > kRemembered) dead_.pop_front();
+}
+
+bool Arena::free_up(std::uint32_t slot, std::uint32_t receiver) {
+  auto& word = control_->holders[slot];
+  std::uint32_t now = word.load(std::memory_order_relaxed);
+  while ((now & ~kProducer) == receiver) {
+    if (word.compare_exchange_weak(now, now & kProducer, std::memory_order_acq_rel)) return true;
+  }
+  return false;
 }
 
 }  // namespace leat::proto

@@ -1,12 +1,15 @@
 // Memory that the processes of one machine share, so that a payload crosses a boundary without being copied.
 //
 // A producer creates one arena (a sealed memfd), divided into slots of one size. A payload is built in a slot, and the
-// message that announces it holds only the batch's header and the slot's number. Each slot has a count of holders in
-// the arena's first pages: the producer's own batch is one, every announcement sent is one that passes to its receiver.
-// Whoever is done counts down; at zero the slot is free. No message is needed for that, and nobody waits: a producer
-// that finds no free slot builds the payload in its own memory and sends it inside the message.
+// message that announces it holds only the batch's header and the slot's number. Each slot has a word in the arena's
+// first pages that says who holds it: its producer (a bit), and the one worker it was announced to (its instance).
+// Whoever is done clears his part; at zero the slot is free. No message is needed for that, and nobody waits: a
+// producer that finds no free slot builds the payload in its own memory and sends it inside the message.
 //
-// Other processes map the slots read-only and the counts read-write. The memory ends with the last process that has it
+// As the word names the receiver, what a worker held when it died can be given back: reclaim(), by the producer. So a
+// slot is announced to one receiver only, once; who passes a received slot on passes his hold.
+//
+// Other processes map the slots read-only and the words read-write. The memory ends with the last process that has it
 // mapped; there is no file to remove.
 #pragma once
 
@@ -14,7 +17,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -22,11 +27,14 @@
 
 namespace leat::proto {
 
-// Where another process finds an arena: /proc/PID/fd/FD.
+// Where another process finds an arena: /proc/PID/fd/FD. The nonce tells it from one of an earlier process of that
+// number.
 struct ArenaId {
   std::uint32_t pid = 0;
   std::uint32_t fd = 0;
+  std::uint64_t nonce = 0;
   auto operator<=>(const ArenaId&) const = default;
+  bool alive() const;  // may its process still be there?
 };
 
 class Arena {
@@ -47,9 +55,15 @@ class Arena {
   std::uint64_t slot_bytes() const { return slot_bytes_; }
   char* data(std::uint32_t slot) const { return data_ + slot * slot_bytes_; }  // writable in its creator only
 
-  std::optional<std::uint32_t> acquire();  // a free slot, held once
-  void hold(std::uint32_t slot);           // once more
+  // The producer: a free slot, held by it.
+  std::optional<std::uint32_t> acquire();
   void let_go(std::uint32_t slot);
+  // The slot is now also, or instead of the receiver that had it, held by `receiver` (not 0, below 2^31). The producer
+  // must not announce a slot that a receiver holds or has held.
+  void announce(std::uint32_t slot, std::uint32_t receiver);
+  void receiver_lets_go(std::uint32_t slot);
+  // The producer: worker instance `receiver` has died, what it held is free, now and whenever it turns up.
+  void reclaim(std::uint32_t receiver);
 
  private:
   struct Control;
@@ -57,26 +71,37 @@ class Arena {
       : fd_(fd), id_(id), slots_(slots), slot_bytes_(slot_bytes) {}
   bool map(bool writable);
 
+  bool free_up(std::uint32_t slot, std::uint32_t receiver);
+
   int fd_;
   ArenaId id_;
   std::uint32_t slots_;
   std::uint64_t slot_bytes_;
   Control* control_ = nullptr;
   char* data_ = nullptr;
+  std::mutex dead_mutex_;            // the reader builds payloads in one thread and hears of deaths in the other
+  std::deque<std::uint32_t> dead_;  // receivers whose holds are void: the last few
 };
 
-// One hold on a slot, let go with its owner. Empty: no slot.
+// One hold on a slot, the producer's or a receiver's, let go with its owner. Empty: no slot.
 class Slot {
  public:
   Slot() = default;
-  // Takes a hold over that was counted already.
-  Slot(std::shared_ptr<Arena> arena, std::uint32_t number) : arena_(std::move(arena)), number_(number) {}
-  Slot(Slot&& other) noexcept : arena_(std::move(other.arena_)), number_(other.number_) {}
+  // Take over a hold that is there already.
+  static Slot produced(std::shared_ptr<Arena> arena, std::uint32_t number) {
+    return {std::move(arena), number, true};
+  }
+  static Slot received(std::shared_ptr<Arena> arena, std::uint32_t number) {
+    return {std::move(arena), number, false};
+  }
+  Slot(Slot&& other) noexcept = default;
   Slot& operator=(Slot&& other) noexcept {
     if (this != &other) {
       reset();
       arena_ = std::move(other.arena_);
       number_ = other.number_;
+      produced_ = other.produced_;
+      announced_ = other.announced_;
     }
     return *this;
   }
@@ -86,15 +111,27 @@ class Slot {
   const Arena& arena() const { return *arena_; }
   std::uint32_t number() const { return number_; }
   char* data() const { return arena_->data(number_); }
-  void hold_for_another() const { arena_->hold(number_); }
+  // Gives a hold to `receiver`: one more of the producer's, or ours if we are a receiver. False: that was done before.
+  bool announce(std::uint32_t receiver) {
+    if (announced_) return false;
+    announced_ = true;
+    arena_->announce(number_, receiver);
+    return true;
+  }
   void reset() {
-    if (arena_) arena_->let_go(number_);
+    if (arena_ && produced_) arena_->let_go(number_);
+    if (arena_ && !produced_ && !announced_) arena_->receiver_lets_go(number_);
     arena_.reset();
   }
 
  private:
+  Slot(std::shared_ptr<Arena> arena, std::uint32_t number, bool produced)
+      : arena_(std::move(arena)), number_(number), produced_(produced) {}
+
   std::shared_ptr<Arena> arena_;
   std::uint32_t number_ = 0;
+  bool produced_ = false;
+  bool announced_ = false;
 };
 
 }  // namespace leat::proto

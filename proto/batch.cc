@@ -22,6 +22,8 @@ constexpr std::size_t kChecksumOffset = kHeaderBytes - 8;
 constexpr std::uint8_t kRejectByReference = 1;
 constexpr std::uint8_t kFlagInSlot = 2;    // on the wire only: the payload is in the sender's arena
 constexpr std::size_t kPlaceOffset = 136;  // pid, fd, slot
+constexpr std::size_t kTailOffset = 148;   // tail_bytes, tail_hash
+constexpr std::size_t kNonceOffset = 160;  // of the arena at that place
 
 // Position of each section within the message: header, records, table, rejects, padding. The records stand
 // right behind the header so that they can be built in place before the sizes of the others are known.
@@ -39,12 +41,15 @@ void put_checksum(char* header) {
   ByteWriter(header + kChecksumOffset).put(static_cast<std::uint64_t>(XXH3_64bits(header, kChecksumOffset)));
 }
 
-// Arenas of other processes that this one has mapped: few, and used until the end of the process.
+// Arenas of other processes that this one has mapped: few. One whose process has gone is forgotten when the next is
+// mapped: its memory ends with the last batch that stands in it.
 Result<std::shared_ptr<Arena>> mapped_arena(ArenaId id) {
   static std::map<ArenaId, std::shared_ptr<Arena>> arenas;
   if (auto known = arenas.find(id); known != arenas.end()) return known->second;
   auto arena = Arena::open(id);
-  if (arena) arenas[id] = *arena;
+  if (!arena) return arena;
+  std::erase_if(arenas, [](const auto& entry) { return !entry.first.alive(); });
+  arenas[id] = *arena;
   return arena;
 }
 
@@ -55,13 +60,14 @@ Result<Slot> slot_of(std::string_view header, std::size_t needed) {
   id.pid = reader.get<std::uint32_t>();
   id.fd = reader.get<std::uint32_t>();
   auto number = reader.get<std::uint32_t>();
+  id.nonce = ByteReader(header.substr(kNonceOffset, 8)).get<std::uint64_t>();
   auto arena = mapped_arena(id);
   if (!arena) return tl::unexpected(arena.error());
   if (number >= (*arena)->slots() || needed > (*arena)->slot_bytes()) {
     return fail(Fault::kReject,
                 fmt::format("batch: {} bytes in slot {} are not in its sender's memory", needed, number));
   }
-  return Slot(*std::move(arena), number);
+  return Slot::received(*std::move(arena), number);
 }
 
 }  // namespace
@@ -101,6 +107,9 @@ void encode_header(const Header& header, char* into) {
                               header.table_entries, header.records_bytes, header.rejects_bytes}) {
     writer.put(field);
   }
+  ByteWriter tail(into + kTailOffset);
+  tail.put(header.tail_bytes);
+  tail.put(header.tail_hash);
   put_checksum(into);
 }
 
@@ -124,7 +133,7 @@ Result<Header> decode_header(std::string_view message) {
   }
   Header header;
   auto kind = reader.get<std::uint8_t>();
-  if (kind < 1 || kind > static_cast<std::uint8_t>(BatchKind::kEndOfInput)) {
+  if (kind < 1 || kind > static_cast<std::uint8_t>(BatchKind::kSourceFinished)) {
     return fail(Fault::kReject, fmt::format("batch: unknown kind {}", kind));
   }
   header.kind = static_cast<BatchKind>(kind);
@@ -139,6 +148,9 @@ Result<Header> decode_header(std::string_view message) {
                                &header.table_entries, &header.records_bytes, &header.rejects_bytes}) {
     *field = reader.get<std::uint32_t>();
   }
+  ByteReader tail(message.substr(kTailOffset, 12));
+  header.tail_bytes = tail.get<std::uint32_t>();
+  header.tail_hash = tail.get<std::uint64_t>();
   return header;
 }
 
@@ -214,19 +226,29 @@ std::size_t Batch::payload_bytes() const {
   return bytes().size();
 }
 
-Message Batch::share() const {
+Message Batch::share(std::uint32_t receiver) {
   if (!slot_) return message_.share();
+  if (!slot_.announce(receiver)) return share_inline();
   std::array<char, kHeaderBytes> bytes{};
   Header announced = header_;
   announced.flags |= kFlagInSlot;
   encode_header(announced, bytes.data());
+  const ArenaId& id = slot_.arena().id();
   ByteWriter place(bytes.data() + kPlaceOffset);
-  place.put(slot_.arena().id().pid);
-  place.put(slot_.arena().id().fd);
+  place.put(id.pid);
+  place.put(id.fd);
   place.put(slot_.number());
+  ByteWriter(bytes.data() + kNonceOffset).put(id.nonce);
   put_checksum(bytes.data());
-  slot_.hold_for_another();
   return Message(std::string_view(bytes.data(), bytes.size()));
+}
+
+Message Batch::share_inline() const {
+  if (!slot_) return message_.share();
+  std::string_view all = bytes();
+  Message message(all);
+  encode_header(header_, message.data());
+  return message;
 }
 
 std::string_view Batch::records() const {

@@ -19,17 +19,20 @@
 namespace leat::proto {
 
 inline constexpr std::uint32_t kBatchMagic = 0x5441454C;  // "LEAT"
-inline constexpr std::uint16_t kBatchVersion = 1;
+inline constexpr std::uint16_t kBatchVersion = 2;
 inline constexpr std::size_t kHeaderBytes = 192;
 
 // Explicit values, never renumbered.
 enum class BatchKind : std::uint8_t {
   kRecords = 1,
-  kSourceOpened = 2,   // records holds one JSON object: path, size, mtime_ns, compression
-  kSourceEnded = 3,    // ... lines, bytes
-  kSourceFailed = 4,   // ... offset, reason
-  kSourceChanged = 5,  // ... reason
-  kEndOfInput = 6,     // the last sequence number of an epoch; ... stopped: was it asked to stop early
+  kSourceOpened = 2,    // records holds one JSON object: path, size, mtime_ns, head_bytes, head_hash, compression
+  kSourceEnded = 3,     // ... path, size, mtime_ns, lines, bytes
+  kSourceFailed = 4,    // ... path, offset, reason, retry: may another run have better luck
+  kSourceChanged = 5,   // ... path, reason
+  kEndOfInput = 6,      // the last sequence number of an epoch; ... stopped: was it asked to stop early; done: sources
+                        // that match and were done before
+  kSourceMoved = 7,     // ... path: where it is now, from
+  kSourceFinished = 8,  // ... path, action, to: source.after was carried out, or why it was not: reason
 };
 
 enum class Stage : std::uint8_t { kReader = 1, kFilter = 2, kProcessor = 3, kWriter = 4 };
@@ -42,13 +45,15 @@ struct Header {
   std::uint64_t pipeline = 0;          // XXH3-64 of the pipeline's name
   std::uint64_t epoch = 0;             // of the run; batches of another one are dropped unprocessed
   std::uint64_t sequence = 0;          // 1, 2, 3 ... without gaps within an epoch
-  std::uint64_t source = 0;            // number of the source within the epoch, from 1; 0: none
+  std::uint64_t source = 0;            // number of the source in the ledger, from 1; 0: none
   std::uint64_t first_line = 0;        // line number (from 1) of the first line the batch was made from
   std::uint64_t first_offset = 0;      // where that line begins
   std::uint64_t end_line = 0;          // the position after the batch: lines before it ...
   std::uint64_t end_offset = 0;        // ... and bytes before it
   std::uint64_t frame_offset = 0;      // compressed offset of the last frame start before the position
   std::uint64_t frame_raw_offset = 0;  // and its uncompressed offset
+  std::uint64_t tail_hash = 0;         // XXH3-64 of the tail_bytes uncompressed bytes before the position
+  std::uint32_t tail_bytes = 0;        // min(64 KiB, end_offset - frame_raw_offset)
   std::uint32_t in = 0;  // records that came in: in = kept + dropped + rejected once the filter is through
   std::uint32_t kept = 0;
   std::uint32_t dropped = 0;
@@ -115,9 +120,12 @@ class Batch {
   // message must not be shared: made for a stage that passes a batch on as it is.
   [[nodiscard]] Batch reseal(const Header& header) &&;
 
-  // A message to send; the batch keeps its own hold on the bytes. One that holds a slot must be sent: its receiver
-  // gives the slot back.
-  Message share() const;
+  // A message to send to the worker instance `receiver`; the batch keeps its own hold on the bytes. One that names a
+  // slot must be sent: its receiver gives the slot back, or Arena::reclaim does when the receiver has died. A slot is
+  // announced once; a batch that was announced before travels with its bytes inside the message.
+  Message share(std::uint32_t receiver);
+  // The bytes themselves in the message, whatever else holds them.
+  Message share_inline() const;
 
  private:
   std::string_view bytes() const;  // header, records, table, rejects, padding

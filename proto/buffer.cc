@@ -21,11 +21,15 @@ void Buffer::use_arena(std::shared_ptr<proto::Arena> arena) {
   process_arena() = std::move(arena);
 }
 
+void Buffer::reclaim(std::uint32_t receiver) {
+  if (process_arena()) process_arena()->reclaim(receiver);
+}
+
 Buffer::Buffer(std::size_t capacity, std::size_t headroom) : headroom_(headroom) {
   const auto& arena = process_arena();
   if (arena && headroom > 0 && headroom + capacity + kTailPadding <= arena->slot_bytes()) {
     if (auto number = arena->acquire()) {
-      slot_ = proto::Slot(arena, *number);
+      slot_ = proto::Slot::produced(arena, *number);
       base_ = slot_.data();
       capacity_ = arena->slot_bytes() - headroom - kTailPadding;
       return;

@@ -72,6 +72,8 @@ class Buffer {
 
   // Where Buffers with headroom are put from now on, by every thread: once, at the start of a process.
   static void use_arena(std::shared_ptr<proto::Arena> arena);
+  // The worker instance `receiver` has died: slots that it held are free again (Arena::reclaim).
+  static void reclaim(std::uint32_t receiver);
 
  private:
   void grow(std::size_t capacity);

@@ -46,6 +46,7 @@ void write(JsonWriter& json, const Hello& hello) {
   put(json, "type", "hello");
   put(json, "role", to_string(hello.role));
   put(json, "index", std::uint64_t{hello.index});
+  put(json, "instance", std::uint64_t{hello.instance});
   put(json, "pid", static_cast<std::uint64_t>(hello.pid));
   put(json, "version", hello.version);
 }
@@ -59,16 +60,48 @@ void write(JsonWriter& json, const Welcome& welcome) {
   put(json, "window_batches", std::uint64_t{welcome.window_batches});
   put_bool(json, "force", welcome.force);
   put_bool(json, "follow", welcome.follow);
+  put(json, "state", welcome.state);
+  put(json, "run", welcome.run);
+  put_bool(json, "volatile_state", welcome.volatile_state);
+  put_bool(json, "fresh", welcome.fresh);
+  put_bool(json, "accept_changes", welcome.accept_changes);
+  put(json, "fingerprint", welcome.fingerprint);
+  put(json, "reread", welcome.reread);
   put(json, "input", welcome.input);
   put(json, "credits", welcome.credits);
   put(json, "accepted", welcome.accepted);
   put(json, "outputs", welcome.outputs);
+  json.Key("output_instances");
+  json.StartArray();
+  for (std::uint64_t instance : welcome.output_instances) json.Uint64(instance);
+  json.EndArray();
   put(json, "credit_to", welcome.credit_to);
 }
 
 void write(JsonWriter& json, const Stop& stop) {
   put(json, "type", "stop");
   put_bool(json, "drain", stop.drain);
+}
+
+void write(JsonWriter& json, const Pool& pool) {
+  put(json, "type", "pool");
+  put(json, "index", std::uint64_t{pool.index});
+  put(json, "instance", std::uint64_t{pool.instance});
+  put(json, "endpoint", pool.endpoint);
+}
+
+void write(JsonWriter& json, const Again& again) {
+  put(json, "type", "again");
+  put(json, "instance", std::uint64_t{again.instance});
+}
+
+void write(JsonWriter& json, const Verdict& verdict) {
+  put(json, "type", "verdict");
+  put(json, "source", verdict.source);
+  put(json, "offset", verdict.offset);
+  put(json, "role", to_string(verdict.stage));
+  put(json, "attempts", std::uint64_t{verdict.attempts});
+  put(json, "reason", verdict.reason);
 }
 
 void write(JsonWriter& json, const Report& report) {
@@ -110,6 +143,19 @@ class Members {
     }
     return all;
   }
+  std::vector<std::uint64_t> numbers(const char* key) {
+    std::vector<std::uint64_t> all;
+    const Value* value = find(key, [](const Value& v) { return v.IsArray(); });
+    if (value == nullptr) return all;
+    for (const auto& item : value->GetArray()) {
+      if (item.IsUint64()) {
+        all.push_back(item.GetUint64());
+      } else {
+        bad_ = key;
+      }
+    }
+    return all;
+  }
   void refuse(const char* key) { bad_ = key; }
   const char* bad() const { return bad_; }
 
@@ -139,6 +185,7 @@ std::optional<Control> read(const std::string& type, Members& members) {
     Hello hello;
     hello.role = read_stage(members);
     hello.index = static_cast<std::uint32_t>(members.number("index"));
+    hello.instance = static_cast<std::uint32_t>(members.number("instance"));
     hello.pid = static_cast<std::int64_t>(members.number("pid"));
     hello.version = members.text("version");
     return hello;
@@ -152,14 +199,39 @@ std::optional<Control> read(const std::string& type, Members& members) {
     welcome.window_batches = static_cast<std::uint32_t>(members.number("window_batches"));
     welcome.force = members.boolean("force");
     welcome.follow = members.boolean("follow");
+    welcome.state = members.text("state");
+    welcome.run = members.text("run");
+    welcome.volatile_state = members.boolean("volatile_state");
+    welcome.fresh = members.boolean("fresh");
+    welcome.accept_changes = members.boolean("accept_changes");
+    welcome.fingerprint = members.number("fingerprint");
+    welcome.reread = members.texts("reread");
     welcome.input = members.text("input");
     welcome.credits = members.text("credits");
     welcome.accepted = members.text("accepted");
     welcome.outputs = members.texts("outputs");
+    welcome.output_instances = members.numbers("output_instances");
     welcome.credit_to = members.texts("credit_to");
     return welcome;
   }
   if (type == "stop") return Stop{members.boolean("drain")};
+  if (type == "pool") {
+    Pool pool;
+    pool.index = static_cast<std::uint32_t>(members.number("index"));
+    pool.instance = static_cast<std::uint32_t>(members.number("instance"));
+    pool.endpoint = members.text("endpoint");
+    return pool;
+  }
+  if (type == "again") return Again{static_cast<std::uint32_t>(members.number("instance"))};
+  if (type == "verdict") {
+    Verdict verdict;
+    verdict.source = members.number("source");
+    verdict.offset = members.number("offset");
+    verdict.stage = read_stage(members);
+    verdict.attempts = static_cast<std::uint32_t>(members.number("attempts"));
+    verdict.reason = members.text("reason");
+    return verdict;
+  }
   if (type == "report") {
     Report report;
     std::string name = members.text("kind");

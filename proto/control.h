@@ -4,6 +4,9 @@
 //   hello   ------------------>             who I am
 //           <------------------ welcome     the pipeline, the endpoints, the window
 //           <------------------ stop        finish what is in the window (reader), or leave now (everyone)
+//           <------------------ pool        a worker of the pool you deal to has gone, or another has come in its place
+//           <------------------ again       (reader) send again what a dead worker held, or everything
+//           <------------------ verdict     (reader) a record has killed too often: it is a dead letter
 //   report  ------------------>             a warning, a failure that ends the run, or the end of the work
 //
 // PROTOCOL.md names every key. Unknown keys are ignored, unknown types refused; messages are capped at
@@ -26,7 +29,8 @@ inline constexpr std::size_t kMaxControlBytes = 4 * 1024 * 1024;
 
 struct Hello {
   Stage role = Stage::kReader;
-  std::uint32_t index = 0;  // among the workers of its stage, from 0
+  std::uint32_t index = 0;     // among the workers of its stage, from 0
+  std::uint32_t instance = 0;  // which worker of this run, from 1: one that replaces another is another
   std::int64_t pid = 0;
   std::string version;  // of the programs: all must be of one release
 };
@@ -39,8 +43,16 @@ struct Welcome {
   std::uint32_t window_batches = 0;
   bool force = false;                // replace outputs that exist
   bool follow = false;               // go on looking for new files
+  std::string state;                 // reader, writer: folder of the ledger
+  std::string run;                   // writer: names this run, whatever is started again in it
+  bool volatile_state = false;       // writer: the ledger ends with the run (the sink is a pipe or a device)
+  bool fresh = false;                // writer, once a run: forget all sources and outputs
+  bool accept_changes = false;       // writer, once a run: go on although filter, steps or sink are not what they were
+  std::uint64_t fingerprint = 0;     // writer: of filter, steps and sink (config/fingerprint.h)
+  std::vector<std::string> reread;   // writer, once a run: sources to start over
   std::string input;                 // where this worker binds its PULL for batches; empty for the reader
   std::vector<std::string> outputs;  // the inputs of the next stage, by index; empty for the writer
+  std::vector<std::uint64_t> output_instances;  // who binds them; 0: nobody yet (a pool message will come)
   std::string credits;  // where this worker binds its PULL for credits; empty: it deals to no pool
   std::vector<std::string>
       credit_to;         // credits of the stage before, by Header::dealt_by; empty: none are wanted
@@ -49,6 +61,26 @@ struct Welcome {
 
 struct Stop {
   bool drain = true;  // false: leave now
+};
+
+struct Pool {
+  std::uint32_t index = 0;
+  std::uint32_t instance = 0;  // that has gone, or has come
+  std::string endpoint;        // its input; empty: it has gone
+};
+
+struct Again {
+  std::uint32_t instance = 0;  // 0: everything that is not accepted
+};
+
+// Identity of the record is source and offset. It is taken out of its batch, which is sent again with a reject in its
+// place.
+struct Verdict {
+  std::uint64_t source = 0;
+  std::uint64_t offset = 0;
+  Stage stage = Stage::kProcessor;
+  std::uint32_t attempts = 0;
+  std::string reason;
 };
 
 // Explicit values, never renumbered; on the wire by name.
@@ -61,7 +93,7 @@ struct Report {
   std::string details;  // kDone, kReady: one JSON object, or empty
 };
 
-using Control = std::variant<Hello, Welcome, Stop, Report>;
+using Control = std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report>;
 
 Message encode(const Control& control);
 [[nodiscard]] Result<Control> decode_control(std::string_view message);

@@ -11,21 +11,32 @@ constexpr int kHighWaterMark = 1024;
 constexpr int kCreditHighWaterMark = 1024;
 }  // namespace
 
-Dealer::Dealer(Context& context, const std::vector<std::string>& workers, const std::string& credit_endpoint)
-    : credits_(context, SocketKind::kPull, kCreditHighWaterMark) {
+Dealer::Dealer(Context& context, const std::vector<std::string>& workers,
+               const std::vector<std::uint64_t>& instances, const std::string& credit_endpoint)
+    : context_(context), workers_(workers.size()), credits_(context, SocketKind::kPull, kCreditHighWaterMark) {
+  LEAT_CHECK(workers.size() == instances.size(), "each endpoint has an instance");
   credits_.bind(credit_endpoint);
-  for (const std::string& endpoint : workers) {
-    Worker worker{std::make_unique<Socket>(context, SocketKind::kPush, kHighWaterMark)};
-    worker.socket->connect(endpoint);
-    workers_.push_back(std::move(worker));
+  for (std::uint32_t index = 0; index < workers.size(); ++index) {
+    if (instances[index] != 0) change({index, static_cast<std::uint32_t>(instances[index]), workers[index]});
   }
+}
+
+void Dealer::change(const Pool& pool) {
+  if (pool.index >= workers_.size() || pool.instance < workers_[pool.index].instance) return;
+  Worker& worker = workers_[pool.index];
+  if (worker.socket && pool.instance == worker.instance && !pool.endpoint.empty()) return;
+  worker = Worker{};
+  worker.instance = pool.instance;
+  if (pool.endpoint.empty()) return;
+  worker.socket = std::make_unique<Socket>(context_, SocketKind::kPush, kHighWaterMark);
+  worker.socket->connect(pool.endpoint);
 }
 
 bool Dealer::ready() const {
   return std::any_of(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.ready(); });
 }
 
-void Dealer::deal(const Batch& batch) {
+std::uint32_t Dealer::deal(Batch& batch) {
   // The one that owes least of those that may owe more.
   std::size_t best = next_;
   for (std::size_t step = 1; step < workers_.size(); ++step) {
@@ -35,17 +46,22 @@ void Dealer::deal(const Batch& batch) {
     if (!workers_[best].ready() || worker.owed < workers_[best].owed) best = candidate;
   }
   next_ = (best + 1) % workers_.size();
-  Message message = batch.share();
+  Worker& worker = workers_[best];
+  LEAT_CHECK(worker.ready(), "dealt to a full worker");
+  Message message = batch.share(worker.instance);
   // What a worker owes is bounded below the high-water mark, so its socket always has room.
-  LEAT_CHECK(workers_[best].ready() && workers_[best].socket->try_send(message), "dealt to a full worker");
-  ++workers_[best].owed;
+  LEAT_CHECK(worker.socket->try_send(message), "dealt to a full worker");
+  ++worker.owed;
+  return worker.instance;
 }
 
-void Dealer::collect(std::uint64_t epoch) {
+void Dealer::collect(std::uint64_t epoch, const std::function<void(const Credit&)>& on_credit) {
   while (auto message = credits_.try_receive()) {
     auto credit = decode_credit(message->view());
     if (!credit || credit->epoch != epoch || credit->worker >= workers_.size()) continue;
+    if (on_credit) on_credit(*credit);
     Worker& worker = workers_[credit->worker];
+    if (worker.instance != credit->instance) continue;
     worker.owed = std::max(0, worker.owed - 1);
     // Answers take a while to come back; a worker that is through before then would wait for the next batch.
     auto fits = static_cast<int>(std::min(kMaxOwedUs / std::max(credit->service_us, 1U), 64U));

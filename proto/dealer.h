@@ -1,15 +1,20 @@
 // Deals batches to the workers of a pool: the next one goes to the worker that owes least, and nobody owes
 // more than kMaxUnanswered. PUSH alone would deal round-robin without looking, and its high-water mark is
 // loose (PROTOCOL.md).
+//
+// A worker is an instance at an index. When one dies its place is empty (nothing is dealt there, and what its socket
+// still held is dropped) until another instance takes it.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "proto/batch.h"
 #include "proto/channel.h"
+#include "proto/control.h"
 #include "proto/flow.h"
 
 namespace leat::proto {
@@ -20,15 +25,21 @@ class Dealer {
   static constexpr int kMaxUnansweredFast = 8;
   static constexpr std::uint32_t kMaxOwedUs = 4'000;
 
-  // Connects one PUSH socket to each worker's endpoint and binds `credit_endpoint` for their answers.
-  Dealer(Context& context, const std::vector<std::string>& workers, const std::string& credit_endpoint);
+  // Connects one PUSH socket to each worker's endpoint (instance 0: an empty place) and binds `credit_endpoint` for
+  // their answers. The context must outlive this.
+  Dealer(Context& context, const std::vector<std::string>& workers,
+         const std::vector<std::uint64_t>& instances, const std::string& credit_endpoint);
+
+  // A worker has gone, or come. One that is not the latest at its place is no news.
+  void change(const Pool& pool);
 
   // May another batch be dealt now?
   bool ready() const;
-  // Precondition: ready().
-  void deal(const Batch& batch);
-  // Takes in the credits that have arrived. Answers of another epoch are ignored.
-  void collect(std::uint64_t epoch);
+  // Precondition: ready(). Returns the instance it went to.
+  std::uint32_t deal(Batch& batch);
+  // Takes in the credits that have arrived; `on_credit`, if given, sees each of this epoch, also those of instances
+  // that have gone meanwhile.
+  void collect(std::uint64_t epoch, const std::function<void(const Credit&)>& on_credit = {});
   Socket& credits() { return credits_; }  // to wait on
 
   // Microseconds one record takes a worker, from the last credits (exponential average); 0: not known yet.
@@ -36,11 +47,13 @@ class Dealer {
 
  private:
   struct Worker {
-    std::unique_ptr<Socket> socket;
+    std::unique_ptr<Socket> socket;  // none: an empty place
+    std::uint32_t instance = 0;
     int owed = 0;
     int may_owe = kMaxUnanswered;
-    bool ready() const { return owed < may_owe; }
+    bool ready() const { return socket && owed < may_owe; }
   };
+  Context& context_;
   std::vector<Worker> workers_;
   Socket credits_;
   double record_us_ = 0;

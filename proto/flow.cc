@@ -8,14 +8,15 @@ namespace leat::proto {
 
 namespace {
 
-constexpr std::uint32_t kCreditMagic = 0x3152434C;    // "LCR1"
+constexpr std::uint32_t kCreditMagic = 0x3252434C;    // "LCR2"
 constexpr std::uint32_t kAcceptedMagic = 0x3143414C;  // "LAC1"
-constexpr std::size_t kFlowBytes = 40;
+constexpr std::size_t kCreditBytes = 48;
+constexpr std::size_t kAcceptedBytes = 40;
 
 }  // namespace
 
 Message encode(const Credit& credit) {
-  std::array<char, kFlowBytes> bytes{};
+  std::array<char, kCreditBytes> bytes{};
   ByteWriter writer(bytes.data());
   writer.put(kCreditMagic);
   writer.put(credit.worker);
@@ -23,11 +24,14 @@ Message encode(const Credit& credit) {
   writer.put(credit.sequence);
   writer.put(credit.service_us);
   writer.put(credit.records);
+  writer.put(credit.instance);
+  writer.put(credit.dealt_to);
+  writer.put(std::uint32_t{credit.refused ? 1U : 0U});
   return Message(std::string_view(bytes.data(), bytes.size()));
 }
 
 Message encode(const Accepted& accepted) {
-  std::array<char, kFlowBytes> bytes{};
+  std::array<char, kAcceptedBytes> bytes{};
   ByteWriter writer(bytes.data());
   writer.put(kAcceptedMagic);
   writer.put(accepted.process_us);
@@ -40,7 +44,7 @@ Message encode(const Accepted& accepted) {
 
 Result<Credit> decode_credit(std::string_view message) {
   ByteReader reader(message);
-  if (message.size() != kFlowBytes || reader.get<std::uint32_t>() != kCreditMagic) {
+  if (message.size() != kCreditBytes || reader.get<std::uint32_t>() != kCreditMagic) {
     return fail(Fault::kReject, "not a credit message of this version");
   }
   Credit credit;
@@ -49,12 +53,15 @@ Result<Credit> decode_credit(std::string_view message) {
   credit.sequence = reader.get<std::uint64_t>();
   credit.service_us = reader.get<std::uint32_t>();
   credit.records = reader.get<std::uint32_t>();
+  credit.instance = reader.get<std::uint32_t>();
+  credit.dealt_to = reader.get<std::uint32_t>();
+  credit.refused = reader.get<std::uint32_t>() != 0;
   return credit;
 }
 
 Result<Accepted> decode_accepted(std::string_view message) {
   ByteReader reader(message);
-  if (message.size() != kFlowBytes || reader.get<std::uint32_t>() != kAcceptedMagic) {
+  if (message.size() != kAcceptedBytes || reader.get<std::uint32_t>() != kAcceptedMagic) {
     return fail(Fault::kReject, "not an accepted message of this version");
   }
   Accepted accepted;

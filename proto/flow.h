@@ -15,8 +15,11 @@ struct Credit {
   std::uint64_t epoch = 0;
   std::uint64_t sequence = 0;
   std::uint32_t worker = 0;      // index in the pool, from 0
+  std::uint32_t instance = 0;    // which worker of that index
   std::uint32_t service_us = 0;  // what the batch took
   std::uint32_t records = 0;     // that came in
+  std::uint32_t dealt_to = 0;    // the instance it was passed on to; 0: the writer
+  bool refused = false;          // it could not be decoded, here or further on: send it again
 };
 
 // The writer to the reader. Everything up to `accepted` is, in order, in the output's hands; everything up to

@@ -72,6 +72,7 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat) const {
   welcome.input = seat.stage == Stage::kReader   ? ""
                   : seat.stage == Stage::kWriter ? endpoint("writer.in")
                                                  : endpoint(seat_name(seat) + ".in");
+  welcome.output_instances.clear();
   switch (seat.stage) {
     case Stage::kReader:
       welcome.outputs = each(Stage::kFilter, "in");
@@ -95,6 +96,7 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat) const {
       welcome.accepted = endpoint("reader.accepted");
       break;
   }
+  for (std::size_t i = 0; i < welcome.outputs.size(); ++i) welcome.output_instances.push_back(i + 1);
 }
 
 std::string Layout::problem() const {

@@ -18,7 +18,8 @@ constexpr int kHighWaterMark = 1024;
 Outlet::Outlet(Worker& worker) : worker_(worker) {
   const auto& welcome = worker.welcome();
   if (!welcome.credits.empty()) {
-    dealer_ = std::make_unique<proto::Dealer>(worker.context(), welcome.outputs, welcome.credits);
+    dealer_ = std::make_unique<proto::Dealer>(worker.context(), welcome.outputs, welcome.output_instances,
+                                              welcome.credits);
   } else {
     writer_ = std::make_unique<proto::Socket>(worker.context(), proto::SocketKind::kPush, kHighWaterMark);
     writer_->connect(welcome.outputs.at(0));
@@ -49,12 +50,13 @@ bool Outlet::wait_for_room() {
   return false;
 }
 
-bool Outlet::send(const proto::Batch& batch) {
+bool Outlet::send(proto::Batch& batch) {
   if (dealer_) {
     dealer_->deal(batch);
     return true;
   }
-  proto::Message message = batch.share();
+  auto writer = static_cast<std::uint32_t>(worker_.welcome().output_instances.at(0));
+  proto::Message message = batch.share(writer);
   if (writer_->try_send(message)) return true;
   worker_.page().enter(Activity::kBlocked);
   proto::Poller poller;

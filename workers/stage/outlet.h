@@ -23,7 +23,7 @@ class Outlet {
   // it at once.
   void collect();
   // Precondition: has_room(). Returns false when the worker is to leave.
-  bool send(const proto::Batch& batch);
+  bool send(proto::Batch& batch);
   void add_to(proto::Poller& poller);
   double record_us() const { return dealer_ ? dealer_->record_us() : 0; }
 

@@ -51,6 +51,7 @@ Fd open_signals() {
 Worker::Worker(proto::Stage role, const Arguments& arguments)
     : role_(role),
       index_(arguments.index),
+      instance_(arguments.instance),
       page_(MappedPage::create(
           fmt::format("{}/{}-{}.page", arguments.runtime_dir, proto::to_string(role), arguments.index))),
       signals_(open_signals()),
@@ -61,7 +62,7 @@ Worker::Worker(proto::Stage role, const Arguments& arguments)
 }
 
 void Worker::join(milliseconds patience) {
-  send(proto::Hello{role_, index_, ::getpid(), LEAT_VERSION});
+  send(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION});
   proto::Poller poller;
   add_to(poller);
   auto deadline = std::chrono::steady_clock::now() + patience;
@@ -162,6 +163,7 @@ int run_worker(proto::Stage role, int argc, char** argv,
   control->needs(runtime);
   runtime->needs(control);
   app.add_option("--index", arguments.index, "which worker of its stage, from 0")->check(CLI::Range(0, 1023));
+  app.add_option("--instance", arguments.instance, "which worker of this run, from 1");
   if (inspect) {
     app.add_option(role == proto::Stage::kReader ? "--list" : "--describe", arguments.inspect,
                    "print as JSON what a pipeline file means for this stage, and exit")

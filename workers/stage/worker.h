@@ -48,6 +48,7 @@ class Worker {
   std::uint64_t pipeline_id() const { return pipeline_id_; }
   proto::Stage role() const { return role_; }
   std::uint32_t index() const { return index_; }
+  std::uint32_t instance() const { return instance_; }
   MappedPage& page() { return page_; }
 
   // No message of this pipeline is larger: a record of max_record, its results, table and rejects.
@@ -75,6 +76,7 @@ class Worker {
     std::string control;
     std::string runtime_dir;
     std::uint32_t index = 0;
+    std::uint32_t instance = 1;
     std::string inspect;  // --list or --describe FILE: print and exit, without a supervisor
   };
   Worker(proto::Stage role, const Arguments& arguments);
@@ -84,6 +86,7 @@ class Worker {
 
   proto::Stage role_;
   std::uint32_t index_;
+  std::uint32_t instance_;
   MappedPage page_;
   Fd signals_;
   proto::Context context_;

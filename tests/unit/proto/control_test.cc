@@ -18,7 +18,7 @@ T round_trip(const T& message) {
 }  // namespace
 
 TEST_CASE("a hello says who the worker is") {
-  auto hello = round_trip(Hello{Stage::kProcessor, 7, 4711, "0.1.0"});
+  auto hello = round_trip(Hello{Stage::kProcessor, 7, 12, 4711, "0.1.0"});
   CHECK(hello.role == Stage::kProcessor);
   CHECK(hello.index == 7);
   CHECK(hello.pid == 4711);

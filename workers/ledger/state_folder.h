@@ -1,0 +1,43 @@
+// The state folder: where a pipeline's ledger lives, whose it is right now, and whether it may live there.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "proto/result.h"
+#include "workers/stage/fd.h"
+
+namespace leat::ledger {
+
+// $STATE_DIRECTORY (the first, should it name several), else $XDG_STATE_HOME/leat/NAME, else ~/.local/state/leat/NAME.
+std::string default_state_folder(const std::string& pipeline);
+
+// Makes the folder (0700, with those above it) if it is missing. kFatal, 78: it cannot be made or written, or it lies
+// on a network file system (by the type in mountinfo: nfs, nfs4, cifs, smb3, smbfs, 9p, afs, ceph, fuse.sshfs,
+// fuse.rclone, fuse.glusterfs, fuse.s3fs ...). `warning` is set for other FUSE file systems.
+[[nodiscard]] Result<void> prepare_state_folder(const std::string& folder, std::string& warning);
+
+// One run at a time: held by the supervisor for its life. The file in the folder says who has it (pid, host, since,
+// pipeline file) for the one who is refused.
+class RunLock {
+ public:
+  // kFatal, 78: another run has it; the text says which.
+  [[nodiscard]] static Result<RunLock> take(const std::string& folder, const std::string& pipeline_file);
+
+ private:
+  explicit RunLock(stage::Fd fd) : fd_(std::move(fd)) {}
+  stage::Fd fd_;
+};
+
+// One writer at a time: a writer that hangs in a system call is not dead, and the next one waits for it.
+class WriterLock {
+ public:
+  // kRetry: another writer (of a run that was killed, perhaps) has it still; ask again.
+  [[nodiscard]] static Result<WriterLock> try_take(const std::string& folder);
+
+ private:
+  explicit WriterLock(stage::Fd fd) : fd_(std::move(fd)) {}
+  stage::Fd fd_;
+};
+
+}  // namespace leat::ledger
