@@ -83,11 +83,12 @@ TEST_CASE("what becomes of a dead worker's place, batches and record is said") {
 
 TEST_CASE("stop and report keep their meaning") {
   CHECK_FALSE(round_trip(Stop{false}).drain);
-  auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}"});
+  auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}", true});
   CHECK(report.kind == ReportKind::kFailed);
   CHECK(report.exit_code == 74);
   CHECK(report.text == "no room");
   CHECK(report.details == "{\"a\":1}");
+  CHECK(report.retry);
 }
 
 TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by name") {
