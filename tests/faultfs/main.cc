@@ -22,10 +22,12 @@
 namespace {
 
 constexpr unsigned kThreads = 200;  // as many operations may hang at a time
-constexpr const char* kUsage = "usage: faultfs BACKING MOUNTPOINT --control SOCKET [--type NAME]\n";
+constexpr const char* kUsage =
+    "usage: faultfs BACKING MOUNTPOINT --control SOCKET [--type NAME] [--lossy [--sync-names]]\n";
 
 struct Arguments {
   std::string backing, mountpoint, socket, type = "faultfs";
+  bool lossy = false, sync_names = false;
 };
 
 // Throws std::invalid_argument.
@@ -38,6 +40,10 @@ Arguments parse(int argc, char** argv) {
       arguments.socket = argv[++i];
     else if (word == "--type" && i + 1 < argc)
       arguments.type = argv[++i];
+    else if (word == "--lossy")
+      arguments.lossy = true;
+    else if (word == "--sync-names")
+      arguments.sync_names = true;
     else if (!word.starts_with("-") && place < 2)
       (place++ == 0 ? arguments.backing : arguments.mountpoint) = word;
     else
@@ -47,22 +53,47 @@ Arguments parse(int argc, char** argv) {
   return arguments;
 }
 
+std::string command(faultfs::FileSystem& fs, std::string_view name, std::istream& words) {
+  if (name == "powercut") {
+    faultfs::Lossy::Seed seed;
+    std::uint64_t after = 0;
+    for (std::string option; words >> option;) {
+      if (option.starts_with("seed="))
+        seed = std::stoull(option.substr(5));
+      else if (option.starts_with("after="))
+        after = std::stoull(option.substr(6));
+      else
+        throw std::runtime_error("powercut takes no " + option);
+    }
+    fs.lossy.cut(seed, after);
+    if (after == 0) fs.rules.cut();
+    return "ok";
+  }
+  if (name != "restore") return fs.rules.command(name, words);
+  fs.lossy.restore();
+  fs.rules.restore();
+  return "ok";
+}
+
 int serve(const Arguments& arguments) {
   umask(0);  // the kernel has applied the caller's
   faultfs::FileSystem fs;
-  fs.root = leat::stage::Fd(open(arguments.backing.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::filesystem::path backing = arguments.backing;
+  if (arguments.lossy) fs.lossy.start(backing, arguments.sync_names);
+  fs.root = leat::stage::Fd(
+      open((arguments.lossy ? backing / "live" : backing).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fs.root) throw std::runtime_error(arguments.backing + ": " + strerror(errno));
   const fuse_operations operations = faultfs::operations();
   const std::string options = fmt::format("-ofsname=faultfs,subtype={}", arguments.type);
-  const char* words[] = {"faultfs", options.c_str()};
-  fuse_args args = FUSE_ARGS_INIT(2, const_cast<char**>(words));
+  const char* options_of_mount[] = {"faultfs", options.c_str()};
+  fuse_args args = FUSE_ARGS_INIT(2, const_cast<char**>(options_of_mount));
   fuse* fuse = fuse_new(&args, &operations, sizeof operations, &fs);
   if (!fuse) throw std::runtime_error("fuse_new failed");
   if (fuse_mount(fuse, arguments.mountpoint.c_str()) != 0) throw std::runtime_error("cannot mount");
   fuse_set_signal_handlers(fuse_get_session(fuse));
   {
-    faultfs::Control control(arguments.socket, [&](std::string_view name, std::istream& more) {
-      return fs.rules.command(name, more);
+    faultfs::Control control(arguments.socket, [&](std::string_view name, std::istream& words) {
+      return command(fs, name, words);
     });
     fuse_loop_config* config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_max_threads(config, kThreads);
@@ -74,6 +105,7 @@ int serve(const Arguments& arguments) {
   fuse_remove_signal_handlers(fuse_get_session(fuse));
   fuse_unmount(fuse);
   fuse_destroy(fuse);
+  fs.lossy.stop();
   return 0;
 }
 

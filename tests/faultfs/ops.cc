@@ -77,11 +77,18 @@ int refused(const char* op, const Handle& file) {
   return -ask({.op = op, .path = file.path.c_str(), .opened = file.opened}).error;
 }
 
+// No power cut comes while it is held. A cut that was set for now makes everything fail from here on.
+std::unique_lock<std::mutex> hold(int& error) {
+  auto held = fs().lossy.change(error);
+  if (error) fs().rules.cut();
+  return held;
+}
+
 // A change of names: done while no power cut can come in between, then told to the lossy disk.
 template <class Do>
 int change_names(std::initializer_list<const char*> paths, bool is_new, Do&& change) {
   int error = 0;
-  const auto alone = fs().lossy.change(error);
+  const auto alone = hold(error);
   if (error) return -error;
   const int done = result(change());
   if (done >= 0) fs().lossy.named(paths, is_new);
@@ -92,7 +99,7 @@ int change_names(std::initializer_list<const char*> paths, bool is_new, Do&& cha
 template <class Do, class Tell>
 int change_content(ino_t inode, Do&& change, Tell&& tell) {
   int error = 0;
-  const auto alone = fs().lossy.change(error);
+  const auto alone = hold(error);
   if (error) return -error;
   fs().lossy.touch(inode);
   const int done = result(change());
@@ -314,7 +321,7 @@ int op_fsync(const char*, int data_only, fuse_file_info* info) {
   fs().rules.used(file.path.c_str(), &Use::fsyncs);
   if (!fs().lossy.on()) return result(data_only ? fdatasync(file.fd.get()) : fsync(file.fd.get()));
   int error = 0;
-  const auto alone = fs().lossy.change(error);
+  const auto alone = hold(error);
   if (!error) fs().lossy.synced(file.inode);
   return -error;
 }
@@ -325,7 +332,7 @@ int op_fsyncdir(const char*, int, fuse_file_info* info) {
   fs().rules.used(folder.path.c_str(), &Use::fsyncs);
   if (!fs().lossy.on()) return result(fsync(folder.fd.get()));
   int error = 0;
-  const auto alone = fs().lossy.change(error);
+  const auto alone = hold(error);
   if (!error) fs().lossy.synced_names(folder.inode);
   return -error;
 }

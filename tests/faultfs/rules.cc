@@ -234,8 +234,8 @@ std::int64_t Rules::room() {
 }
 
 std::string Rules::stats() const {
-  std::string text =
-      fmt::format(R"({{"hanging":{},"faults":{},"room":{},"paths":{{)", hanging_, faults_, room_);
+  std::string text = fmt::format(R"({{"power":{},"hanging":{},"faults":{},"room":{},"paths":{{)", power_,
+                                 hanging_, faults_, room_);
   const char* comma = "";
   for (const auto& [path, use] : uses_) {
     text += fmt::format(

@@ -19,9 +19,11 @@ WORDS = bytes(range(256)) * 1024  # 256 KiB
 
 
 class FaultFsCase(Case):
+    OPTIONS = {}
+
     def setUp(self):
         super().setUp()
-        self.fs = faultfs.mount(self)
+        self.fs = faultfs.mount(self, **self.OPTIONS)
         self.path = self.fs.path
 
     def put(self, name, content=WORDS):
@@ -390,7 +392,7 @@ class Faults(FaultFsCase):
         self.assertEqual((used["read"], used["written"], used["opens"], used["fsyncs"]), (3 * 65_536 + 10, 70_000, 1, 1))
         self.assertEqual(self.fs.of("d")["listings"], 1)
         self.fs.command("reset")
-        self.assertEqual(self.fs.stats(), {"hanging": 0, "faults": 0, "room": -1, "paths": {}})
+        self.assertEqual(self.fs.stats(), {"power": True, "hanging": 0, "faults": 0, "room": -1, "paths": {}})
 
     def test_a_path_in_the_counts_may_be_odd(self):
         path = self.put('q"\\\n\u00e4')
@@ -410,6 +412,351 @@ class Faults(FaultFsCase):
             done = subprocess.run([faultfs.PROGRAM, *arguments], cwd=self.folder, capture_output=True)
             self.assertEqual((done.returncode, done.stdout), (code, b""))
             self.assertIn(b"faultfs: ", done.stderr)
+
+
+class LossyCase(FaultFsCase):
+    OPTIONS = {"lossy": True}
+
+    def sync(self, name=""):
+        """fsync of a file or folder."""
+        fd = os.open(self.path / name, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def make(self, name, content=b"", sync=True):
+        with open(self.path / name, "wb", buffering=0) as file:
+            file.write(content)
+            if sync:
+                os.fsync(file.fileno())
+
+    def settled(self, name, content=b""):
+        self.make(name, content)
+        self.sync(os.path.dirname(name))
+
+    def cut(self, seed=None):
+        self.fs.powercut(seed)
+        self.fs.restore()
+
+    def tree(self):
+        return {str(path.relative_to(self.path)): path.read_bytes() for path in sorted(self.path.rglob("*")) if path.is_file()}
+
+
+class PowerCut(LossyCase):
+    def test_what_was_fsynced_stays_and_the_rest_is_lost(self):
+        self.settled("a", b"durable")
+        os.write(self.open("a", os.O_WRONLY | os.O_APPEND), b"+lost")
+        os.write(self.open("a", os.O_WRONLY), b"LOST")
+        self.assertEqual(self.tree(), {"a": b"LOSTble+lost"})
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"durable"})
+
+    def test_fdatasync_keeps_the_size(self):
+        self.settled("a")
+        fd = self.open("a", os.O_WRONLY)
+        os.write(fd, WORDS)
+        os.fdatasync(fd)
+        os.write(fd, b"lost")
+        self.cut()
+        self.assertEqual(self.tree(), {"a": WORDS})
+
+    def test_what_was_there_before_is_durable_and_changes_to_it_are_not(self):
+        self.fs.stop()
+        (self.fs.backing / "d").mkdir()
+        self.put("d/a", b"old")
+        os.utime(self.fs.backing / "d" / "a", ns=(1, 10**18))
+        self.fs.start()
+        before = (self.path / "d" / "a").stat()
+        self.assertEqual((before.st_nlink, before.st_mtime_ns), (1, 10**18))
+        self.cut()
+        self.assertEqual((self.path / "d" / "a").stat().st_mtime_ns, 10**18)
+        with open(self.path / "d" / "a", "r+b", buffering=0) as file:
+            file.write(b"new")
+        self.assertEqual((self.path / "d" / "a").read_bytes(), b"new")
+        self.cut()
+        self.assertEqual(self.tree(), {"d/a": b"old"})
+
+    def test_a_file_that_was_fsynced_is_gone_without_its_folder(self):
+        self.make("a", b"durable?")
+        self.cut()
+        self.assertEqual(self.tree(), {})
+
+    def test_a_name_without_content(self):
+        self.make("a", b"lost", sync=False)
+        self.sync()
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b""})
+
+    def test_truncate_and_its_loss(self):
+        self.settled("a", b"0123456789")
+        self.settled("b", b"0123456789")
+        os.truncate(self.path / "a", 3)
+        os.truncate(self.path / "b", 3)
+        self.sync("b")
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"0123456789", "b": b"012"})
+        with open(self.path / "a", "wb"):
+            self.assertEqual((self.path / "a").stat().st_size, 0)
+        self.cut()
+        self.assertEqual(self.tree()["a"], b"0123456789")
+
+    def test_a_rename_without_its_folder_reverts(self):
+        self.settled("a.tmp", b"new")
+        self.settled("a", b"old")
+        os.rename(self.path / "a.tmp", self.path / "a")
+        self.assertEqual(self.tree(), {"a": b"new"})
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"old", "a.tmp": b"new"})
+        os.rename(self.path / "a.tmp", self.path / "a")
+        self.sync()
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"new"})
+
+    def test_replacing_an_open_file_is_one_change(self):
+        self.settled("a", b"old")
+        self.settled("b", b"new")
+        for seed in range(20):
+            fd = os.open(self.path / "a", os.O_RDONLY)
+            os.rename(self.path / "b", self.path / "a")
+            self.assertEqual(os.pread(fd, 3, 0), b"old")
+            self.fs.powercut(seed)
+            with self.assertRaises(OSError):
+                os.close(fd)
+            self.fs.restore()
+            self.assertIn(self.tree(), ({"a": b"old", "b": b"new"}, {"a": b"new"}))
+            if "b" not in self.tree():
+                self.settled("a", b"old")
+                self.settled("b", b"new")
+
+    def test_unlink_rmdir_link_and_symlink_revert(self):
+        os.mkdir(self.path / "d")
+        self.sync()
+        self.settled("d/a", b"a")
+        os.link(self.path / "d" / "a", self.path / "link")
+        os.symlink("x", self.path / "symlink")
+        self.cut()
+        self.assertEqual(self.tree(), {"d/a": b"a"})
+        os.link(self.path / "d" / "a", self.path / "link")
+        os.symlink("x", self.path / "symlink")
+        os.mkfifo(self.path / "fifo")
+        self.sync()
+        os.unlink(self.path / "d" / "a")
+        os.rmdir(self.path / "d")
+        self.cut()
+        self.assertEqual(sorted(os.listdir(self.path)), ["d", "fifo", "link", "symlink"])
+        self.assertEqual((os.readlink(self.path / "symlink"), (self.path / "fifo").is_fifo()), ("x", True))
+        self.assertTrue((self.path / "link").samefile(self.path / "d" / "a"))
+
+    def test_a_folder_is_there_only_when_the_one_above_was_fsynced(self):
+        os.mkdir(self.path / "d")
+        self.settled("d/a", b"a")
+        self.cut()
+        self.assertEqual(os.listdir(self.path), [])
+
+    def test_a_move_between_folders_is_never_half_done(self):
+        os.mkdir(self.path / "d")
+        self.settled("a", b"a")
+        os.rename(self.path / "a", self.path / "d" / "a")
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"a"})
+        for folder in ("", "d"):
+            os.rename(self.path / "a", self.path / "d" / "a")
+            self.sync(folder)
+            self.cut()
+            self.assertEqual(self.tree(), {"d/a": b"a"})
+            os.rename(self.path / "d" / "a", self.path / "a")
+            self.sync()
+
+    def test_a_removed_inode_whose_number_is_used_again(self):
+        self.settled("a", b"a")
+        os.unlink(self.path / "a")
+        for n in range(20):
+            self.make(f"b{n}", b"b")
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"a"})
+
+    def test_the_power_is_off_until_it_is_restored(self):
+        self.settled("a", b"a")
+        fd = self.open("a", os.O_RDWR)
+        self.fs.powercut()
+        self.assertFalse(self.fs.stats()["power"])
+        for function in ((self.path / "a").stat, lambda: os.read(fd, 1), lambda: os.write(fd, b"x"),
+                         lambda: os.fsync(fd), lambda: os.listdir(self.path), lambda: os.mkdir(self.path / "d")):
+            self.assertFails(errno.EIO, function)
+        self.fs.restore()
+        self.assertFails(errno.EIO, os.write, fd, b"x")  # who had it open was running before the cut
+        self.assertEqual(self.tree(), {"a": b"a"})
+
+    def test_who_hangs_is_let_go(self):
+        self.settled("a", b"a")
+        self.fs.command("hang fsync a hard")
+        thread = threading.Thread(target=lambda: self.assertFails(errno.EIO, self.sync, "a"))
+        thread.start()
+        self.until(lambda: self.fs.hanging() == 1, "it hangs")
+        self.fs.powercut()
+        thread.join()
+
+    def test_the_power_is_cut_in_place_of_the_third_change(self):
+        self.settled("a")
+        fd = self.open("a", os.O_RDWR)
+        self.fs.command("powercut after=3")
+        os.write(fd, b"1")
+        os.fsync(fd)
+        self.assertFails(errno.EIO, os.write, fd, b"2")
+        self.assertFalse(self.fs.stats()["power"])
+        self.fs.restore()
+        self.assertEqual(self.tree(), {"a": b"1"})
+
+    def test_stopped_without_power_it_starts_with_what_was_durable(self):
+        self.settled("a", b"a")
+        self.make("b", b"b")
+        self.fs.powercut()
+        self.fs.stop()
+        self.fs.start()
+        self.assertEqual(self.tree(), {"a": b"a"})
+        self.make("c", b"c")
+        self.fs.stop()
+        self.assertEqual(os.listdir(self.fs.below), ["live"])
+        self.fs.start()
+        self.assertEqual(self.tree(), {"a": b"a", "c": b"c"})
+
+    def test_writes_to_a_file_opened_with_o_dsync_are_durable(self):
+        self.settled("a")
+        fd = self.open("a", os.O_WRONLY | os.O_DSYNC)
+        os.write(fd, b"durable")
+        self.cut()
+        self.assertEqual(self.tree(), {"a": b"durable"})
+
+    def test_a_seed_keeps_a_prefix_or_nuls_of_what_was_written(self):
+        pieces = [bytes([65 + n]) * 1000 for n in range(10)]
+        seen = set()
+        for seed in range(60):
+            self.settled("a", b"durable")
+            with open(self.path / "a", "ab", buffering=0) as file:
+                for piece in pieces:
+                    file.write(piece)
+            self.cut(seed)
+            left = self.tree()["a"]
+            self.assertEqual(left[:7], b"durable")
+            is_prefix, is_nul = b"".join(pieces).startswith(left[7:]), left[7:] == bytes(10_000)
+            self.assertTrue(is_prefix or is_nul, left)
+            seen.add("lost" if left == b"durable" else "nuls" if is_nul else "all" if len(left) == 10_007 else "some")
+        self.assertLessEqual({"lost", "nuls", "some"}, seen)
+
+    def test_a_seed_keeps_a_prefix_of_the_names(self):
+        for folder in ("d", "e"):
+            os.mkdir(self.path / folder)
+        self.sync()
+        seen = set()
+        for seed in range(40):
+            for n in range(6):
+                self.make(f"d/{n}", b"x")
+                self.make(f"e/{n}", b"x")
+            self.cut(seed)
+            kept = sorted(os.listdir(self.path / "d")), sorted(os.listdir(self.path / "e"))
+            for names in kept:
+                self.assertEqual(names, [str(n) for n in range(len(names))])
+            seen.add(tuple(map(len, kept)))
+            for folder in ("d", "e"):
+                for name in os.listdir(self.path / folder):
+                    os.unlink(self.path / folder / name)
+                self.sync(folder)
+        self.assertGreater(len(seen), 10)
+        self.assertTrue(any(one != other for one, other in seen))
+
+    def test_the_same_seed_leaves_the_same(self):
+        left = []
+        for _ in range(2):
+            other = faultfs.mount(self, f"fs{len(left)}", lossy=True)
+            self.path = other.path
+            for n in range(8):
+                self.make(f"{n}", WORDS, sync=False)
+            other.powercut(7)
+            other.restore()
+            left.append(self.tree())
+        self.assertEqual(left[0], left[1])
+
+    def test_a_large_file_costs_only_what_was_written(self):
+        self.settled("big", bytes(64 << 20))
+        with open(self.path / "big", "r+b", buffering=0) as file:
+            for n in range(300):
+                file.seek(n * 4096)
+                file.write(b"x")
+                os.fsync(file.fileno())
+        self.cut()
+        with open(self.path / "big", "rb") as file:
+            content = file.read()
+        self.assertEqual((len(content), content.count(b"x"), content[299 * 4096]), (64 << 20, 300, ord("x")))
+
+    def test_a_cut_needs_a_lossy_disk_and_power(self):
+        with self.assertRaises(ValueError):
+            self.fs.restore()
+        self.fs.powercut()
+        with self.assertRaises(ValueError):
+            self.fs.powercut()
+        with self.assertRaises(ValueError):
+            faultfs.mount(self, "other").powercut()
+
+
+class PowerCutOfAJournal(LossyCase):
+    OPTIONS = {"lossy": True, "options": ("--sync-names",)}
+
+    def test_fsync_of_a_file_makes_its_name_durable(self):
+        os.mkdir(self.path / "d")
+        self.make("d/a", b"a")
+        self.make("d/b", b"b", sync=False)
+        self.cut()
+        self.assertEqual(self.tree(), {"d/a": b"a"})
+
+
+INSERTS = """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("pragma synchronous=full"); c.execute("pragma journal_mode=" + sys.argv[2]); c.execute("pragma wal_autocheckpoint=7")
+c.execute("create table if not exists t (n integer primary key, x)")
+n = c.execute("select coalesce(max(n), 0) from t").fetchone()[0]
+while True:
+    n += 1
+    c.execute("insert into t values (?, ?)", (n, "x" * (n * 997 % 9000)))
+    c.commit()
+    print(n, flush=True)
+"""
+
+
+class Sqlite(LossyCase):
+    def acknowledged_commits_survive(self, mode, synchronous="full"):
+        chance, acknowledged = random.Random(1), 0
+        for seed in range(30):
+            self.fs.command(f"powercut seed={seed} after={chance.randrange(1, 200)}")
+            done = subprocess.run([sys.executable, "-c", INSERTS.replace("=full", "=" + synchronous), self.path / "l.db", mode],
+                                  capture_output=True, text=True)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertFalse(self.fs.stats()["power"], done.stderr)
+            acknowledged = max([acknowledged, *map(int, done.stdout.split())])
+            self.fs.restore()
+            database = sqlite3.connect(self.path / "l.db")
+            try:
+                self.assertEqual(database.execute("pragma integrity_check").fetchone(), ("ok",))
+                if acknowledged:
+                    count, most = database.execute("select count(*), coalesce(max(n), 0) from t").fetchone()
+                    self.assertEqual(count, most)
+                    self.assertIn(most - acknowledged, (0, 1))
+                    acknowledged = most
+            finally:
+                database.close()
+        self.assertGreater(acknowledged, 100)
+
+    def test_commits_in_wal_mode_survive_cuts(self):
+        self.acknowledged_commits_survive("wal")
+
+    def test_commits_with_a_rollback_journal_survive_cuts(self):
+        # FULL does not fsync the folder when the journal has been unlinked, EXTRA does: sqlite.org/pragma.html
+        self.acknowledged_commits_survive("delete", "extra")
+
+    def test_without_synchronous_they_do_not(self):
+        with self.assertRaises((AssertionError, sqlite3.DatabaseError)):
+            self.acknowledged_commits_survive("wal", "off")
 
 
 if __name__ == "__main__":
