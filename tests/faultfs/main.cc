@@ -88,6 +88,7 @@ int serve(const Arguments& arguments) {
   const char* options_of_mount[] = {"faultfs", options.c_str()};
   fuse_args args = FUSE_ARGS_INIT(2, const_cast<char**>(options_of_mount));
   fuse* fuse = fuse_new(&args, &operations, sizeof operations, &fs);
+  fuse_opt_free_args(&args);
   if (!fuse) throw std::runtime_error("fuse_new failed");
   if (fuse_mount(fuse, arguments.mountpoint.c_str()) != 0) throw std::runtime_error("cannot mount");
   fuse_set_signal_handlers(fuse_get_session(fuse));

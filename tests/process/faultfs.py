@@ -87,19 +87,21 @@ class FaultFs:
         self.command("restore")
 
     def stop(self):
-        """Unmounts, and waits until the process has gone. What hangs is let go with an error."""
+        """Unmounts, and waits until the process has gone. What hangs is let go with an error. Raises when it was broken."""
         if self.process is None:
             return
         self.process.terminate()
         try:
-            self.process.wait(DEADLINE_S)
+            code = self.process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            code = self.process.wait()
         self.process.stdout.close()
         self.process = None
         if os.path.ismount(self.path) or not os.access(self.path, os.R_OK):
             subprocess.run(["fusermount3", "-uqz", str(self.path)], check=False)
+        if code != 0:
+            raise RuntimeError(f"faultfs ended with {code}")
 
     def __enter__(self):
         return self.start()

@@ -555,18 +555,35 @@ class PowerCut(LossyCase):
         self.assertEqual(os.listdir(self.path), [])
 
     def test_a_move_between_folders_is_never_half_done(self):
+        self.settled("a", b"a")
+        for n, synced in enumerate(("nothing", "the new folder", "the old folder")):
+            os.mkdir(self.path / f"d{n}")
+            os.rename(self.path / "a", self.path / f"d{n}" / "a")
+            if n > 0:
+                self.sync(f"d{n}" if n == 1 else "")
+            self.cut()
+            with self.subTest(synced=synced):
+                self.assertEqual(self.tree(), {f"d{n}/a": b"a"} if n else {"a": b"a"})
+            if n == 1:
+                os.rename(self.path / "d1" / "a", self.path / "a")
+                self.sync()
+
+    def test_a_seed_never_keeps_a_move_into_a_folder_that_it_loses(self):
         os.mkdir(self.path / "d")
         self.settled("a", b"a")
-        os.rename(self.path / "a", self.path / "d" / "a")
-        self.cut()
-        self.assertEqual(self.tree(), {"a": b"a"})
-        for folder in ("", "d"):
-            os.rename(self.path / "a", self.path / "d" / "a")
-            self.sync(folder)
-            self.cut()
-            self.assertEqual(self.tree(), {"d/a": b"a"})
-            os.rename(self.path / "d" / "a", self.path / "a")
-            self.sync()
+        seen = set()
+        for seed in range(40):
+            os.mkdir(self.path / "d" / "new")
+            os.rename(self.path / "a", self.path / "d" / "new" / "a")
+            self.cut(seed)
+            seen.add(tuple(self.tree().items()))
+            if not (self.path / "a").exists():
+                os.rename(self.path / "d" / "new" / "a", self.path / "a")
+            if (self.path / "d" / "new").exists():
+                os.rmdir(self.path / "d" / "new")
+            for folder in ("", "d"):
+                self.sync(folder)
+        self.assertEqual(seen, {(("a", b"a"),), (("d/new/a", b"a"),)})
 
     def test_a_removed_inode_whose_number_is_used_again(self):
         self.settled("a", b"a")
