@@ -19,15 +19,6 @@
 namespace faultfs {
 namespace {
 
-// An open file or folder, by fi->fh.
-struct Handle {
-  leat::stage::Fd fd;
-  std::string path;  // as it was opened
-  std::uint64_t opened;
-  ino_t inode;
-  int flags;
-};
-
 FileSystem& fs() {
   return *static_cast<FileSystem*>(fuse_get_context()->private_data);
 }
@@ -221,8 +212,11 @@ int opened(const char* path, int fd, fuse_file_info* info) {
   leat::stage::Fd owned(fd);
   if (fstat(fd, &stat) != 0) return -errno;
   const std::string_view name = inside(path);
-  info->fh = reinterpret_cast<std::uint64_t>(
-      new Handle{std::move(owned), std::string(name), fs().rules.opened(), stat.st_ino, info->flags});
+  const std::uint64_t number = fs().rules.opened();
+  std::lock_guard lock(fs().handles_mutex);
+  Handle& file =
+      fs().handles[number] = {std::move(owned), std::string(name), number, stat.st_ino, info->flags};
+  info->fh = reinterpret_cast<std::uint64_t>(&file);
   info->direct_io = !name.ends_with("-shm");
   info->keep_cache = 0;
   return 0;
@@ -311,7 +305,8 @@ int op_flush(const char*, fuse_file_info* info) {
 }
 
 int op_release(const char*, fuse_file_info* info) {
-  delete &handle(info);
+  std::lock_guard lock(fs().handles_mutex);
+  fs().handles.erase(handle(info).opened);
   return 0;
 }
 

@@ -9,17 +9,33 @@
 #include <fuse.h>
 #include <fuse_lowlevel.h>
 
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
 #include "tests/faultfs/lossy.h"
 #include "tests/faultfs/rules.h"
 #include "workers/stage/fd.h"
 
 namespace faultfs {
 
+// An open file or folder; fi->fh points to it.
+struct Handle {
+  leat::stage::Fd fd;
+  std::string path;  // as it was opened
+  std::uint64_t opened = 0;
+  ino_t inode = 0;
+  int flags = 0;
+};
+
 // What fuse_new() is given as private data.
 struct FileSystem {
   leat::stage::Fd root;
   Rules rules;
   Lossy lossy;
+  std::mutex handles_mutex;
+  std::map<std::uint64_t, Handle> handles;  // by `opened`; the kernel may leave without releasing all
 };
 
 fuse_operations operations();
