@@ -103,6 +103,7 @@ struct Source {
   Compression compression = Compression::kAuto;
   milliseconds poll{5'000};
   milliseconds settle{10'000};
+  milliseconds give_up{600'000};  // `leat run`: an outage longer than this ends the run
   std::string require_mount;  // absolute; empty: none
   std::uint64_t max_record_bytes = 16 * kMiB;
 };
