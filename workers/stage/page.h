@@ -49,6 +49,7 @@ struct Page {
   std::atomic<std::uint64_t> sources_total;
   std::atomic<std::uint64_t> sources_done;
   std::atomic<std::uint64_t> sources_failed;
+  std::atomic<std::uint64_t> commits;  // writer: since it started
   std::array<char, 512> text;  // what it is at, for a person; NUL-terminated UTF-8
 };
 

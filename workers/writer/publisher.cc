@@ -8,12 +8,17 @@ Result<void> Publisher::add(std::unique_ptr<Output> output) {
   auto finished = output->finish();
   if (finished && output->special()) {
     finished = output->publish();
-    if (finished) announce(*output);
+    if (finished) announce(output->row());
     return finished;
   }
   if (finished && crowded()) finished = output->settle();
   if (finished) waiting_.push_back(std::move(output));
   return finished;
+}
+
+void Publisher::tell(ledger::Output row) {
+  if (row.state == ledger::OutputState::kPublished) announce(row);
+  rows_.push_back(std::move(row));
 }
 
 Result<void> Publisher::prepare(ledger::Commit& commit) {
@@ -36,15 +41,15 @@ Result<const std::vector<ledger::Output>*> Publisher::committed() {
   }
   if (auto synced = sync_folders(folders); !synced) return tl::unexpected(synced.error());
   for (auto& output : waiting_) {
-    announce(*output);
+    announce(output->row());
     rows_.push_back(output->row());
   }
   waiting_.clear();
   return &rows_;
 }
 
-void Publisher::announce(Output& output) {
-  published_.push_back({output.target(), output.record_bytes(), output.disk_bytes()});
+void Publisher::announce(const ledger::Output& row) {
+  published_.push_back({row.target, row.record_bytes, row.length});
 }
 
 }  // namespace leat::writer

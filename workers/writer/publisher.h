@@ -30,7 +30,7 @@ class Publisher {
   [[nodiscard]] Result<void> add(std::unique_ptr<Output> output);
 
   // A row that the ledger is to hear of with the next commit.
-  void tell(ledger::Output row) { rows_.push_back(std::move(row)); }
+  void tell(ledger::Output row);
 
   // Before a commit: all is on the disk. The rows belong to this.
   [[nodiscard]] Result<void> prepare(ledger::Commit& commit);
@@ -46,7 +46,7 @@ class Publisher {
 
  private:
   static constexpr std::size_t kMaxOpen = 32;  // outputs that keep their descriptors while they wait
-  void announce(Output& output);
+  void announce(const ledger::Output& row);
 
   std::vector<std::unique_ptr<Output>> waiting_;
   std::vector<ledger::Output> rows_;

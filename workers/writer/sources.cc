@@ -51,6 +51,7 @@ Result<const ledger::Source*> Sources::open(const proto::Header& header, const E
   identify(*row, event);
   row->state = SourceState::kReading;
   row->reason.clear();
+  row->retry = false;
   row->after.clear();
   row->after_done = false;
   row->run = run_.id;
@@ -131,6 +132,7 @@ Result<bool> Sources::close(const proto::Header& header, const Event& event, Sou
   if (state != SourceState::kChanged) identify(row, event);
   row.state = state;
   row.reason = event.reason;
+  row.retry = event.retry && state == SourceState::kFailed;
   row.run = run_.id;
   if (state == SourceState::kDone && row.counts.by_reference == 0) row.after = after_;
   count(state, 1);
