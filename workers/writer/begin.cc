@@ -27,9 +27,10 @@ Result<void> start_over(ledger::Ledger& ledger, const std::vector<std::string>& 
     auto known = ledger.view().source_at(path);
     if (!known) return tl::unexpected(known.error());
     if (*known) continue;
-    return fail(Fault::kFatal,
-                fmt::format("--reread {}: this pipeline has not read it yet; `leat sources` lists what it has", path),
-                kExitUsage);
+    return fail(
+        Fault::kFatal,
+        fmt::format("--reread {}: this pipeline has not read it yet; `leat sources` lists what it has", path),
+        kExitUsage);
   }
   for (const std::string& path : paths) {
     if (auto started = ledger.start_over(path); !started) return tl::unexpected(started.error());

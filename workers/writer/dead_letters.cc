@@ -89,7 +89,8 @@ Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& kno
     if (passes(errno)) return io_failure("look at", path(), errno);
     if (auto checked = check_folder(folder_of(path())); !checked) return checked;
     if (ours && known->length > 0) {
-      note_ = fmt::format("{} has gone, with {} dead letters: going on with a new one", path(), known->letters);
+      note_ =
+          fmt::format("{} has gone, with {} dead letters: going on with a new one", path(), known->letters);
       file_.letters = 0;
     }
   }
@@ -116,10 +117,12 @@ Result<void> DeadLetters::open() {
   return existed ? Result<void>{} : sync_folder(folder_of(path()));
 }
 
-Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size, bool whole) {
+Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size,
+                                          bool whole) {
   file_.length = size;
   if (size < known.length) {
-    note_ = fmt::format("{} has {} bytes, of {} that were written: going on at its end", path(), size, known.length);
+    note_ = fmt::format("{} has {} bytes, of {} that were written: going on at its end", path(), size,
+                        known.length);
     return cut_partial_line(size);
   }
   if (size == known.length || whole) return cut_partial_line(size);
@@ -147,7 +150,8 @@ Result<void> DeadLetters::cut_partial_line(std::uint64_t size) {
                 kExitConfig);
   }
   if (auto done = cut(fd_.get(), *end, path()); !done) return done;
-  note_ = fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - *end);
+  note_ =
+      fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - *end);
   return {};
 }
 

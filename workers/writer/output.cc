@@ -128,10 +128,11 @@ Result<void> Output::reopen_temporary() {
   if (!found->fd && row_.length == 0) return open_temporary();
   if (!found->fd || found->info.size < row_.length) {
     std::string state = found->fd ? fmt::format("has {} bytes", found->info.size) : "is missing";
-    return fail(Fault::kFatal,
-                fmt::format("{} {}, shorter than what was committed: {} bytes of {} (is its file system mounted?); "
-                            "--fresh starts over",
-                            row_.temporary, state, row_.length, row_.target));
+    return fail(
+        Fault::kFatal,
+        fmt::format("{} {}, shorter than what was committed: {} bytes of {} (is its file system mounted?); "
+                    "--fresh starts over",
+                    row_.temporary, state, row_.length, row_.target));
   }
   fd_ = std::move(found->fd);
   info_ = found->info;
@@ -153,7 +154,8 @@ Result<void> Output::check_same_compression() {
   if (count < 0) return io_failure("read", row_.temporary, errno);
   if (compression_of({head.data(), static_cast<std::size_t>(count)}) == options_.compression) return {};
   return fail(Fault::kFatal,
-              fmt::format("{} was begun with another sink.compression: set it back, or --fresh starts over", row_.temporary),
+              fmt::format("{} was begun with another sink.compression: set it back, or --fresh starts over",
+                          row_.temporary),
               kExitConfig);
 }
 

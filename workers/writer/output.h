@@ -75,8 +75,8 @@ class Output {
 
   bool special() const { return row_.temporary.empty(); }
   const std::string& target() const { return row_.target; }
-  std::uint64_t record_bytes() const { return record_bytes_; }             // uncompressed
-  std::uint64_t disk_bytes() const { return row_.length; }                 // exact after commit
+  std::uint64_t record_bytes() const { return record_bytes_; }  // uncompressed
+  std::uint64_t disk_bytes() const { return row_.length; }      // exact after commit
   std::uint64_t uncommitted_bytes() const { return record_bytes_ - row_.record_bytes; }
   std::size_t memory() const { return encoder_ ? encoder_->memory() : 0; }
   ledger::Output& row() { return row_; }

@@ -22,15 +22,18 @@ namespace leat::writer {
 
 struct Recovered {
   std::unique_ptr<Output> open;  // of all sources, to be gone on with; null: none
-  std::vector<std::unique_ptr<Output>> whole;  // to be published: complete, or of a sink path that was given up
-  std::vector<ledger::Output> rows;     // the ledger is wrong about these: published already, or without content
-  std::vector<std::uint64_t> forgotten;  // rows of outputs that have nothing in them and are not wanted any more
-  std::vector<std::string> notes;        // what a person should hear
+  std::vector<std::unique_ptr<Output>>
+      whole;                         // to be published: complete, or of a sink path that was given up
+  std::vector<ledger::Output> rows;  // the ledger is wrong about these: published already, or without content
+  std::vector<std::uint64_t>
+      forgotten;                   // rows of outputs that have nothing in them and are not wanted any more
+  std::vector<std::string> notes;  // what a person should hear
 };
 
 // Outputs of one source each stay closed here (reopen_output); only that they are long enough is looked at.
 // kRetry: another process has one of them locked, or the file system is in trouble; ask again.
-[[nodiscard]] Result<Recovered> recover(ledger::View& view, const Target& target, const OutputOptions& options);
+[[nodiscard]] Result<Recovered> recover(ledger::View& view, const Target& target,
+                                        const OutputOptions& options);
 
 // The output of a source that is still being written, as recover() left it; null: there is none.
 [[nodiscard]] Result<std::unique_ptr<Output>> reopen_output(ledger::View& view, std::uint64_t source,

@@ -266,15 +266,16 @@ Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) 
     return options_.force;
   }
   if (stream.id != kAllSources && (*known)->source == stream.id && stream.from_start) return true;
-  std::string advice =
-      stream.id == kAllSources
-          ? "--fresh --force makes it anew from all sources, {n} or {stem} in sink.path gives new records a file of their own"
-          : fmt::format("--reread {} makes it anew", stream.source);
-  return fail(Fault::kFatal,
-              fmt::format("{} exists already, and holds records that leat has read before and does not read again: {}; or "
-                          "move it away",
-                          target, advice),
-              kExitConfig);
+  std::string advice = stream.id == kAllSources ? "--fresh --force makes it anew from all sources, {n} or "
+                                                  "{stem} in sink.path gives new records a file of their own"
+                                                : fmt::format("--reread {} makes it anew", stream.source);
+  return fail(
+      Fault::kFatal,
+      fmt::format(
+          "{} exists already, and holds records that leat has read before and does not read again: {}; or "
+          "move it away",
+          target, advice),
+      kExitConfig);
 }
 
 // With force one would silently replace the other's records. What the ledger has forgotten is nobody's.

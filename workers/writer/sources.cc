@@ -23,7 +23,8 @@ ledger::Place place_of(const proto::Header& header) {
 
 // The newline that an unterminated last line has got since is passed over.
 bool goes_on(const ledger::Place& place, const proto::Header& header) {
-  bool at = header.end_offset == place.offset || (place.unterminated && header.end_offset == place.offset + 1);
+  bool at =
+      header.end_offset == place.offset || (place.unterminated && header.end_offset == place.offset + 1);
   return at && header.end_line == place.lines;
 }
 
@@ -41,10 +42,11 @@ Result<const ledger::Source*> Sources::open(const proto::Header& header, const E
   auto row = find_or_make(header, event);
   if (!row) return tl::unexpected(row.error());
   if (!goes_on(row->place, header)) {
-    return fail(Fault::kFatal,
-                fmt::format("{} was opened at line {}, offset {}; the ledger is at line {}, offset {}", row->path,
-                            header.end_line, header.end_offset, row->place.lines, row->place.offset),
-                kExitBug);
+    return fail(
+        Fault::kFatal,
+        fmt::format("{} was opened at line {}, offset {}; the ledger is at line {}, offset {}", row->path,
+                    header.end_line, header.end_offset, row->place.lines, row->place.offset),
+        kExitBug);
   }
   if (row->run == run_.id) count(row->state, -1);
   if (!row->run.empty() && row->run != run_.id && row->place.offset > 0) resumed_ = true;
@@ -58,7 +60,8 @@ Result<const ledger::Source*> Sources::open(const proto::Header& header, const E
   if (header.end_offset != row->place.offset) row->place = place_of(header);
   auto [at, fresh] = open_.try_emplace(header.source, Open{*std::move(row)});
   if (!fresh) {
-    return fail(Fault::kFatal, fmt::format("source {} opened twice: {}", header.source, event.path), kExitBug);
+    return fail(Fault::kFatal, fmt::format("source {} opened twice: {}", header.source, event.path),
+                kExitBug);
   }
   ended_.erase(header.source);
   changed_ = true;
@@ -123,8 +126,8 @@ Result<bool> Sources::close(const proto::Header& header, const Event& event, Sou
     if (!found) return tl::unexpected(found.error());
     row = *std::move(found);
     if (state == SourceState::kDone) {
-      return fail(Fault::kFatal, fmt::format("source {} ended and was not open: {}", header.source, event.path),
-                  kExitBug);
+      return fail(Fault::kFatal,
+                  fmt::format("source {} ended and was not open: {}", header.source, event.path), kExitBug);
     }
     if (row.run == run_.id) count(row.state, -1);
   }

@@ -143,7 +143,8 @@ Result<void> WriterStage::end(const proto::Header& header, const Event& event) {
                                                               : sources_.change(header, event);
   }
   if (!was_open) return tl::unexpected(was_open.error());
-  if (event.retry && header.kind == proto::BatchKind::kSourceFailed) return sink_.source_suspended(header.source);
+  if (event.retry && header.kind == proto::BatchKind::kSourceFailed)
+    return sink_.source_suspended(header.source);
   return sink_.source_ended(header.source);
 }
 

@@ -36,7 +36,8 @@ class WriterStage {
   using OnWarning = std::function<void(const std::string&)>;
 
   // pipeline, ledger: borrowed for the life of this. The caller holds the writer's lock.
-  WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledger, RunOptions options, OnWarning on_warning);
+  WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledger, RunOptions options,
+              OnWarning on_warning);
 
   // Returns the epoch, which all batches must be of. Fails as begin_run does.
   [[nodiscard]] Result<std::uint64_t> begin();
@@ -60,7 +61,7 @@ class WriterStage {
   // sources.
   [[nodiscard]] Result<void> finish();
 
-  const ledger::Run& run() const { return run_; }  // with what is not committed yet
+  const ledger::Run& run() const { return run_; }    // with what is not committed yet
   [[nodiscard]] Result<std::string> summary_json();  // the details of the writer's last report
 
  private:

@@ -12,13 +12,13 @@ namespace leat::writer {
 
 struct Summary {
   bool stopped = false;
-  bool resumed = false;                // it went on with sources of an earlier run
-  ledger::Run run;                     // of all its epochs
-  std::uint64_t already_done = 0;      // sources that match and were done before it
-  std::int64_t last_done_s = 0;        // when one was done last; 0: never
-  std::uint64_t outputs_count = 0;     // published in it
-  std::vector<Published> outputs;      // the first of them
-  std::string dead_letter_path;        // empty: none
+  bool resumed = false;                  // it went on with sources of an earlier run
+  ledger::Run run;                       // of all its epochs
+  std::uint64_t already_done = 0;        // sources that match and were done before it
+  std::int64_t last_done_s = 0;          // when one was done last; 0: never
+  std::uint64_t outputs_count = 0;       // published in it
+  std::vector<Published> outputs;        // the first of them
+  std::string dead_letter_path;          // empty: none
   std::vector<ledger::Source> troubles;  // failed and changed in it, the first of them
 };
 

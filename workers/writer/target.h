@@ -17,7 +17,7 @@ class Target {
 
   bool per_source() const { return per_source_; }  // holds {stem} or {path}: one output per input file
 
-  bool numbered() const { return numbered_; }      // holds {n}
+  bool numbered() const { return numbered_; }  // holds {n}
 
   // Whether expand() may have made it.
   bool fits(std::string_view target) const;

@@ -27,16 +27,39 @@ bool named(const FileInfo& opened, const std::string& path) {
   return found && *found && (*found)->same_file(opened);
 }
 
-tl::unexpected<Error> in_use(const std::string& temporary) {
-  return fail(Fault::kFatal,
-              fmt::format("another leat has locked {}; wait for it, or choose another sink.path", temporary),
-              kExitConfig);
+tl::unexpected<Error> in_use(const std::string& target) {
+  return fail(
+      Fault::kFatal,
+      fmt::format("another leat is writing {} (it has locked {}); wait for it, or choose another sink.path",
+                  target, temporary_of(target)),
+      kExitConfig);
+}
+
+// locked: by us, now.
+Result<Temporary> open_existing(const std::string& path, bool& locked) {
+  Temporary found;
+  found.fd = stage::Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!found.fd) return errno == ENOENT ? Result<Temporary>{} : io_failure("open", path, errno);
+  auto info = look_at(found.fd.get(), path);
+  if (!info) return tl::unexpected(info.error());
+  found.info = *info;
+  if (!found.info.regular) {
+    return fail(Fault::kFatal, fmt::format("{} is no regular file: remove it and run again", path),
+                kExitConfig);
+  }
+  auto taken = lock(found.fd.get(), path, true);
+  if (!taken) return tl::unexpected(taken.error());
+  locked = *taken;
+  return found;
 }
 
 // Removes what a run that was killed has left under this name; kFatal if its run is alive.
-Result<void> remove_stale(const std::string& path) {
-  auto old = open_temporary(path);
-  if (!old) return old.error().fault == Fault::kRetry ? in_use(path) : tl::unexpected(old.error());
+Result<void> remove_stale(const std::string& target) {
+  std::string path = temporary_of(target);
+  bool locked = true;
+  auto old = open_existing(path, locked);
+  if (!old) return tl::unexpected(old.error());
+  if (!locked) return in_use(target);
   if (old->fd && named(old->info, path) && ::unlink(path.c_str()) != 0) {
     return io_failure("remove the old", path, errno);
   }
@@ -57,7 +80,7 @@ Result<Temporary> create_temporary(const std::string& target) {
     made.fd = stage::Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (!made.fd) {
       if (errno != EEXIST) return io_failure("create", path, errno);
-      if (auto removed = remove_stale(path); !removed) return tl::unexpected(removed.error());
+      if (auto removed = remove_stale(target); !removed) return tl::unexpected(removed.error());
       continue;
     }
     auto locked = lock(made.fd.get(), path, true);
@@ -67,25 +90,14 @@ Result<Temporary> create_temporary(const std::string& target) {
     made.info = *info;
     if (*locked && named(made.info, path)) return made;
   }
-  return in_use(path);
+  return in_use(target);
 }
 
 Result<Temporary> open_temporary(const std::string& path) {
-  Temporary found;
-  found.fd = stage::Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!found.fd) return errno == ENOENT ? Result<Temporary>{} : io_failure("open", path, errno);
-  auto info = look_at(found.fd.get(), path);
-  if (!info) return tl::unexpected(info.error());
-  found.info = *info;
-  if (!found.info.regular) {
-    return fail(Fault::kFatal, fmt::format("{} is no regular file: remove it and run again", path), kExitConfig);
-  }
-  auto locked = lock(found.fd.get(), path, true);
-  if (!locked) return tl::unexpected(locked.error());
-  if (!*locked) {
-    return fail(Fault::kRetry, fmt::format("another process has locked {}: waiting for it", path));
-  }
-  return found;
+  bool locked = true;
+  auto found = open_existing(path, locked);
+  if (!found || locked) return found;
+  return fail(Fault::kRetry, fmt::format("another process has locked {}: waiting for it", path));
 }
 
 Result<void> remove_temporary(const std::string& path) {
