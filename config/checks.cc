@@ -73,6 +73,27 @@ void check_dead_letter(const Value& value, const Pipeline& pipeline) {
   check_not_a_source(value, path, pipeline);
 }
 
+// A source that is moved must not be found again, and one that is never finished is never done with.
+void check_after(const Value& after, const Pipeline& pipeline) {
+  if (pipeline.source.growing) {
+    after.problem("a source that is growing is never finished: take source.growing or source.after out");
+  }
+  if (!pipeline.source.after.starts_with("move:")) return;
+  const std::string folder = pipeline.source.after.substr(5);
+  for (const std::string& example : pipeline.source.paths) {
+    const std::string name = glob_example(example);
+    const std::string moved = folder + name.substr(name.rfind('/'));
+    for (const std::string& glob : pipeline.source.paths) {
+      if (!glob_match(glob, moved)) continue;
+      after.problem(
+          fmt::format("{} would be read again: it matches the source {}; move to another folder, or name the "
+                      "sources more closely",
+                      quoted(moved), quoted(glob)));
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 std::string example_output(const std::string& sink_path, const std::string& source_path) {
@@ -97,6 +118,9 @@ std::string example_output(const std::string& sink_path, const std::string& sour
 }
 
 void check_sections(const Map& root, const Pipeline& pipeline) {
+  if (const auto after = find(root, "source", "after"); after && !pipeline.source.after.empty()) {
+    check_after(*after, pipeline);
+  }
   if (const auto path = find(root, "sink", "path"); path && !pipeline.sink.path.empty()) {
     check_placeholders(*path, pipeline.sink.path, find(root, "sink", "rotate").has_value());
     check_not_a_source(*path, pipeline.sink.path, pipeline);

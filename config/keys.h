@@ -30,9 +30,10 @@ inline constexpr string_view kPlaceholders[] = {"{stem}", "{path}", "{n}", "{dat
 inline constexpr string_view kRoot[] = {"version", "name", "source",      "filter",
                                         "process", "sink", "dead_letter", "limits"};
 inline constexpr string_view kRootLater[] = {"tests"};
-inline constexpr string_view kSource[] = {"paths",   "compression",   "poll",      "settle",
-                                          "growing", "require_mount", "max_record"};
-inline constexpr string_view kSourceLater[] = {"give_up", "after"};
+inline constexpr string_view kSource[] = {"paths",         "compression", "poll",       "settle", "growing",
+                                          "require_mount", "give_up",     "max_record", "after"};
+inline constexpr string_view kAfter[] = {"move"};
+inline constexpr string_view kAfters[] = {"keep", "delete"};
 inline constexpr string_view kFilter[] = {"workers", "keep"};
 inline constexpr string_view kPredicate[] = {
     "field", "exists",     "missing",    "eq",      "ne",          "lt",       "le",          "gt",
@@ -57,7 +58,8 @@ inline constexpr string_view kCommit[] = {"interval", "bytes"};
 
 namespace keys {
 inline constexpr KeyTable kRoot{"/properties", names::kRoot, names::kRootLater};
-inline constexpr KeyTable kSource{"/properties/source/properties", names::kSource, names::kSourceLater};
+inline constexpr KeyTable kSource{"/properties/source/properties", names::kSource, {}};
+inline constexpr KeyTable kAfter{"/properties/source/properties/after/oneOf/1/properties", names::kAfter, {}};
 inline constexpr KeyTable kFilter{"/properties/filter/properties", names::kFilter, {}};
 inline constexpr KeyTable kPredicate{"/definitions/predicate/properties", names::kPredicate,
                                      names::kPredicateLater};
@@ -74,9 +76,9 @@ inline constexpr KeyTable kDeadLetter{"/properties/dead_letter/properties", name
 inline constexpr KeyTable kLimits{"/properties/limits/properties", names::kLimits, {}};
 inline constexpr KeyTable kCommit{"/properties/limits/properties/commit/properties", names::kCommit, {}};
 
-inline constexpr std::array kAll = {kRoot,   kSource,     kFilter,  kPredicate, kProcess, kStep,
-                                    kLength, kTruncate,   kReplace, kHash,      kExec,    kSink,
-                                    kRotate, kDeadLetter, kLimits,  kCommit};
+inline constexpr std::array kAll = {kRoot, kSource, kAfter,      kFilter,  kPredicate, kProcess,
+                                    kStep, kLength, kTruncate,   kReplace, kHash,      kExec,
+                                    kSink, kRotate, kDeadLetter, kLimits,  kCommit};
 }  // namespace keys
 
 }  // namespace leat::config

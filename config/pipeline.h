@@ -103,9 +103,11 @@ struct Source {
   Compression compression = Compression::kAuto;
   milliseconds poll{5'000};
   milliseconds settle{10'000};
-  milliseconds give_up{600'000};  // `leat run`: an outage longer than this ends the run
-  std::string require_mount;  // absolute; empty: none
+  bool growing = false;           // tail files as they grow, without settling
+  std::string require_mount;      // absolute; empty: none
+  milliseconds give_up{600'000};  // a plain run: an outage longer than this ends it
   std::uint64_t max_record_bytes = 16 * kMiB;
+  std::string after;  // what becomes of a source that is done: "" it stays, "delete", "move:/absolute/folder"
 };
 
 struct Filter {

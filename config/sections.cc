@@ -60,6 +60,18 @@ Compression parse_compression(const Map& map) {
                : Compression::kAuto;
 }
 
+std::string parse_after(const Value& value, const std::string& base_dir) {
+  if (!value.is(Node::Kind::kMap)) {
+    const auto found = std::ranges::find(names::kAfters, std::string_view(value.node().text));
+    if (found == std::end(names::kAfters)) value.expected("keep, delete or {move: FOLDER}");
+    return value.node().text == "delete" ? "delete" : "";
+  }
+  const Map map(value, keys::kAfter);
+  const auto folder = map.need("move", "the folder that finished sources are moved to");
+  const auto path = folder ? parse_path(*folder, base_dir) : std::nullopt;
+  return path ? "move:" + *path : "";
+}
+
 void parse_source(const Value& value, Pipeline& pipeline) {
   const Map map(value, keys::kSource);
   Source& source = pipeline.source;
@@ -78,10 +90,10 @@ void parse_source(const Value& value, Pipeline& pipeline) {
   source.compression = parse_compression(map);
   map.duration("poll", source.poll, 10ms, 24h);
   map.duration("settle", source.settle, 0ms, kMonth);
-  if (const auto growing = map.find("growing"); growing && growing->boolean() == true) {
-    growing->problem("growing: true is not supported yet by this version of leat: only whole files are read");
-  }
+  if (const auto growing = map.find("growing")) source.growing = growing->boolean().value_or(false);
   parse_mount(map, source.require_mount);
+  map.duration("give_up", source.give_up, 1ms, kMonth);
+  if (const auto after = map.find("after")) source.after = parse_after(*after, pipeline.base_dir);
   map.size("max_record", source.max_record_bytes, kKiB, kGiB);
 }
 

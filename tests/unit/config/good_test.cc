@@ -49,7 +49,9 @@ source:
   settle: 0s
   growing: false
   require_mount: /mnt/nas/
+  give_up: 90s
   max_record: 2MB
+  after: {move: done/}
 filter: {workers: 2}
 process: {workers: 8, timeout: 1h}
 sink:
@@ -71,7 +73,9 @@ limits:
   CHECK(pipeline.source.poll.count() == 20);
   CHECK(pipeline.source.settle.count() == 0);
   CHECK(pipeline.source.require_mount == "/mnt/nas");
+  CHECK(pipeline.source.give_up == std::chrono::seconds(90));
   CHECK(pipeline.source.max_record_bytes == 2'000'000);
+  CHECK(pipeline.source.after == "move:/etc/leat/done");
   CHECK(pipeline.filter.workers == 2);
   CHECK(pipeline.process.workers == 8);
   CHECK(pipeline.process.timeout == std::chrono::hours(1));
@@ -88,6 +92,19 @@ limits:
   CHECK(pipeline.limits.commit_interval.count() == 2000);
   CHECK(pipeline.limits.commit_bytes == 5 * kMiB);
   CHECK(pipeline.limits.zstd_window_bytes == 128 * kMiB);
+}
+
+TEST_CASE("what becomes of sources, and growing ones") {
+  const auto source = [](const std::string& keys) {
+    return good("version: 1\nname: t\nsource: {paths: [/in/*], " + keys + "}\nsink: {path: /o/a}\n").source;
+  };
+  CHECK(source("poll: 1s").after.empty());
+  CHECK(source("poll: 1s").give_up == std::chrono::minutes(10));
+  CHECK(source("after: keep").after.empty());
+  CHECK(source("after: delete").after == "delete");
+  CHECK(source("after: {move: /done}").after == "move:/done");
+  CHECK_FALSE(source("growing: false").growing);
+  CHECK(source("growing: true").growing);
 }
 
 TEST_CASE("the sink's compression goes by its name and brings its default level") {

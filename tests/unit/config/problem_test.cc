@@ -58,12 +58,30 @@ TEST_CASE("keys of later versions are refused, never ignored") {
       {"filter: {keep: [{field: /a, schema: s.json, exists: true}]}\n",
        "5:29: filter.keep[0].schema: not supported yet by this version of leat: take the key out"},
   });
-  CHECK(problems("version: 1\nname: t\nsource: {paths: [/in/*], growing: true, give_up: 1m, after: x}\n"
-                 "sink: {path: /o}\n") ==
-        "3:35: source.growing: growing: true is not supported yet by this version of leat: only whole files "
-        "are read\n"
-        "3:41: source.give_up: not supported yet by this version of leat: take the key out\n"
-        "3:54: source.after: not supported yet by this version of leat: take the key out");
+}
+
+TEST_CASE("a source is moved to a folder that is not read, and only when it can be finished") {
+  const auto source = [](const std::string& keys) {
+    return problems("version: 1\nname: t\nsource: {paths: [/in/**/*.jsonl], " + keys +
+                    "}\nsink: {path: /o/a}\n");
+  };
+  CHECK(source("after: away") == "3:42: source.after: expected keep, delete or {move: FOLDER}, got \"away\"");
+  CHECK(
+      source("after: {}") ==
+      "3:42: source.after: the key move is missing: it takes the folder that finished sources are moved to");
+  CHECK(
+      source("after: {mve: /d}") ==
+      "3:42: source.after: the key move is missing: it takes the folder that finished sources are moved to\n"
+      "3:43: source.after.mve: unknown key (did you mean \"move\"?)");
+  CHECK(source("after: {move: /in/done}") ==
+        "3:42: source.after: \"/in/done/x.jsonl\" would be read again: it matches the source "
+        "\"/in/**/*.jsonl\"; "
+        "move to another folder, or name the sources more closely");
+  CHECK(source("after: {move: /done}").empty());
+  CHECK(source("growing: true, after: delete") ==
+        "3:57: source.after: a source that is growing is never finished: take source.growing or source.after "
+        "out");
+  CHECK(source("give_up: 0s") == "3:44: source.give_up: expected a duration from 1ms to 30d, got \"0s\"");
 }
 
 TEST_CASE("a key that stands twice is an error at its second place") {

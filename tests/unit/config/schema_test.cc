@@ -84,6 +84,7 @@ TEST_CASE("named values are the same in the schema") {
   const rapidjson::Document document = schema();
   const auto enumerated = [&](const char* pointer) { return strings(at(document, pointer)); };
   CHECK(enumerated("/properties/source/properties/compression/enum") == strings(names::kCompressions));
+  CHECK(enumerated("/properties/source/properties/after/oneOf/0/enum") == strings(names::kAfters));
   CHECK(enumerated("/properties/sink/properties/compression/enum") == strings(names::kCompressions));
   CHECK(enumerated("/definitions/predicate/properties/type/enum") == strings(names::kTypes));
   CHECK(enumerated("/definitions/step/properties/hash/properties/algorithm/enum") ==
