@@ -70,7 +70,8 @@ TEST_CASE("a fault of the mount is waited out: the file is opened again where it
   const Texts events = all(ahead);
   CHECK(events ==
         Texts{"opened 1 a", "chunk 1 1\n2\n", "chunk 1 half\n4\n", "ended 1 at 5 11", "changed 1", "end"});
-  CHECK(script->positions == std::vector<Position>{{}, {}, {3, 4, {}}, {3, 4, {}}});
+  CHECK(script->positions ==
+        std::vector<Position>{{}, {}, {3, 4, {}, mark_of("1\n2\n")}, {3, 4, {}, mark_of("1\n2\n")}});
   CHECK(ahead.status().trouble == "");
 }
 
