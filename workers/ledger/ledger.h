@@ -2,12 +2,16 @@
 //
 // One process, the writer, opens it as Ledger and writes it: everything that moves together moves in one transaction
 // (commit), and only while the epoch it has begun is still the last one. Everybody else opens it as View: read only, in
-// short transactions, while a run goes on. The only file that names SQLite is ledger.cc.
+// short transactions, while a run goes on. One thread for each object. The only file that names SQLite is sqlite.cc.
+//
+// No other descriptor of ledger.db may be opened in a process that has it open here: closing that would drop SQLite's
+// locks (POSIX).
 //
 // Faults: kRetry when the file system that holds it is in trouble (the caller tries again later), kFatal with exit code
 // 74 (full disk, damage), 78 (not ours, of a later version) and a text that says what to do.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,8 +35,8 @@ std::string_view to_string(SourceState state);
 
 // A position between two lines of a source, after what is committed.
 struct Place {
-  std::uint64_t lines = 0;   // before it
-  std::uint64_t offset = 0;  // bytes before it, uncompressed
+  std::uint64_t lines = 0;             // before it
+  std::uint64_t offset = 0;            // bytes before it, uncompressed
   std::uint64_t frame_offset = 0;      // compressed offset of the last frame start at or before it
   std::uint64_t frame_raw_offset = 0;  // and its uncompressed offset
   std::uint64_t tail_hash = 0;         // XXH3-64 of the tail_bytes uncompressed bytes before it
@@ -56,20 +60,20 @@ struct Counts {
 
 // A source is what a path holds: path, and content by size, time and a hash of its head.
 struct Source {
-  std::uint64_t id = 0;  // from 1, never used again
-  std::string path;      // absolute; bytes
-  std::uint64_t size = 0;      // on disk, as last seen
+  std::uint64_t id = 0;    // from 1, never used again
+  std::string path;        // absolute; bytes
+  std::uint64_t size = 0;  // on disk, as last seen
   std::int64_t mtime_ns = 0;
   std::uint64_t head_hash = 0;   // XXH3-64 of the first head_bytes bytes on disk
   std::uint32_t head_bytes = 0;  // min(64 KiB, size when first opened)
   SourceState state = SourceState::kReading;
   Place place;
   Counts counts;
-  std::string reason;    // kChanged, kFailed
-  std::string after;     // source.after as it is to be done once kDone: "", "delete", "move:/folder"
+  std::string reason;  // kChanged, kFailed
+  std::string after;   // source.after as it is to be done once kDone: "", "delete", "move:/folder"
   bool after_done = false;
-  std::string run;       // the run that last changed it
-  std::int64_t updated_s = 0;  // Unix time of the last change; filled in by commit
+  std::string run;             // the run that last changed it
+  std::int64_t updated_s = 0;  // Unix time of the last change; commit sets it in the ledger
 };
 
 enum class OutputState : std::uint8_t {
@@ -93,7 +97,7 @@ struct Output {
 };
 
 struct DeadLetterFile {
-  std::string path;  // empty: none
+  std::string path;           // empty: none
   std::uint64_t length = 0;   // bytes that count: what is behind them was never committed
   std::uint64_t letters = 0;  // in them, of this ledger
 };
@@ -113,11 +117,11 @@ struct Run {
 // What one commit makes durable, all or nothing. Rows are written whole.
 struct Commit {
   std::uint64_t epoch = 0;
-  std::vector<Source> sources;     // new and changed
-  std::vector<Output*> outputs;    // new (their id is filled in) and changed
-  std::vector<std::uint64_t> forget_outputs;  // ids
-  std::optional<DeadLetterFile> dead_letters;
-  Run run;
+  std::vector<Source> sources;                 // new and changed
+  std::vector<Output*> outputs;                // new (their id is filled in) and changed
+  std::vector<std::uint64_t> forget_outputs;   // ids
+  std::optional<DeadLetterFile> dead_letters;  // an empty path: forget what is known of it
+  Run run;                                     // an empty id: none; started_s stays what begin_epoch made it
 };
 
 class View;
@@ -132,17 +136,20 @@ class Ledger {
   ~Ledger();
 
   // Durably: a new epoch, greater than all before; a row for the run if it is new. From here on commits of earlier
-  // epochs fail.
+  // epochs fail. What is to be done once a run (forget_all, start_over, set_fingerprint) comes before it, when
+  // view().run(run) knows nothing yet: all of it can be done again, so a death in between loses nothing. Of runs the
+  // last 1,000 are kept.
   [[nodiscard]] Result<std::uint64_t> begin_epoch(const std::string& run);
   // kFatal, 70: the epoch is not the last one any more.
   [[nodiscard]] Result<void> commit(const Commit& commit);
 
   // Forgets all sources, outputs and dead letters (files are the caller's business). Numbers are not used again.
   [[nodiscard]] Result<void> forget_all();
-  // The source starts over: place, counts and state of a new one. False: no such path.
+  // The source starts over: place, counts and state of a new one. Its identity is that of an empty file (size,
+  // mtime_ns and head_bytes 0), so that whatever is at the path now goes on from place 0. False: no such path.
   [[nodiscard]] Result<bool> start_over(const std::string& path);
   // Deletes sources that are done and whose row has not changed for `days`, except those that `still_there` wants to
-  // keep. Returns how many.
+  // keep. Returns how many. `still_there` may take its time, and may ask view() what it likes.
   [[nodiscard]] Result<std::uint64_t> prune(int days, const std::function<bool(const Source&)>& still_there);
 
   // Of filter, steps and sink at the last begin; nullopt: none yet.
@@ -159,7 +166,8 @@ class Ledger {
 
 class View {
  public:
-  // nullopt: there is no ledger in the folder.
+  // nullopt: there is no ledger in the folder. A folder that may not be written is no hindrance, unless a writer has died
+  // there and not been replaced.
   [[nodiscard]] static Result<std::optional<View>> open(const std::string& folder);
   View(View&&) noexcept;
   View& operator=(View&&) noexcept;
@@ -168,8 +176,11 @@ class View {
   [[nodiscard]] Result<std::string> pipeline();
   [[nodiscard]] Result<std::uint64_t> epoch();
   [[nodiscard]] Result<std::uint64_t> last_source_id();  // the highest ever used
-  // In one transaction, by path in byte order; `each` returns false to stop.
+  // In one transaction, by path in byte order; `each` returns false to stop, and returns soon: while it is open the
+  // ledger's WAL can only grow.
   [[nodiscard]] Result<void> each_source(const std::function<bool(const Source&)>& each);
+  // The next `count` by path in byte order, for those who take their time.
+  [[nodiscard]] Result<std::vector<Source>> sources_after(const std::string& path, std::size_t count);
   // Only what tells whether a file is done and unchanged, fast: a million rows a second.
   struct Done {
     std::string_view path;
@@ -187,6 +198,7 @@ class View {
   [[nodiscard]] Result<std::vector<Output>> unfinished_outputs();
   [[nodiscard]] Result<std::vector<Output>> outputs_of_source(std::uint64_t source);
   [[nodiscard]] Result<std::vector<Output>> outputs_of_run(const std::string& run);
+  // The newest, should there be several.
   [[nodiscard]] Result<std::optional<Output>> output_at(const std::string& target);
   // The highest n of outputs of that source (0: of all), 0 when there is none.
   [[nodiscard]] Result<std::uint64_t> last_n(std::uint64_t source);
@@ -199,6 +211,11 @@ class View {
     std::int64_t last_done_s = 0;
   };
   [[nodiscard]] Result<Totals> totals();
+  struct OutputTotals {
+    std::uint64_t writing = 0, complete = 0, published = 0;
+    std::uint64_t published_bytes = 0;  // on disk
+  };
+  [[nodiscard]] Result<OutputTotals> output_totals();
 
  private:
   friend class Ledger;

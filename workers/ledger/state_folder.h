@@ -1,8 +1,9 @@
 // The state folder: where a pipeline's ledger lives, whose it is right now, and whether it may live there.
 #pragma once
 
-#include <chrono>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "proto/result.h"
 #include "workers/stage/fd.h"
@@ -17,12 +18,22 @@ std::string default_state_folder(const std::string& pipeline);
 // fuse.rclone, fuse.glusterfs, fuse.s3fs ...). `warning` is set for other FUSE file systems.
 [[nodiscard]] Result<void> prepare_state_folder(const std::string& folder, std::string& warning);
 
+// Who has a lock, as that process has written it down; all empty when it has not got that far.
+struct Holder {
+  std::string pid;
+  std::string host;
+  std::string since;     // UTC
+  std::string pipeline;  // its file
+};
+
 // One run at a time: held by the supervisor for its life. The file in the folder says who has it (pid, host, since,
 // pipeline file) for the one who is refused.
 class RunLock {
  public:
   // kFatal, 78: another run has it; the text says which.
   [[nodiscard]] static Result<RunLock> take(const std::string& folder, const std::string& pipeline_file);
+  // Who has it now; nullopt: nobody. Takes nothing, so it is in nobody's way.
+  static std::optional<Holder> holder(const std::string& folder);
 
  private:
   explicit RunLock(stage::Fd fd) : fd_(std::move(fd)) {}

@@ -1,0 +1,104 @@
+#include "workers/ledger/schema.h"
+
+#include <array>
+
+#include "tests/unit/ledger/help.h"
+#include "workers/ledger/sqlite.h"
+
+using namespace leat;
+using namespace leat::ledger;
+using namespace leat::ledger::test;
+using sqlite::Connection;
+
+namespace {
+
+Connection connect(const StateFolder& folder) {
+  return value(Connection::open(folder.file(), Connection::Mode::kWrite, 256));
+}
+
+}  // namespace
+
+TEST_CASE("a ledger of version 0, made by hand, becomes one of this version") {
+  StateFolder folder;
+  {
+    Connection db = connect(folder);
+    // A page, our id, and no tables: what an open leaves that was killed before its first transaction.
+    value(db.run("PRAGMA page_size=4096; PRAGMA application_id=" + std::to_string(kApplicationId)));
+    CHECK(value(db.ask("PRAGMA user_version")) == 0);
+  }
+  CHECK_FALSE(value(View::open(folder.path())));
+  Ledger ledger = open(folder);
+  CHECK(value(ledger.begin_epoch("run-1")) == 1);
+  CHECK(value(connect(folder).ask("PRAGMA user_version")) == static_cast<std::int64_t>(migrations().size()));
+}
+
+TEST_CASE("a step more is taken on what is there, and rows stay") {
+  StateFolder folder;
+  {
+    Ledger ledger = open(folder);
+    value(ledger.begin_epoch("run-1"));
+    put(ledger, {sample(1, "/in/a")});
+  }
+  Connection db = connect(folder);
+  std::vector<const char*> steps(migrations().begin(), migrations().end());
+  steps.push_back("ALTER TABLE sources ADD COLUMN colour TEXT; UPDATE sources SET colour = 'blue';");
+  value(migrate(db, steps, folder.file()));
+  CHECK(value(db.ask("SELECT count(*) FROM sources WHERE colour = 'blue' AND path = '/in/a'")) == 1);
+  CHECK(value(db.ask("PRAGMA user_version")) == static_cast<std::int64_t>(steps.size()));
+  value(migrate(db, steps, folder.file()));  // nothing is left to do
+}
+
+TEST_CASE("a step that fails leaves everything as it was") {
+  StateFolder folder;
+  open(folder);
+  Connection db = connect(folder);
+  std::vector<const char*> steps(migrations().begin(), migrations().end());
+  steps.push_back("CREATE TABLE half (a)");
+  steps.push_back("CREATE TABLE sources (a)");
+  CHECK_FALSE(migrate(db, steps, folder.file()));
+  CHECK(value(db.ask("SELECT count(*) FROM sqlite_schema WHERE name = 'half'")) == 0);
+  CHECK(value(db.ask("PRAGMA user_version")) == static_cast<std::int64_t>(migrations().size()));
+}
+
+TEST_CASE("a ledger of a later version is refused by those who write and those who look") {
+  StateFolder folder;
+  open(folder);
+  value(connect(folder).run("PRAGMA user_version=99"));
+  auto write = Ledger::open(folder.path(), "reviews");
+  auto look = View::open(folder.path());
+  REQUIRE_FALSE(write);
+  REQUIRE_FALSE(look);
+  CHECK(write.error().exit_code == kExitConfig);
+  CHECK(look.error().exit_code == kExitConfig);
+  CHECK(write.error().text.find("version 99") != std::string::npos);
+}
+
+TEST_CASE("a database of another program is refused and not touched") {
+  StateFolder folder;
+  value(connect(folder).run("CREATE TABLE cookies (a)"));
+  auto refused = Ledger::open(folder.path(), "reviews");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().exit_code == kExitConfig);
+  Connection db = connect(folder);
+  CHECK(value(db.ask("PRAGMA user_version")) == 0);
+  auto mode = db.query("PRAGMA journal_mode");
+  CHECK(value(mode.next()));
+  CHECK(mode.text(0) == "delete");
+}
+
+TEST_CASE("what a start asks for is answered by indexes, not by looking at all sources") {
+  StateFolder folder;
+  open(folder);
+  Connection db = connect(folder);
+  for (const char* sql :
+       {"EXPLAIN QUERY PLAN SELECT * FROM sources WHERE state <> 'done' OR (after_action <> '' AND "
+        "after_done = 0) ORDER BY path",
+        "EXPLAIN QUERY PLAN SELECT * FROM sources WHERE size = ? AND mtime_ns = ? ORDER BY path",
+        "EXPLAIN QUERY PLAN SELECT * FROM outputs WHERE state <> 'published' ORDER BY id",
+        "EXPLAIN QUERY PLAN SELECT max(n) FROM outputs WHERE source = ?"}) {
+    auto plan = db.query(sql);
+    REQUIRE(value(plan.next()));
+    CAPTURE(std::string(plan.text(3)));
+    CHECK(plan.text(3).find("INDEX") != std::string_view::npos);
+  }
+}

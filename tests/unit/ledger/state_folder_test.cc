@@ -1,0 +1,173 @@
+#include "workers/ledger/state_folder.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <optional>
+
+#include "tests/unit/ledger/help.h"
+#include "workers/ledger/mount.h"
+
+using namespace leat;
+using namespace leat::ledger;
+using namespace leat::ledger::test;
+
+namespace {
+
+constexpr const char* kMounts =
+    "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+    "23 22 0:30 / /mnt/nas rw shared:2 master:1 - nfs4 nas:/export rw,vers=4.2\n"
+    "24 22 0:31 / /mnt/win rw - cifs //nas/share rw\n"
+    "25 23 8:1 / /mnt/nas/local rw - ext4 /dev/sda1 rw\n"
+    "26 22 0:32 / /mnt/with\\040space rw - fuse.sshfs me@host: rw\n"
+    "27 22 0:33 / /mnt/pool rw - fuse.mergerfs a:b rw\n"
+    "28 22 0:34 / /over rw - nfs x rw\n"
+    "29 22 8:2 / /over rw - xfs /dev/sdb rw\n"
+    "30 22 8:3 / /usb rw - fuseblk /dev/sdc rw\n"
+    "a line that is none\n"
+    "31 22 0:40 / /cut";
+
+Fitness fitness(const char* path) {
+  return find_mount(kMounts, path).fitness;
+}
+
+// Sets a variable for the life of this; nullptr: unset.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    if (const char* old = ::getenv(name)) old_ = old;
+    if (value != nullptr) {
+      ::setenv(name, value, 1);
+    } else {
+      ::unsetenv(name);
+    }
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+  ~Variable() {
+    if (old_) {
+      ::setenv(name_, old_->c_str(), 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("network file systems are unfit, FUSE is doubtful, disks are fit") {
+  CHECK(fitness("/home/u/state") == Fitness::kFit);
+  CHECK(fitness("/mnt/nas/state") == Fitness::kUnfit);
+  CHECK(fitness("/mnt/nas") == Fitness::kUnfit);
+  CHECK(fitness("/mnt/win/a") == Fitness::kUnfit);
+  CHECK(fitness("/mnt/with space/a") == Fitness::kUnfit);
+  CHECK(fitness("/mnt/pool/a") == Fitness::kDoubtful);
+  CHECK(fitness("/usb/a") == Fitness::kDoubtful);
+}
+
+TEST_CASE("the longest mount point counts, whole names only, and the last mount on a point") {
+  CHECK(find_mount(kMounts, "/mnt/nas/local/state").point == "/mnt/nas/local");
+  CHECK(fitness("/mnt/nas/local/state") == Fitness::kFit);
+  CHECK(find_mount(kMounts, "/mnt/nasty").point == "/");
+  CHECK(find_mount(kMounts, "/over/a").type == "xfs");
+  CHECK(find_mount(kMounts, "/mnt/with space/a").type == "fuse.sshfs");
+  CHECK(find_mount(kMounts, "/mnt/with\\040space/a").type == "ext4");
+  CHECK(find_mount(kMounts, "/cut/a").type == "ext4");
+  CHECK(find_mount("", "/a").type.empty());
+  CHECK(find_mount("", "/a").fitness == Fitness::kFit);
+}
+
+TEST_CASE("the state folder is STATE_DIRECTORY, else below XDG_STATE_HOME, else below the home") {
+  Variable home("HOME", "/home/u");
+  Variable xdg("XDG_STATE_HOME", "/x");
+  {
+    Variable service("STATE_DIRECTORY", "/var/lib/leat:/var/lib/other");
+    CHECK(default_state_folder("reviews") == "/var/lib/leat");
+  }
+  Variable service("STATE_DIRECTORY", nullptr);
+  CHECK(default_state_folder("reviews") == "/x/leat/reviews");
+  Variable relative("XDG_STATE_HOME", "x");
+  CHECK(default_state_folder("reviews") == "/home/u/.local/state/leat/reviews");
+}
+
+TEST_CASE("a state folder is made with those above it, for its owner only") {
+  StateFolder folder;
+  std::string warning;
+  std::string deep = folder.path() + "/a/b/";
+  value(prepare_state_folder(deep, warning));
+  CHECK(warning.empty());
+  CHECK(std::filesystem::status(deep).permissions() == std::filesystem::perms::owner_all);
+  value(prepare_state_folder(deep, warning));
+}
+
+TEST_CASE("a state folder that cannot be is refused with its name") {
+  StateFolder folder;
+  std::string warning;
+  std::string file = folder.path() + "/file";
+  ::close(::creat(file.c_str(), 0600));
+  for (const auto& bad : {file, file + "/below", std::string("relative")}) {
+    auto refused = prepare_state_folder(bad, warning);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().exit_code == kExitConfig);
+    CHECK(has(refused.error().text, bad));
+  }
+}
+
+TEST_CASE("a second run is refused with who has the first, until that is over") {
+  StateFolder folder;
+  CHECK_FALSE(RunLock::holder(folder.path()));
+  {
+    RunLock lock = value(RunLock::take(folder.path(), "/etc/leat/reviews.yaml"));
+    auto refused = RunLock::take(folder.path(), "/etc/leat/other.yaml");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().fault == Fault::kFatal);
+    CHECK(refused.error().exit_code == kExitConfig);
+    CHECK(has(refused.error().text, "pid " + std::to_string(::getpid())));
+    CHECK(has(refused.error().text, "/etc/leat/reviews.yaml"));
+    CHECK_FALSE(has(refused.error().text, "other.yaml"));
+    auto holder = RunLock::holder(folder.path());
+    REQUIRE(holder);
+    CHECK(holder->pid == std::to_string(::getpid()));
+    CHECK(holder->pipeline == "/etc/leat/reviews.yaml");
+    CHECK_FALSE(holder->host.empty());
+  }
+  CHECK_FALSE(RunLock::holder(folder.path()));
+  value(RunLock::take(folder.path(), "/etc/leat/other.yaml"));
+}
+
+TEST_CASE("a second writer has to wait, and is let in when the first is killed") {
+  StateFolder folder;
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  pid_t child = ::fork();
+  if (child == 0) {
+    auto lock = WriterLock::try_take(folder.path());
+    char answer = lock ? 'y' : 'n';
+    std::ignore = ::write(ready[1], &answer, 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char answer = 0;
+  REQUIRE(::read(ready[0], &answer, 1) == 1);
+  CHECK(answer == 'y');
+  auto waits = WriterLock::try_take(folder.path());
+  REQUIRE_FALSE(waits);
+  CHECK(waits.error().fault == Fault::kRetry);
+  CHECK(has(waits.error().text, std::to_string(child)));
+  // The lock of runs is another one.
+  CHECK(RunLock::take(folder.path(), "/p.yaml"));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  CHECK(WriterLock::try_take(folder.path()));
+}

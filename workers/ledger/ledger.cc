@@ -1,0 +1,293 @@
+// One transaction a commit. WAL, so that readers never wait and never make the writer wait; synchronous=FULL, so that a
+// transaction that has been reported is on the disk. The epoch is compared inside the transaction, which has the write lock
+// by then: a writer that has been taken for dead and wakes up after its successor has begun finds another number there and
+// changes nothing.
+//
+// A row that is written goes in with INSERT OR REPLACE: it takes the place of its id and of whatever other source had its
+// path. So sources that have swapped their names may be written in any order.
+#include "workers/ledger/ledger.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "workers/ledger/database.h"
+#include "workers/ledger/rows.h"
+#include "workers/ledger/schema.h"
+#include "workers/stage/fd.h"
+
+namespace leat::ledger {
+
+namespace {
+
+using sqlite::Connection;
+using sqlite::Transaction;
+
+// XXH3-64 of nothing, as xxHash fixes it.
+constexpr std::uint64_t kHashOfNothing = 0x2D06800538D394C2;
+constexpr int kRunsKept = 1000;
+constexpr std::size_t kPruneRows = 256;
+
+// autocheckpoint: pages of 4 KiB in the WAL before they are moved into the file, which is when readers allow. size_limit:
+// what is left of a WAL that grew under a slow reader.
+constexpr const char* kSettings =
+    "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=512; PRAGMA journal_size_limit=4194304";
+
+Result<void> sync_folder(const std::string& folder) {
+  stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && (::fsync(fd.get()) == 0 || errno == EINVAL)) return {};
+  return fail(Fault::kFatal,
+              fmt::format("cannot sync the state folder {}: {}", folder, std::strerror(errno)));
+}
+
+Result<void> use_wal(Connection& db, const std::string& file) {
+  auto mode = db.query("PRAGMA journal_mode=WAL");
+  auto row = mode.next();
+  if (!row) return tl::unexpected(row.error());
+  if (*row && mode.text(0) == "wal") return {};
+  return fail(
+      Fault::kFatal,
+      fmt::format(
+          "the file system of {} does not do what a ledger needs (SQLite's WAL: shared memory); choose "
+          "another folder with --state",
+          file),
+      kExitConfig);
+}
+
+Result<void> claim(Connection& db, View& view, const std::string& pipeline, const std::string& file) {
+  auto owner = view.pipeline();
+  if (!owner) return tl::unexpected(owner.error());
+  if (*owner == pipeline) return {};
+  if (owner->empty()) return db.query("UPDATE ledger SET pipeline = ?").with(pipeline).run();
+  return fail(
+      Fault::kFatal,
+      fmt::format("{} is the ledger of the pipeline {}, not of {}; choose another folder with --state", file,
+                  *owner, pipeline),
+      kExitConfig);
+}
+
+Result<void> write_sources(Connection& db, const std::vector<Source>& sources, std::int64_t now_s) {
+  for (const Source& source : sources) {
+    LEAT_CHECK(source.id != 0 && !source.path.empty(), source.path);
+    auto insert = db.query("INSERT OR REPLACE INTO sources (" LEAT_SOURCE_COLUMNS
+                           ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    bind(insert, source, now_s);
+    if (auto written = insert.run(); !written) return written;
+  }
+  return {};
+}
+
+// new_ids: of the outputs that had none, in their order.
+Result<void> write_outputs(Connection& db, const std::vector<Output*>& outputs, std::int64_t now_s,
+                           std::vector<std::uint64_t>& new_ids) {
+  for (const Output* output : outputs) {
+    auto write = output->id == 0
+                     ? db.query(
+                           "INSERT INTO outputs (target, temporary, source, n, state, length, "
+                           "record_bytes, run, updated_s) VALUES (?,?,?,?,?,?,?,?,?)")
+                     : db.query(
+                           "INSERT OR REPLACE INTO outputs (target, temporary, source, n, state, "
+                           "length, record_bytes, run, updated_s, id) VALUES (?,?,?,?,?,?,?,?,?,?)");
+    bind(write, *output, now_s);
+    if (output->id != 0) write.with(output->id);
+    if (auto written = write.run(); !written) return written;
+    if (output->id == 0) new_ids.push_back(static_cast<std::uint64_t>(db.last_id()));
+  }
+  return {};
+}
+
+Result<void> write_dead_letters(Connection& db, const DeadLetterFile& file) {
+  if (file.path.empty()) return db.query("DELETE FROM dead_letters").run();
+  return db.query("INSERT OR REPLACE INTO dead_letters (only_row, path, length, letters) VALUES (1,?,?,?)")
+      .with(file.path)
+      .with(file.length)
+      .with(file.letters)
+      .run();
+}
+
+Result<void> write_run(Connection& db, const Run& run) {
+  auto update = db.query(
+      "UPDATE runs SET ended_s=?, epoch=?, sources_done=?, sources_failed=?, sources_changed=?, "
+      "records_in=?, kept=?, "
+      "dropped=?, dead=?, dead_by_reference=?, records_out=?, bytes_out=? WHERE id=?");
+  update.with(run.ended_s).with(run.epoch);
+  update.with(run.sources_done).with(run.sources_failed).with(run.sources_changed);
+  bind(update, run.counts);
+  return update.with(run.id).run();
+}
+
+}  // namespace
+
+struct Ledger::Database {
+  std::shared_ptr<View::Reader> reader;
+  View view;
+  Connection& db() { return reader->db; }
+};
+
+Ledger::Ledger(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+Ledger::Ledger(Ledger&&) noexcept = default;
+Ledger& Ledger::operator=(Ledger&&) noexcept = default;
+Ledger::~Ledger() = default;
+
+View& Ledger::view() {
+  return database_->view;
+}
+
+Result<Ledger> Ledger::open(const std::string& folder, const std::string& pipeline) {
+  std::string file = file_in(folder);
+  struct stat info {};
+  bool existed = ::stat(file.c_str(), &info) == 0;
+  auto db = Connection::open(file, Connection::Mode::kWrite, kCacheKib);
+  if (!db) return tl::unexpected(db.error());
+  auto reader = std::make_shared<View::Reader>(View::Reader{std::move(*db)});
+  Ledger ledger(std::make_unique<Database>(Database{reader, View(reader)}));
+  // Before anything is changed in what may be somebody else's file.
+  auto version = version_of(reader->db, migrations().size(), file);
+  if (!version) return tl::unexpected(version.error());
+  Result<void> ready = use_wal(reader->db, file);
+  if (ready) ready = reader->db.run(kSettings);
+  if (ready) ready = migrate(reader->db, migrations(), file);
+  if (ready) ready = claim(reader->db, ledger.view(), pipeline, file);
+  if (ready && !existed) ready = sync_folder(folder);
+  if (!ready) return tl::unexpected(ready.error());
+  return ledger;
+}
+
+Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
+  Connection& db = database_->db();
+  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
+  auto before = view().epoch();
+  if (!before) return before;
+  std::uint64_t epoch = *before + 1;
+  auto now_s = static_cast<std::int64_t>(std::time(nullptr));
+  Result<void> done = db.query("UPDATE ledger SET epoch = ?").with(epoch).run();
+  if (done) {
+    done =
+        db.query(
+              "INSERT INTO runs (id, started_s, epoch) VALUES (?,?,?) ON CONFLICT (id) DO UPDATE SET epoch = "
+              "excluded.epoch, ended_s = 0")
+            .with(run)
+            .with(now_s)
+            .with(epoch)
+            .run();
+  }
+  if (done) {
+    done = db.query("DELETE FROM runs WHERE number <= (SELECT max(number) FROM runs) - ?")
+               .with(std::int64_t{kRunsKept})
+               .run();
+  }
+  if (done) done = transaction->commit();
+  if (!done) return tl::unexpected(done.error());
+  return epoch;
+}
+
+Result<void> Ledger::commit(const Commit& commit) {
+  Connection& db = database_->db();
+  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
+  auto epoch = view().epoch();
+  if (!epoch) return tl::unexpected(epoch.error());
+  if (*epoch != commit.epoch) {
+    return fail(Fault::kFatal,
+                fmt::format("another writer has taken over: this one is of epoch {}, the ledger is at {}",
+                            commit.epoch, *epoch),
+                kExitBug);
+  }
+  auto now_s = static_cast<std::int64_t>(std::time(nullptr));
+  std::vector<std::uint64_t> new_ids;
+  Result<void> done = write_sources(db, commit.sources, now_s);
+  if (done) done = write_outputs(db, commit.outputs, now_s, new_ids);
+  for (std::uint64_t id : commit.forget_outputs) {
+    if (done) done = db.query("DELETE FROM outputs WHERE id = ?").with(id).run();
+  }
+  if (done && commit.dead_letters) done = write_dead_letters(db, *commit.dead_letters);
+  if (done && !commit.run.id.empty()) done = write_run(db, commit.run);
+  if (done) done = transaction->commit();
+  if (!done) return done;
+  auto new_id = new_ids.begin();
+  for (Output* output : commit.outputs) {
+    if (output->id == 0) output->id = *new_id++;
+    output->updated_s = now_s;
+  }
+  return {};
+}
+
+Result<void> Ledger::forget_all() {
+  Connection& db = database_->db();
+  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
+  Result<void> done = db.query("DELETE FROM sources").run();
+  if (done) done = db.query("DELETE FROM outputs").run();
+  if (done) done = db.query("DELETE FROM dead_letters").run();
+  return done ? transaction->commit() : done;
+}
+
+Result<bool> Ledger::start_over(const std::string& path) {
+  Connection& db = database_->db();
+  auto done =
+      db.query(
+            "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', "
+            "lines=0, offset=0, frame_offset=0, frame_raw_offset=0, tail_hash=?, tail_bytes=0, "
+            "unterminated=0, records_in=0, kept=0, dropped=0, dead=0, dead_by_reference=0, records_out=0, "
+            "bytes_out=0, after_action='', after_done=0, updated_s=unixepoch() WHERE path=?")
+          .with(kHashOfNothing)
+          .with(kHashOfNothing)
+          .with(path)
+          .run();
+  if (!done) return tl::unexpected(done.error());
+  return db.changed() > 0;
+}
+
+Result<std::uint64_t> Ledger::prune(int days, const std::function<bool(const Source&)>& still_there) {
+  Connection& db = database_->db();
+  std::int64_t before_s = static_cast<std::int64_t>(std::time(nullptr)) - std::int64_t{days} * 86'400;
+  std::uint64_t pruned = 0;
+  // A handful at a time: still_there may ask a slow mount, and no transaction is open meanwhile.
+  for (std::uint64_t last = 0;;) {
+    std::vector<Source> old;
+    {
+      auto query =
+          db.query("SELECT " LEAT_SOURCE_COLUMNS
+                   " FROM sources WHERE id > ? AND state = 'done' AND updated_s < ? ORDER BY id LIMIT ?");
+      query.with(last).with(before_s).with(std::uint64_t{kPruneRows});
+      for (;;) {
+        auto row = query.next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) break;
+        old.push_back(source_of(query));
+      }
+    }
+    if (old.empty()) return pruned;
+    last = old.back().id;
+    std::erase_if(old, still_there);
+    auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+    if (!transaction) return tl::unexpected(transaction.error());
+    for (const Source& source : old) {
+      auto deleted = db.query("DELETE FROM sources WHERE id = ?").with(source.id).run();
+      if (!deleted) return tl::unexpected(deleted.error());
+    }
+    if (auto done = transaction->commit(); !done) return tl::unexpected(done.error());
+    pruned += old.size();
+  }
+}
+
+Result<std::optional<std::uint64_t>> Ledger::fingerprint() {
+  auto query = database_->db().query("SELECT fingerprint FROM ledger");
+  auto row = query.next();
+  if (!row) return tl::unexpected(row.error());
+  if (!*row || query.null(0)) return std::optional<std::uint64_t>();
+  return std::optional(query.number(0));
+}
+
+Result<void> Ledger::set_fingerprint(std::uint64_t fingerprint) {
+  return database_->db().query("UPDATE ledger SET fingerprint = ?").with(fingerprint).run();
+}
+
+}  // namespace leat::ledger

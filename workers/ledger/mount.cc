@@ -1,0 +1,85 @@
+#include "workers/ledger/mount.h"
+
+#include <algorithm>
+#include <array>
+
+namespace leat::ledger {
+
+namespace {
+
+constexpr std::array<std::string_view, 16> kNetwork{
+    "nfs",  "nfs4", "cifs",      "smb3",   "smbfs",  "smb",   "9p",     "afs",
+    "ceph", "coda", "glusterfs", "lustre", "beegfs", "ncpfs", "vboxsf", "pvfs2"};
+constexpr std::array<std::string_view, 21> kNetworkFuse{
+    "sshfs",    "rclone", "glusterfs", "s3fs",       "ceph",          "ceph-fuse",   "curlftpfs",
+    "davfs",    "davfs2", "goofys",    "gcsfuse",    "juicefs",       "mfs",         "seaweedfs",
+    "smbnetfs", "hdfs",   "afpfs",     "gvfsd-fuse", "mountpoint-s3", "vmhgfs-fuse", "blobfuse2"};
+
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '7';
+}
+
+// Space, tab, newline and backslash stand as \040 and the like.
+std::string decoded(std::string_view field) {
+  std::string out;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    bool escape = field[i] == '\\' && i + 3 < field.size() && is_digit(field[i + 1]) &&
+                  is_digit(field[i + 2]) && is_digit(field[i + 3]);
+    if (!escape) {
+      out += field[i];
+      continue;
+    }
+    out += static_cast<char>((field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 + (field[i + 3] - '0'));
+    i += 3;
+  }
+  return out;
+}
+
+// The field at `index`, of fields that one space each divides.
+std::string_view field_of(std::string_view line, int index) {
+  for (; index > 0; --index) {
+    std::size_t space = line.find(' ');
+    if (space == std::string_view::npos) return {};
+    line.remove_prefix(space + 1);
+  }
+  return line.substr(0, line.find(' '));
+}
+
+bool holds(std::string_view point, std::string_view path) {
+  if (point == "/") return path.starts_with('/');
+  return path.starts_with(point) && (path.size() == point.size() || path[point.size()] == '/');
+}
+
+Fitness fitness_of(std::string_view type) {
+  auto is_in = [](const auto& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (is_in(kNetwork, type)) return Fitness::kUnfit;
+  if (type == "fuse" || type == "fuseblk") return Fitness::kDoubtful;
+  constexpr std::string_view kFuse = "fuse.";
+  if (!type.starts_with(kFuse)) return Fitness::kFit;
+  return is_in(kNetworkFuse, type.substr(kFuse.size())) ? Fitness::kUnfit : Fitness::kDoubtful;
+}
+
+}  // namespace
+
+Mount find_mount(std::string_view mountinfo, std::string_view path) {
+  Mount found;
+  while (!mountinfo.empty()) {
+    std::size_t end = std::min(mountinfo.find('\n'), mountinfo.size());
+    std::string_view line = mountinfo.substr(0, end);
+    mountinfo.remove_prefix(std::min(end + 1, mountinfo.size()));
+    // ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS
+    constexpr std::string_view kDash = " - ";
+    std::size_t dash = line.find(kDash);
+    std::string point = decoded(field_of(line, 4));
+    if (dash == std::string_view::npos || point.empty() || !holds(point, path)) continue;
+    if (point.size() < found.point.size()) continue;
+    found.type = decoded(field_of(line.substr(dash + kDash.size()), 0));
+    found.point = std::move(point);
+  }
+  found.fitness = fitness_of(found.type);
+  return found;
+}
+
+}  // namespace leat::ledger

@@ -1,0 +1,147 @@
+// Names and states are text, because people read this with `sqlite3`. Paths are TEXT as well, although their bytes may be no
+// UTF-8: SQLite stores and compares bytes. 64-bit hashes are stored as signed integers. Times are Unix seconds.
+#include "workers/ledger/schema.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace leat::ledger {
+
+namespace {
+
+// AUTOINCREMENT: an id is never used again, whatever is deleted. The partial indexes hold only the few rows that a start has
+// to look at; queries must repeat their conditions word for word.
+constexpr const char* kVersion1 = R"(
+CREATE TABLE ledger (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  pipeline TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  fingerprint INTEGER,
+  created_s INTEGER NOT NULL
+) STRICT;
+INSERT INTO ledger VALUES (1, '', 0, NULL, unixepoch());
+
+CREATE TABLE sources (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  path TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('reading', 'done', 'changed', 'failed')),
+  reason TEXT NOT NULL,
+  lines INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  frame_offset INTEGER NOT NULL,
+  frame_raw_offset INTEGER NOT NULL,
+  tail_hash INTEGER NOT NULL,
+  tail_bytes INTEGER NOT NULL,
+  unterminated INTEGER NOT NULL,
+  head_hash INTEGER NOT NULL,
+  head_bytes INTEGER NOT NULL,
+  records_in INTEGER NOT NULL,
+  kept INTEGER NOT NULL,
+  dropped INTEGER NOT NULL,
+  dead INTEGER NOT NULL,
+  dead_by_reference INTEGER NOT NULL,
+  records_out INTEGER NOT NULL,
+  bytes_out INTEGER NOT NULL,
+  after_action TEXT NOT NULL,
+  after_done INTEGER NOT NULL,
+  run TEXT NOT NULL,
+  updated_s INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX sources_path ON sources(path);
+CREATE INDEX sources_identity ON sources(size, mtime_ns);
+CREATE INDEX sources_open ON sources(id) WHERE state <> 'done' OR (after_action <> '' AND after_done = 0);
+
+CREATE TABLE outputs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  target TEXT NOT NULL,
+  temporary TEXT NOT NULL,
+  source INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('writing', 'complete', 'published')),
+  length INTEGER NOT NULL,
+  record_bytes INTEGER NOT NULL,
+  run TEXT NOT NULL,
+  updated_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outputs_target ON outputs(target);
+CREATE INDEX outputs_unfinished ON outputs(id) WHERE state <> 'published';
+CREATE INDEX outputs_source ON outputs(source, n);
+CREATE INDEX outputs_run ON outputs(run);
+
+CREATE TABLE dead_letters (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  path TEXT NOT NULL,
+  length INTEGER NOT NULL,
+  letters INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE runs (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  started_s INTEGER NOT NULL,
+  ended_s INTEGER NOT NULL DEFAULT 0,
+  epoch INTEGER NOT NULL,
+  records_in INTEGER NOT NULL DEFAULT 0,
+  kept INTEGER NOT NULL DEFAULT 0,
+  dropped INTEGER NOT NULL DEFAULT 0,
+  dead INTEGER NOT NULL DEFAULT 0,
+  dead_by_reference INTEGER NOT NULL DEFAULT 0,
+  records_out INTEGER NOT NULL DEFAULT 0,
+  bytes_out INTEGER NOT NULL DEFAULT 0,
+  sources_done INTEGER NOT NULL DEFAULT 0,
+  sources_failed INTEGER NOT NULL DEFAULT 0,
+  sources_changed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+)";
+
+constexpr std::array kSteps{kVersion1};
+
+}  // namespace
+
+Result<std::size_t> version_of(sqlite::Connection& db, std::size_t newest, const std::string& file) {
+  auto owner = db.ask("PRAGMA application_id");
+  if (!owner) return tl::unexpected(owner.error());
+  auto tables = db.ask("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return tl::unexpected(tables.error());
+  auto version = db.ask("PRAGMA user_version");
+  if (!version) return tl::unexpected(version.error());
+  if (*owner != kApplicationId && (*owner != 0 || *tables != 0 || *version != 0)) {
+    return fail(Fault::kFatal,
+                fmt::format("{} is a database of another program; choose another folder with --state", file),
+                kExitConfig);
+  }
+  if (*version < 0 || *version > static_cast<std::int64_t>(newest)) {
+    return fail(
+        Fault::kFatal,
+        fmt::format(
+            "the ledger {} is of version {}, made by a later leat; this one knows version {}: use the "
+            "later leat, or another folder with --state",
+            file, *version, newest),
+        kExitConfig);
+  }
+  return static_cast<std::size_t>(*version);
+}
+
+std::span<const char* const> migrations() {
+  return kSteps;
+}
+
+Result<void> migrate(sqlite::Connection& db, std::span<const char* const> steps, const std::string& file) {
+  auto transaction = sqlite::Transaction::begin(db, sqlite::Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
+  auto done = version_of(db, steps.size(), file);
+  if (!done) return tl::unexpected(done.error());
+  if (*done == steps.size()) return {};
+  for (const char* step : steps.subspan(*done)) {
+    if (auto taken = db.run(step); !taken) return taken;
+  }
+  auto marked =
+      db.run(fmt::format("PRAGMA application_id={}; PRAGMA user_version={}", kApplicationId, steps.size()));
+  if (!marked) return marked;
+  return transaction->commit();
+}
+
+}  // namespace leat::ledger

@@ -1,0 +1,262 @@
+#include "workers/ledger/sqlite.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace leat::ledger::sqlite {
+
+namespace {
+
+constexpr int kBusyMs = 5'000;
+
+// What a mount or a disk does while it is away.
+bool passes(int error) {
+  switch (error) {
+    case EIO:
+    case ESTALE:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENETRESET:
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ECONNREFUSED:
+    case EREMOTEIO:
+    case ENODEV:
+    case ENXIO:
+    case EAGAIN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Error no_room(const std::string& file) {
+  return {Fault::kFatal, fmt::format("no room for the ledger {}: free some and run again", file), kExitIo};
+}
+
+Error forbidden(const std::string& file, const char* why) {
+  return {Fault::kFatal,
+          fmt::format(
+              "the ledger {} cannot be opened as needed: {}; give this user the right to, or choose another "
+              "folder with --state",
+              file, why),
+          kExitConfig};
+}
+
+Error damaged(const std::string& file, const char* why) {
+  return {Fault::kFatal,
+          fmt::format(
+              "the ledger {} is damaged: {}; move its folder away and run again: all sources are read again "
+              "then, so move the outputs away as well, or use --force",
+              file, why),
+          kExitIo};
+}
+
+// errno of the system call behind a failure of SQLite's file layer.
+Error io_error(const std::string& file, const char* why, int error) {
+  if (error == ENOSPC || error == EDQUOT) return no_room(file);
+  if (error == EACCES || error == EPERM || error == EROFS || error == ENOENT || error == ENOTDIR) {
+    return forbidden(file, std::strerror(error));
+  }
+  std::string text = fmt::format("cannot use the ledger {}: {}{}{}", file, why, error == 0 ? "" : ": ",
+                                 error == 0 ? "" : std::strerror(error));
+  if (passes(error)) return {Fault::kRetry, std::move(text), kExitIo};
+  return {Fault::kFatal, text + "; look at the disk and run again", kExitIo};
+}
+
+Error translate(sqlite3* db, int code) {
+  const char* name = sqlite3_db_filename(db, "main");
+  std::string file = name == nullptr ? "" : name;
+  const char* why = sqlite3_errmsg(db);
+  switch (code & 0xFF) {
+    case SQLITE_FULL:
+      return no_room(file);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+      return io_error(file, why, sqlite3_system_errno(db));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+      return {Fault::kRetry, fmt::format("the ledger {} is in use by another program: {}", file, why),
+              kExitIo};
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      return forbidden(file, why);
+    case SQLITE_CORRUPT:
+      return damaged(file, why);
+    case SQLITE_NOTADB:
+      return {
+          Fault::kFatal,
+          fmt::format("{} is no ledger: {}; move it away, or choose another folder with --state", file, why),
+          kExitConfig};
+    case SQLITE_NOMEM:
+      return {Fault::kFatal, fmt::format("no memory for the ledger {}", file), kExitIo};
+    default:
+      return {Fault::kFatal, fmt::format("the ledger {}: {} (code {})", file, why, code), kExitBug};
+  }
+}
+
+// A path as the part of a URI that SQLite takes apart again.
+std::string uri_of(const std::string& file) {
+  std::string uri = "file:";
+  for (char byte : file) {
+    if (byte == '%' || byte == '?' || byte == '#') {
+      uri += fmt::format("%{:02X}", static_cast<unsigned char>(byte));
+    } else {
+      uri += byte;
+    }
+  }
+  return uri + "?immutable=1";
+}
+
+}  // namespace
+
+Query::~Query() {
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+void Query::check_bind(int code) {
+  if (code != SQLITE_OK && !error_) error_ = std::make_unique<Error>(translate(db_, code));
+}
+
+Query& Query::with(std::int64_t value) {
+  if (statement_ != nullptr) check_bind(sqlite3_bind_int64(statement_, ++bound_, value));
+  return *this;
+}
+
+Query& Query::with(std::uint64_t value) {
+  return with(static_cast<std::int64_t>(value));
+}
+
+Query& Query::with(std::string_view text) {
+  if (statement_ == nullptr) return *this;
+  const char* bytes = text.data() == nullptr ? "" : text.data();
+  check_bind(sqlite3_bind_text64(statement_, ++bound_, bytes, text.size(), SQLITE_STATIC, SQLITE_UTF8));
+  return *this;
+}
+
+Result<bool> Query::next() {
+  if (error_) return tl::unexpected(*error_);
+  int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return tl::unexpected(translate(db_, sqlite3_extended_errcode(db_)));
+}
+
+Result<void> Query::run() {
+  for (;;) {
+    auto row = next();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return {};
+  }
+}
+
+std::int64_t Query::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+std::string_view Query::text(int column) const {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+  if (bytes == nullptr) return {};
+  return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+bool Query::null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+Result<Connection> Connection::open(const std::string& file, Mode mode, int cache_kib) {
+  int flags = SQLITE_OPEN_NOMUTEX;
+  flags |= mode == Mode::kWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+  bool frozen = mode == Mode::kFrozen;
+  if (frozen) flags |= SQLITE_OPEN_URI;
+  sqlite3* db = nullptr;
+  int code = sqlite3_open_v2(frozen ? uri_of(file).c_str() : file.c_str(), &db, flags, nullptr);
+  if (db == nullptr) return fail(Fault::kFatal, fmt::format("no memory for the ledger {}", file));
+  Connection connection(db);
+  if (code != SQLITE_OK) {
+    int error = sqlite3_system_errno(db);
+    return tl::unexpected((code & 0xFF) == SQLITE_CANTOPEN ? io_error(file, sqlite3_errmsg(db), error)
+                                                           : translate(db, code));
+  }
+  sqlite3_extended_result_codes(db, 1);
+  sqlite3_busy_timeout(db, kBusyMs);
+  auto set = connection.run(fmt::format("PRAGMA cache_size=-{}; PRAGMA temp_store=memory", cache_kib));
+  if (!set) return tl::unexpected(set.error());
+  return connection;
+}
+
+Connection::~Connection() {
+  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  if (db_ != nullptr) sqlite3_close_v2(db_);
+}
+
+Query Connection::query(const char* sql) {
+  for (auto& [known, statement] : statements_) {
+    if (known != sql) continue;
+    LEAT_CHECK(sqlite3_stmt_busy(statement) == 0, sql);
+    return {db_, statement};
+  }
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) return Query(translate(db_, sqlite3_extended_errcode(db_)));
+  statements_.emplace_back(sql, statement);
+  return {db_, statement};
+}
+
+Result<void> Connection::run(const std::string& sql) {
+  int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return tl::unexpected(translate(db_, sqlite3_extended_errcode(db_)));
+  return {};
+}
+
+Result<std::int64_t> Connection::ask(const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr);
+  if (code == SQLITE_OK) code = sqlite3_step(statement);
+  Result<std::int64_t> answer = std::int64_t{0};
+  if (code == SQLITE_ROW) {
+    answer = sqlite3_column_int64(statement, 0);
+  } else if (code != SQLITE_DONE) {
+    answer = tl::unexpected(translate(db_, sqlite3_extended_errcode(db_)));
+  }
+  sqlite3_finalize(statement);
+  return answer;
+}
+
+std::int64_t Connection::last_id() const {
+  return sqlite3_last_insert_rowid(db_);
+}
+
+std::uint64_t Connection::changed() const {
+  return static_cast<std::uint64_t>(sqlite3_changes64(db_));
+}
+
+Result<Transaction> Transaction::begin(Connection& db, Kind kind) {
+  auto begun = db.query(kind == Kind::kWrite ? "BEGIN IMMEDIATE" : "BEGIN").run();
+  if (!begun) return tl::unexpected(begun.error());
+  return Transaction(db);
+}
+
+Transaction::~Transaction() {
+  // When SQLite has rolled back by itself this fails, and that is as well.
+  if (db_ != nullptr) std::ignore = db_->query("ROLLBACK").run();
+}
+
+Result<void> Transaction::commit() {
+  auto done = db_->query("COMMIT").run();
+  if (done) db_ = nullptr;
+  return done;
+}
+
+}  // namespace leat::ledger::sqlite

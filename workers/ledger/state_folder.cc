@@ -1,0 +1,207 @@
+// Locks are open-file-description locks (F_OFD_SETLK): they go when their holder goes, whatever kills it, and unlike
+// flock(2) one can ask about them without taking them, so that a look at who runs is never in the way of a run.
+#include "workers/ledger/state_folder.h"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "workers/ledger/mount.h"
+
+namespace leat::ledger {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kRunLock = "/run.lock";
+constexpr const char* kWriterLock = "/writer.lock";
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string home() {
+  if (std::string folder = variable("HOME"); folder.starts_with('/')) return folder;
+  const passwd* user = ::getpwuid(::geteuid());
+  return user == nullptr || user->pw_dir == nullptr || user->pw_dir[0] != '/' ? "" : user->pw_dir;
+}
+
+tl::unexpected<Error> unusable(const std::string& folder, std::string_view why) {
+  return fail(Fault::kFatal,
+              fmt::format("the state folder {} {}; choose another one with --state", folder, why),
+              kExitConfig);
+}
+
+// Where the folder is or will be, without links.
+fs::path real_path(const std::string& folder) {
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(folder, error);
+  return error ? fs::path(folder).lexically_normal() : path;
+}
+
+Result<void> check_mount(const std::string& folder, std::string& warning) {
+  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::string path = real_path(folder).string();
+  if (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  Mount mount = find_mount(text, path);
+  if (mount.fitness == Fitness::kUnfit) {
+    return unusable(folder,
+                    fmt::format("lies on a network file system ({} on {}), where a ledger is not safe",
+                                mount.type, mount.point));
+  }
+  if (mount.fitness == Fitness::kDoubtful) {
+    warning = fmt::format("the state folder {} lies on {} ({}): the ledger is as safe as what is behind that",
+                          folder, mount.point, mount.type);
+  }
+  return {};
+}
+
+// With those above it, each new name durable.
+Result<void> make_folder(const std::string& folder) {
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) == 0) {
+    return S_ISDIR(info.st_mode) ? Result<void>() : unusable(folder, "is no folder");
+  }
+  if (errno != ENOENT) return unusable(folder, fmt::format("cannot be looked at: {}", std::strerror(errno)));
+  std::string above = fs::path(folder).parent_path().string();
+  if (auto made = make_folder(above); !made) return made;
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    return unusable(folder, fmt::format("cannot be made: {}", std::strerror(errno)));
+  }
+  stage::Fd fd(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd) ::fsync(fd.get());  // of a folder that we may not read it cannot be asked
+  return {};
+}
+
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+std::string read_note(int fd) {
+  std::array<char, 8192> text;
+  ssize_t count = ::pread(fd, text.data(), text.size(), 0);
+  return {text.data(), static_cast<std::size_t>(count < 0 ? 0 : count)};
+}
+
+std::string line_of(std::string_view note, std::string_view key) {
+  while (!note.empty()) {
+    std::string_view line = note.substr(0, note.find('\n'));
+    note.remove_prefix(std::min(line.size() + 1, note.size()));
+    if (line.starts_with(key) && line.substr(key.size()).starts_with(' ')) {
+      return std::string(line.substr(key.size() + 1));
+    }
+  }
+  return {};
+}
+
+Holder holder_of(int fd) {
+  std::string note = read_note(fd);
+  return {line_of(note, "pid"), line_of(note, "host"), line_of(note, "since"), line_of(note, "pipeline")};
+}
+
+std::string who(const Holder& holder) {
+  if (holder.pid.empty()) return "another process";
+  std::string text = fmt::format("pid {} on {} since {}", holder.pid, holder.host, holder.since);
+  return holder.pipeline.empty() ? text : fmt::format("{} ({})", text, holder.pipeline);
+}
+
+// false: somebody else has it.
+Result<bool> lock(int fd, const std::string& path) {
+  struct flock wanted = whole_file();
+  if (::fcntl(fd, F_OFD_SETLK, &wanted) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES) return false;
+  return fail(Fault::kFatal, fmt::format("cannot lock {}: {}", path, std::strerror(errno)), kExitConfig);
+}
+
+Result<stage::Fd> open_lock(const std::string& path) {
+  stage::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (fd) return fd;
+  return fail(Fault::kFatal, fmt::format("cannot open {}: {}", path, std::strerror(errno)), kExitConfig);
+}
+
+void write_note(int fd, const std::string& pipeline_file) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::string note = fmt::format("pid {}\nhost {}\nsince {:%Y-%m-%dT%H:%M:%SZ}\n", ::getpid(), host.data(),
+                                 fmt::gmtime(std::time(nullptr)));
+  if (!pipeline_file.empty()) note += fmt::format("pipeline {}\n", pipeline_file);
+  // For people only; without room for it the lock is as good.
+  if (::ftruncate(fd, 0) == 0) std::ignore = ::pwrite(fd, note.data(), note.size(), 0);
+}
+
+}  // namespace
+
+std::string default_state_folder(const std::string& pipeline) {
+  std::string given = variable("STATE_DIRECTORY");
+  given = given.substr(0, given.find(':'));
+  if (given.starts_with('/')) return given;
+  if (std::string state = variable("XDG_STATE_HOME"); state.starts_with('/'))
+    return state + "/leat/" + pipeline;
+  std::string user = home();
+  return (user.empty() ? "/var/lib" : user + "/.local/state") + "/leat/" + pipeline;
+}
+
+Result<void> prepare_state_folder(const std::string& folder, std::string& warning) {
+  if (!folder.starts_with('/')) return unusable(folder, "is no absolute path");
+  if (auto fit = check_mount(folder, warning); !fit) return fit;
+  if (auto made = make_folder(fs::path(folder).lexically_normal().string()); !made) return made;
+  if (::access(folder.c_str(), R_OK | W_OK | X_OK) == 0) return {};
+  return unusable(folder, fmt::format("cannot be written: {}", std::strerror(errno)));
+}
+
+Result<RunLock> RunLock::take(const std::string& folder, const std::string& pipeline_file) {
+  auto fd = open_lock(folder + kRunLock);
+  if (!fd) return tl::unexpected(fd.error());
+  auto locked = lock(fd->get(), folder + kRunLock);
+  if (!locked) return tl::unexpected(locked.error());
+  if (!*locked) {
+    return fail(
+        Fault::kFatal,
+        fmt::format(
+            "another run has the state folder {}: {}; wait for it, or choose another one with --state",
+            folder, who(holder_of(fd->get()))),
+        kExitConfig);
+  }
+  write_note(fd->get(), pipeline_file);
+  return RunLock(std::move(*fd));
+}
+
+std::optional<Holder> RunLock::holder(const std::string& folder) {
+  stage::Fd fd(::open((folder + kRunLock).c_str(), O_RDONLY | O_CLOEXEC));
+  struct flock asked = whole_file();
+  if (!fd || ::fcntl(fd.get(), F_OFD_GETLK, &asked) != 0 || asked.l_type == F_UNLCK) return std::nullopt;
+  return holder_of(fd.get());
+}
+
+Result<WriterLock> WriterLock::try_take(const std::string& folder) {
+  auto fd = open_lock(folder + kWriterLock);
+  if (!fd) return tl::unexpected(fd.error());
+  auto locked = lock(fd->get(), folder + kWriterLock);
+  if (!locked) return tl::unexpected(locked.error());
+  if (!*locked) {
+    return fail(Fault::kRetry, fmt::format("another writer still has the state folder {}: {}", folder,
+                                           who(holder_of(fd->get()))));
+  }
+  write_note(fd->get(), "");
+  return WriterLock(std::move(*fd));
+}
+
+}  // namespace leat::ledger

@@ -1,0 +1,253 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "workers/ledger/database.h"
+#include "workers/ledger/ledger.h"
+#include "workers/ledger/rows.h"
+#include "workers/ledger/schema.h"
+
+namespace leat::ledger {
+
+namespace {
+
+using sqlite::Connection;
+using sqlite::Query;
+
+// Readers of a WAL need its shared memory, and the folder is where that is made. In a folder that we may not write it is
+// there while a writer is; when none is and all is in the file itself, the file alone will do.
+Connection::Mode mode_for(const std::string& folder) {
+  if (::access(folder.c_str(), W_OK) == 0) return Connection::Mode::kRead;
+  struct stat wal {};
+  bool pending = ::stat((file_in(folder) + "-wal").c_str(), &wal) == 0 && wal.st_size > 0;
+  return pending ? Connection::Mode::kRead : Connection::Mode::kFrozen;
+}
+
+// Calls `each` for every row until it returns false. Queries are taken as they come: a temporary, or what with() returns.
+template <class Each>
+Result<void> for_rows(Query& query, Each each) {
+  for (;;) {
+    auto row = query.next();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row || !each(query)) return {};
+  }
+}
+
+template <class Each>
+Result<void> for_rows(Query&& query, Each each) {
+  return for_rows(query, std::move(each));
+}
+
+template <class T, class AnyQuery, class Make>
+Result<std::vector<T>> all(AnyQuery&& query, Make make) {
+  std::vector<T> rows;
+  auto done = for_rows(std::forward<AnyQuery>(query), [&](const Query& row) {
+    rows.push_back(make(row));
+    return true;
+  });
+  if (!done) return tl::unexpected(done.error());
+  return rows;
+}
+
+template <class T, class AnyQuery, class Make>
+Result<std::optional<T>> first(AnyQuery&& query, Make make) {
+  std::optional<T> found;
+  auto done = for_rows(std::forward<AnyQuery>(query), [&](const Query& row) {
+    found = make(row);
+    return false;
+  });
+  if (!done) return tl::unexpected(done.error());
+  return found;
+}
+
+std::uint64_t number_of(const Query& row) {
+  return row.number(0);
+}
+
+template <class AnyQuery>
+Result<std::uint64_t> number(AnyQuery&& query) {
+  auto found = first<std::uint64_t>(std::forward<AnyQuery>(query), number_of);
+  if (!found) return tl::unexpected(found.error());
+  return found->value_or(0);
+}
+
+}  // namespace
+
+View::View(std::shared_ptr<Reader> reader) : reader_(std::move(reader)) {}
+View::View(View&&) noexcept = default;
+View& View::operator=(View&&) noexcept = default;
+View::~View() = default;
+
+Result<std::optional<View>> View::open(const std::string& folder) {
+  std::string file = file_in(folder);
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR)) return std::optional<View>();
+  auto db = Connection::open(file, mode_for(folder), kCacheKib);
+  if (!db) return tl::unexpected(db.error());
+  auto version = version_of(*db, migrations().size(), file);
+  if (!version) return tl::unexpected(version.error());
+  if (*version == 0) return std::optional<View>();
+  if (*version < migrations().size()) {
+    return fail(
+        Fault::kFatal,
+        fmt::format("the ledger {} is of version {}, made by an earlier leat; the next run brings it up to "
+                    "version {}",
+                    file, *version, migrations().size()),
+        kExitConfig);
+  }
+  return View(std::make_shared<Reader>(Reader{std::move(*db)}));
+}
+
+Result<std::string> View::pipeline() {
+  auto found = first<std::string>(reader_->db.query("SELECT pipeline FROM ledger"),
+                                  [](const Query& row) { return std::string(row.text(0)); });
+  if (!found) return tl::unexpected(found.error());
+  return found->value_or("");
+}
+
+Result<std::uint64_t> View::epoch() {
+  return number(reader_->db.query("SELECT epoch FROM ledger"));
+}
+
+Result<std::uint64_t> View::last_source_id() {
+  return number(reader_->db.query("SELECT seq FROM sqlite_sequence WHERE name = 'sources'"));
+}
+
+Result<void> View::each_source(const std::function<bool(const Source&)>& each) {
+  return for_rows(reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources ORDER BY path"),
+                  [&](const Query& row) { return each(source_of(row)); });
+}
+
+Result<std::vector<Source>> View::sources_after(const std::string& path, std::size_t count) {
+  return all<Source>(
+      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE path > ? ORDER BY path LIMIT ?")
+          .with(path)
+          .with(std::uint64_t{count}),
+      source_of);
+}
+
+Result<void> View::each_done(const std::function<void(const Done&)>& each) {
+  return for_rows(reader_->db.query("SELECT path, size, mtime_ns FROM sources WHERE state = 'done'"),
+                  [&](const Query& row) {
+                    each({row.text(0), row.number(1), row.integer(2)});
+                    return true;
+                  });
+}
+
+Result<std::optional<Source>> View::source_at(const std::string& path) {
+  return first<Source>(
+      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE path = ?").with(path), source_of);
+}
+
+Result<std::optional<Source>> View::source_with(std::uint64_t id) {
+  return first<Source>(reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE id = ?").with(id),
+                       source_of);
+}
+
+Result<std::vector<Source>> View::sources_like(std::uint64_t size, std::int64_t mtime_ns) {
+  return all<Source>(
+      reader_->db
+          .query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE size = ? AND mtime_ns = ? ORDER BY path")
+          .with(size)
+          .with(mtime_ns),
+      source_of);
+}
+
+Result<std::vector<Source>> View::open_sources() {
+  return all<Source>(
+      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS
+                        " FROM sources WHERE state <> 'done' OR (after_action <> '' AND after_done = 0) "
+                        "ORDER BY path"),
+      source_of);
+}
+
+Result<std::vector<Output>> View::unfinished_outputs() {
+  return all<Output>(
+      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE state <> 'published' ORDER BY id"),
+      output_of);
+}
+
+Result<std::vector<Output>> View::outputs_of_source(std::uint64_t source) {
+  return all<Output>(
+      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE source = ? ORDER BY id")
+          .with(source),
+      output_of);
+}
+
+Result<std::vector<Output>> View::outputs_of_run(const std::string& run) {
+  return all<Output>(
+      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE run = ? ORDER BY id").with(run),
+      output_of);
+}
+
+Result<std::optional<Output>> View::output_at(const std::string& target) {
+  return first<Output>(
+      reader_->db
+          .query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE target = ? ORDER BY id DESC LIMIT 1")
+          .with(target),
+      output_of);
+}
+
+Result<std::uint64_t> View::last_n(std::uint64_t source) {
+  return number(reader_->db.query("SELECT max(n) FROM outputs WHERE source = ?").with(source));
+}
+
+Result<std::optional<DeadLetterFile>> View::dead_letters() {
+  return first<DeadLetterFile>(
+      reader_->db.query("SELECT path, length, letters FROM dead_letters"), [](const Query& row) {
+        return DeadLetterFile{std::string(row.text(0)), row.number(1), row.number(2)};
+      });
+}
+
+Result<std::optional<Run>> View::run(const std::string& id) {
+  return first<Run>(reader_->db.query("SELECT " LEAT_RUN_COLUMNS " FROM runs WHERE id = ?").with(id), run_of);
+}
+
+Result<std::optional<Run>> View::last_run() {
+  return first<Run>(reader_->db.query("SELECT " LEAT_RUN_COLUMNS " FROM runs ORDER BY number DESC LIMIT 1"),
+                    run_of);
+}
+
+Result<View::Totals> View::totals() {
+  Totals totals;
+  auto done = for_rows(
+      reader_->db.query("SELECT sum(state = 'reading'), sum(state = 'done'), sum(state = 'changed'), "
+                        "sum(state = 'failed'), max(CASE state WHEN 'done' THEN updated_s ELSE 0 END), "
+                        "sum(records_in), sum(kept), sum(dropped), sum(dead), sum(dead_by_reference), "
+                        "sum(records_out), sum(bytes_out) FROM sources"),
+      [&](const Query& row) {
+        totals.reading = row.number(0);
+        totals.done = row.number(1);
+        totals.changed = row.number(2);
+        totals.failed = row.number(3);
+        totals.last_done_s = row.integer(4);
+        totals.counts = counts_of(row, 5);
+        return true;
+      });
+  if (!done) return tl::unexpected(done.error());
+  return totals;
+}
+
+Result<View::OutputTotals> View::output_totals() {
+  OutputTotals totals;
+  auto done =
+      for_rows(reader_->db.query("SELECT sum(state = 'writing'), sum(state = 'complete'), "
+                                 "sum(state = 'published'), "
+                                 "sum(CASE state WHEN 'published' THEN length ELSE 0 END) FROM outputs"),
+               [&](const Query& row) {
+                 totals.writing = row.number(0);
+                 totals.complete = row.number(1);
+                 totals.published = row.number(2);
+                 totals.published_bytes = row.number(3);
+                 return true;
+               });
+  if (!done) return tl::unexpected(done.error());
+  return totals;
+}
+
+}  // namespace leat::ledger
