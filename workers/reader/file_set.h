@@ -12,7 +12,6 @@ namespace leat::reader {
 
 class FileSet {
  public:
-  void reserve(std::size_t count) { keys_.reserve(count); }
   void add(std::string_view path, std::uint64_t size, std::int64_t mtime_ns) {
     keys_.push_back(key_of(path, size, mtime_ns));
   }

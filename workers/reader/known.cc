@@ -52,20 +52,17 @@ std::string changed_text(const std::string& path, const std::string& what, const
 }
 
 Result<Known> Known::load(std::unique_ptr<Records> records, Options options) {
-  Known known;
-  known.options_ = options;
+  Known known(options);
   if (records == nullptr) return known;
   known.records_ = std::move(records);
   const Result<std::uint64_t> last = known.records_->last_id();
   if (!last) return tl::unexpected(last.error());
   known.next_id_ = *last + 1;
   known.empty_ = *last == 0;
-  FileSet& done = known.done_;
-  const Result<void> read =
-      known.records_->each_done([&done](std::uint64_t count) { done.reserve(count); },
-                                [&done](std::string_view path, std::uint64_t size, std::int64_t mtime_ns) {
-                                  done.add(path, size, mtime_ns);
-                                });
+  const Result<void> read = known.records_->each_done(
+      [&done = known.done_](std::string_view path, std::uint64_t size, std::int64_t mtime_ns) {
+        done.add(path, size, mtime_ns);
+      });
   if (!read) return tl::unexpected(read.error());
   return known;
 }
@@ -110,8 +107,9 @@ Result<std::optional<ledger::Source>> Known::row_at(const std::string& path) con
 
 // The source that has come to this path from one that is gone.
 Result<std::optional<ledger::Source>> Known::moved_to(const File& file) const {
-  if (records_ == nullptr || (empty_ && !options_.follow)) return std::nullopt;
-  Result<std::vector<ledger::Source>> rows = records_->like(file.size, file.mtime_ns);
+  if (empty_ && !options_.follow) return std::nullopt;
+  Result<std::vector<ledger::Source>> rows;
+  if (records_ != nullptr) rows = records_->like(file.size, file.mtime_ns);
   if (!rows) return tl::unexpected(rows.error());
   std::erase_if(*rows, [this](const ledger::Source& row) { return since_.contains(row.id); });
   for (const auto& [id, row] : since_) {
@@ -139,6 +137,8 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
   if (row.state == SourceState::kFailed && same && row.place.lines > 0) {
     return Decision{Kind::kFailed, 0, position_of(row.place), {}, {}, row.reason};
   }
+  // What was read has been moved or deleted by us: this is another file.
+  if (row.after_done) return Decision{};
   if (over && !same && options_.one_output_each) {
     const Result<bool> published = records_->published(row.id);
     if (!published) return tl::unexpected(published.error());

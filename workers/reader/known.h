@@ -49,7 +49,7 @@ class Known {
   };
 
   // Knows nothing: everything is new, from number 1 on.
-  Known() = default;
+  explicit Known(Options options) : options_(options) {}
   // records: null knows nothing.
   [[nodiscard]] static Result<Known> load(std::unique_ptr<Records> records, Options options);
 

@@ -20,9 +20,8 @@ class Records {
   virtual ~Records() = default;
   [[nodiscard]] virtual Result<std::uint64_t> last_id() = 0;
   using EachDone = std::function<void(std::string_view path, std::uint64_t size, std::int64_t mtime_ns)>;
-  // Those of state kDone; `begin` is told about how many there will be.
-  [[nodiscard]] virtual Result<void> each_done(const std::function<void(std::uint64_t)>& begin,
-                                               const EachDone& each) = 0;
+  // Those of state kDone.
+  [[nodiscard]] virtual Result<void> each_done(const EachDone& each) = 0;
   // Not kDone, or with an `after` that was not done yet.
   [[nodiscard]] virtual Result<std::vector<ledger::Source>> open() = 0;
   [[nodiscard]] virtual Result<std::optional<ledger::Source>> at(const std::string& path) = 0;
