@@ -112,6 +112,7 @@ void write(JsonWriter& json, const Report& report) {
   put(json, "exit_code", static_cast<std::uint64_t>(report.exit_code));
   put(json, "text", report.text);
   put(json, "details", report.details);
+  put_bool(json, "retry", report.retry);
 }
 
 // Reads members of one JSON object; remembers the first that is missing or of another type.
@@ -245,6 +246,7 @@ std::optional<Control> read(const std::string& type, Members& members) {
     report.exit_code = static_cast<int>(members.number("exit_code"));
     report.text = members.text("text");
     report.details = members.text("details");
+    report.retry = members.boolean("retry");
     return report;
   }
   return std::nullopt;

@@ -91,6 +91,7 @@ struct Report {
   int exit_code = 0;    // kFailed
   std::string text;     // kWarning, kFailed: for a person
   std::string details;  // kDone, kReady: one JSON object, or empty
+  bool retry = false;   // kFailed: passing trouble; start again what depends on it
 };
 
 using Control = std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report>;

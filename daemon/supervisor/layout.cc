@@ -51,58 +51,79 @@ std::vector<Seat> seats(const config::Pipeline& pipeline) {
   return all;
 }
 
+std::string worker_name(const Seat& seat, std::uint32_t instance) {
+  return fmt::format("{}.{}", seat_name(seat), instance);
+}
+
+std::optional<Name> parse_worker_name(std::string_view name) {
+  std::size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  auto seat = parse_seat(name.substr(0, dot));
+  if (!seat) return std::nullopt;
+  Name parsed{*seat, 0};
+  std::string_view digits = name.substr(dot + 1);
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), parsed.instance);
+  if (error != std::errc() || worker_name(parsed.seat, parsed.instance) != name) return std::nullopt;
+  return parsed;
+}
+
 std::string Layout::path(std::string_view name) const {
-  return fmt::format("{}/e{}-{}", runtime_, epoch_, name);
+  return fmt::format("{}/g{}-{}", runtime_, generation_, name);
 }
 
-std::vector<std::string> Layout::each(Stage stage, std::string_view what) const {
-  std::vector<std::string> all;
-  for (std::uint32_t i = 0; i < pool_size(pipeline_, stage); ++i) {
-    all.push_back(endpoint(fmt::format("{}.{}", seat_name({stage, i}), what)));
-  }
-  return all;
+std::string Layout::input(const Seat& seat, std::uint32_t instance) const {
+  return seat.stage == Stage::kReader ? std::string() : endpoint(worker_name(seat, instance) + ".in");
 }
 
-void Layout::fill(proto::Welcome& welcome, const Seat& seat) const {
-  welcome.epoch = epoch_;
+std::optional<Stage> Layout::dealer_of(Stage stage) const {
+  if (stage == Stage::kFilter) return Stage::kReader;
+  if (stage == Stage::kProcessor) return Stage::kFilter;
+  return std::nullopt;
+}
+
+void Layout::fill(proto::Welcome& welcome, const Seat& seat, const InstanceOf& instance_of) const {
   welcome.accepted.clear();
   welcome.credits.clear();
   welcome.credit_to.clear();
   welcome.outputs.clear();
-  welcome.input = seat.stage == Stage::kReader   ? ""
-                  : seat.stage == Stage::kWriter ? endpoint("writer.in")
-                                                 : endpoint(seat_name(seat) + ".in");
   welcome.output_instances.clear();
+  welcome.input = input(seat, instance_of(seat));
+  auto deal_to = [&](Stage stage) {
+    for (std::uint32_t i = 0; i < pool_size(pipeline_, stage); ++i) {
+      std::uint32_t instance = instance_of({stage, i});
+      welcome.outputs.push_back(input({stage, i}, instance));
+      welcome.output_instances.push_back(instance);
+    }
+  };
   switch (seat.stage) {
     case Stage::kReader:
-      welcome.outputs = each(Stage::kFilter, "in");
+      deal_to(Stage::kFilter);
       welcome.credits = endpoint("reader.credits");
       welcome.accepted = endpoint("reader.accepted");
       break;
     case Stage::kFilter:
       welcome.credit_to = {endpoint("reader.credits")};
-      if (pipeline_.has_processors()) {
-        welcome.outputs = each(Stage::kProcessor, "in");
-        welcome.credits = endpoint(seat_name(seat) + ".credits");
-      } else {
-        welcome.outputs = {endpoint("writer.in")};
-      }
+      deal_to(pipeline_.has_processors() ? Stage::kProcessor : Stage::kWriter);
+      if (pipeline_.has_processors()) welcome.credits = endpoint(seat_name(seat) + ".credits");
       break;
     case Stage::kProcessor:
-      welcome.outputs = {endpoint("writer.in")};
-      welcome.credit_to = each(Stage::kFilter, "credits");
+      deal_to(Stage::kWriter);
+      for (std::uint32_t i = 0; i < pool_size(pipeline_, Stage::kFilter); ++i) {
+        welcome.credit_to.push_back(endpoint(seat_name({Stage::kFilter, i}) + ".credits"));
+      }
       break;
     case Stage::kWriter:
       welcome.accepted = endpoint("reader.accepted");
       break;
   }
-  for (std::size_t i = 0; i < welcome.outputs.size(); ++i) welcome.output_instances.push_back(i + 1);
 }
 
 std::string Layout::problem() const {
+  constexpr std::uint32_t kLong = 9'999'999;
   std::size_t longest = path("reader.accepted").size();
   for (const Seat& seat : seats(pipeline_)) {
     longest = std::max(longest, path(seat_name(seat) + ".credits").size());
+    longest = std::max(longest, path(worker_name(seat, kLong) + ".in").size());
   }
   if (longest <= kMaxSocketPath) return {};
   return fmt::format(

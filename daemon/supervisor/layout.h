@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ struct Seat {
   bool operator==(const Seat&) const = default;
 };
 
-// "filter-0": the routing id on the control socket and the name of the page.
+// "filter-0"
 std::string seat_name(const Seat& seat);
 std::optional<Seat> parse_seat(std::string_view name);
 // "leat-filter"
@@ -32,17 +33,34 @@ std::string program_name(proto::Stage stage);
 // In the order of the stages: reader, filters, processors (none without steps), writer.
 std::vector<Seat> seats(const config::Pipeline& pipeline);
 
+// "filter-0.7": the routing id of the seventh worker that this run started, at that seat; and the name of its page.
+std::string worker_name(const Seat& seat, std::uint32_t instance);
+struct Name {
+  Seat seat;
+  std::uint32_t instance = 0;
+};
+std::optional<Name> parse_worker_name(std::string_view name);
+
 class Layout {
  public:
-  // runtime: absolute path of the run's folder. The pipeline must outlive this.
-  Layout(const config::Pipeline& pipeline, std::string runtime, std::uint64_t epoch)
-      : pipeline_(pipeline), runtime_(std::move(runtime)), epoch_(epoch) {}
+  using InstanceOf = std::function<std::uint32_t(const Seat&)>;  // of the worker at a seat now; 0: nobody
+
+  // runtime: absolute path of the run's folder. generation: how often everybody was started. The pipeline must outlive
+  // this.
+  Layout(const config::Pipeline& pipeline, std::string runtime, std::uint32_t generation)
+      : pipeline_(pipeline), runtime_(std::move(runtime)), generation_(generation) {}
 
   std::string control() const { return "ipc://" + runtime_ + "/control"; }
-  std::string page(const Seat& seat) const { return runtime_ + "/" + seat_name(seat) + ".page"; }
+  std::string page(const Seat& seat, std::uint32_t instance) const {
+    return runtime_ + "/" + worker_name(seat, instance) + ".page";
+  }
+  // Where a worker takes in batches: its own, so that nothing meant for its forerunner gets there. "" for the reader.
+  std::string input(const Seat& seat, std::uint32_t instance) const;
+  // The stage that deals to this one; nullopt: nobody deals to it.
+  std::optional<proto::Stage> dealer_of(proto::Stage stage) const;
 
-  // Sets the endpoints and the epoch of what a worker is told.
-  void fill(proto::Welcome& welcome, const Seat& seat) const;
+  // Sets the endpoints of what a worker is told.
+  void fill(proto::Welcome& welcome, const Seat& seat, const InstanceOf& instance_of) const;
 
   // "" or what to do about a runtime folder whose name is too long for the sockets in it.
   std::string problem() const;
@@ -50,11 +68,10 @@ class Layout {
  private:
   std::string path(std::string_view name) const;
   std::string endpoint(std::string_view name) const { return "ipc://" + path(name); }
-  std::vector<std::string> each(proto::Stage stage, std::string_view what) const;
 
   const config::Pipeline& pipeline_;
   std::string runtime_;
-  std::uint64_t epoch_;
+  std::uint32_t generation_;
 };
 
 }  // namespace leat::supervisor

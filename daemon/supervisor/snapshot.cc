@@ -27,16 +27,16 @@ void add_page(Snapshot& snapshot, Stage stage, const stage::MappedPage& page) {
       snapshot.reader_text = page.text();
       break;
     case Stage::kFilter:
-      snapshot.records_in += get(page->records_in);
       snapshot.bytes_in += get(page->bytes_in);
+      break;
+    case Stage::kProcessor:
+      break;
+    case Stage::kWriter:
+      // Of the whole run: a batch that is sent again counts once, and a writer that takes over goes on counting.
+      snapshot.records_in += get(page->records_in);
       snapshot.kept += get(page->kept);
       snapshot.dropped += get(page->dropped);
       snapshot.dead += get(page->rejected);
-      break;
-    case Stage::kProcessor:
-      snapshot.dead += get(page->rejected);
-      break;
-    case Stage::kWriter:
       break;
   }
 }

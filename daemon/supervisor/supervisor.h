@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/pipeline.h"
 #include "daemon/supervisor/snapshot.h"
@@ -19,11 +20,17 @@ namespace leat::supervisor {
 struct Job {
   config::Pipeline pipeline;  // valid
   std::string pipeline_text;  // the YAML it was parsed from
-  std::uint64_t epoch = 1;
   std::uint64_t window_bytes = 0;
   std::uint32_t window_batches = 0;
   bool force = false;
   bool follow = false;
+  std::string run;              // names this run in the ledger
+  std::string state;            // folder of the ledger; prepared, and locked for the life of the run
+  bool volatile_state = false;  // the sink is a pipe or a device: nothing to go on with later, `state` is not used
+  bool fresh = false;           // forget all sources and outputs
+  bool accept_changes = false;  // go on although filter, steps or sink are not what they were
+  std::uint64_t fingerprint = 0;     // of filter, steps and sink
+  std::vector<std::string> reread;   // sources to start over, absolute
   std::string program_folder;  // where leat-reader and the others are
   std::string runtime_root;    // empty: default_runtime_root()
   std::chrono::milliseconds start_up{

@@ -3,7 +3,7 @@
 // Reads   batches of lines from the reader; at start the files of in_file and not_in_file
 // Writes  batches of kept records to the processors, or without steps to the writer; nothing to disk
 // Never   opens a source or a sink, or changes a byte of a record it keeps
-// Fails   a file of in_file cannot be read: exits 78. A batch it cannot decode: exits 74.
+// Fails   a file of in_file cannot be read: exits 78
 // Gaps    the counts of surprises (missing fields, other types) end with the process
 
 #include <fmt/format.h>
@@ -49,6 +49,7 @@ int describe(const std::string& file) {
 
 void work(Worker& worker) {
   auto stage = value_or_fatal(leat::filter::FilterStage::make(worker.pipeline()));
+  stage.note_records(leat::stage::RecordMark(*worker.page()));
   leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
 }
 

@@ -59,6 +59,8 @@ void FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
     return;
   }
   ++split.header.in;
+  mark_.record(origin.offset_delta);
+  hook_.look_at(record);
   if (!scanner_.next(begin, end, values_, error)) {
     ++split.header.rejected;
     split.leave_out(begin, end + 1);
@@ -78,13 +80,28 @@ void FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
   }
 }
 
+// The reader's rejects (a record that has killed before) among ours, in the order of their lines.
+void FilterStage::merge_rejects(std::string_view earlier) {
+  std::vector<proto::Reject> all;
+  auto collect = [&](const proto::Reject& reject) { all.push_back(reject); };
+  auto ours = proto::decode_rejects(rejects_.view(), collect);
+  auto theirs = proto::decode_rejects(earlier, collect);
+  LEAT_CHECK(ours && theirs, "a rejects section that was checked when it came");
+  std::stable_sort(all.begin(), all.end(), [](const proto::Reject& a, const proto::Reject& b) {
+    return a.origin.line_delta < b.origin.line_delta;
+  });
+  Buffer merged(rejects_.size() + earlier.size());
+  for (const proto::Reject& reject : all) proto::encode_reject(merged, reject);
+  rejects_ = std::move(merged);
+}
+
 Result<proto::Batch> FilterStage::transform(proto::Batch batch) {
   Split split;
   split.in = batch.records();
   split.header = batch.header();
   table_.clear();
   rejects_.clear();
-  rejects_.append(batch.rejects());
+  mark_.batch(split.header.source, split.header.first_offset);
   scanner_.begin(split.in);
   for (std::size_t begin = 0; begin < split.in.size(); ++split.line) {
     const void* newline = std::memchr(split.in.data() + begin, '\n', split.in.size() - begin);
@@ -94,7 +111,9 @@ Result<proto::Batch> FilterStage::transform(proto::Batch batch) {
     look_at(split, begin, end);
     begin = end + 1;
   }
+  mark_.none();
   split.header.out = split.header.kept;
+  if (!batch.rejects().empty()) merge_rejects(batch.rejects());
   if (split.whole) return std::move(batch).reseal(split.header);
   split.leave_out(split.in.size(), split.in.size());
   return proto::Batch::seal(split.header, std::move(split.out), table_, rejects_.view());

@@ -9,6 +9,8 @@
 #include "proto/result.h"
 #include "workers/filter/predicates.h"
 #include "workers/stage/json/scan.h"
+#include "workers/stage/page.h"
+#include "workers/stage/test_hook.h"
 
 namespace leat::filter {
 
@@ -21,6 +23,9 @@ class FilterStage {
   // Malformed records become rejects. With processors behind it, the origins of the kept records go along.
   [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
 
+  // Where the record at work is noted, should one kill.
+  void note_records(stage::RecordMark mark) { mark_ = mark; }
+
   const Predicates& predicates() const { return predicates_; }
 
  private:
@@ -28,6 +33,7 @@ class FilterStage {
 
   struct Split;  // one batch on its way
   void look_at(Split& split, std::size_t begin, std::size_t end);
+  void merge_rejects(std::string_view earlier);
 
   Predicates predicates_;
   json::Scanner scanner_;
@@ -35,6 +41,8 @@ class FilterStage {
   std::vector<proto::Origin> table_;
   Buffer rejects_;
   bool origins_wanted_;
+  stage::RecordMark mark_;
+  stage::TestHook hook_{proto::Stage::kFilter};
 };
 
 }  // namespace leat::filter

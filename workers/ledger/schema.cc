@@ -11,7 +11,7 @@ namespace leat::ledger {
 namespace {
 
 // AUTOINCREMENT: an id is never used again, whatever is deleted. The partial indexes hold only the few rows that a start has
-// to look at; queries must repeat their conditions word for word.
+// to look at; queries must repeat their conditions word for word, and name them (INDEXED BY).
 constexpr const char* kVersion1 = R"(
 CREATE TABLE ledger (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),

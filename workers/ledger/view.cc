@@ -160,15 +160,16 @@ Result<std::vector<Source>> View::sources_like(std::uint64_t size, std::int64_t 
 
 Result<std::vector<Source>> View::open_sources() {
   return all<Source>(
-      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS
-                        " FROM sources WHERE state <> 'done' OR (after_action <> '' AND after_done = 0) "
+      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources INDEXED BY sources_open WHERE state <> "
+                                                      "'done' OR (after_action <> '' AND after_done = 0) "
                         "ORDER BY path"),
       source_of);
 }
 
 Result<std::vector<Output>> View::unfinished_outputs() {
   return all<Output>(
-      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE state <> 'published' ORDER BY id"),
+      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS
+                        " FROM outputs INDEXED BY outputs_unfinished WHERE state <> 'published' ORDER BY id"),
       output_of);
 }
 

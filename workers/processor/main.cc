@@ -25,6 +25,7 @@ void work(Worker& worker) {
     return worker.leaving();
   };
   auto stage = value_or_fatal(leat::processor::ProcessorStage::make(worker.pipeline(), std::move(callbacks)));
+  stage.note_records(leat::stage::RecordMark(*worker.page()));
   leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
 }
 

@@ -65,6 +65,8 @@ void ProcessorStage::run_steps(Steps& steps, const Lines& in, Buffer& bytes, Lin
     std::uint32_t end = in.ends[i];
     std::size_t first = at;
     while (at < positions.size() && positions[at] < end) ++at;
+    mark_.record(offsets_[in.inputs[i]]);
+    hook_.look_at(in.text.substr(begin, end - begin));
     if (!indexed) {
       // The filter and the child's reader have checked every record, so this is damage on the way.
       rejected_.push_back({in.inputs[i], 1, "not valid JSON when it reached the steps"});
@@ -86,7 +88,10 @@ Result<void> ProcessorStage::run_exec(Exec& exec, const Lines& in, Buffer& bytes
     records.push_back(in.text.substr(begin, end - begin));
     begin = end + 1;
   }
+  mark_.guarded(true);
+  if (!in.inputs.empty()) mark_.record(offsets_[in.inputs.front()]);
   auto on_result = [&](std::size_t index, const ExecResult& result) {
+    if (index + 1 < in.inputs.size()) mark_.record(offsets_[in.inputs[index + 1]]);
     if (result.kind == ExecResult::Kind::kRejected) {
       rejected_.push_back({in.inputs[index], result.attempts, std::string(result.reason)});
       return;
@@ -99,7 +104,9 @@ Result<void> ProcessorStage::run_exec(Exec& exec, const Lines& in, Buffer& bytes
       left.remove_prefix(length + 1);
     }
   };
-  return exec.run(records, on_result, callbacks_.should_stop);
+  auto ran = exec.run(records, on_result, callbacks_.should_stop);
+  mark_.guarded(false);
+  return ran;
 }
 
 // Rejects leave in the order of their lines, wherever they were made.
@@ -185,8 +192,14 @@ Result<proto::Batch> ProcessorStage::transform(proto::Batch batch) {
     begin = end + 1;
   }
   rejected_.clear();
+  offsets_.clear();
+  for (std::uint32_t input = 0; input < records.ends.size(); ++input) {
+    offsets_.push_back(origin_of(batch, input, input == 0 ? 0 : records.ends[input - 1] + 1).offset_delta);
+  }
+  mark_.batch(batch.header().source, batch.header().first_offset);
   Buffer out;
   auto ran = run_segments(records, out);
+  mark_.none();
   if (!ran) return tl::unexpected(ran.error());
   const Lines* made = leave_out_torn(*ran, out);
 

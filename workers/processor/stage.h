@@ -14,6 +14,8 @@
 #include "workers/processor/exec.h"
 #include "workers/processor/steps.h"
 #include "workers/stage/json/index.h"
+#include "workers/stage/page.h"
+#include "workers/stage/test_hook.h"
 
 namespace leat::processor {
 
@@ -30,6 +32,9 @@ class ProcessorStage {
   // Records in, what the steps make of them out, in order; those that no step can work on become rejects,
   // with the bytes they came in with. Fails as Exec::run does.
   [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
+
+  // Where the record at work is noted, should one kill.
+  void note_records(stage::RecordMark mark) { mark_ = mark; }
 
  private:
   // Lines between two steps: each made from one record of the batch.
@@ -61,6 +66,9 @@ class ProcessorStage {
   std::vector<Rejected> rejected_;
   Buffer rejects_;
   std::string reason_;
+  std::vector<std::uint32_t> offsets_;  // of each record of the batch in its source, from the batch's first
+  stage::RecordMark mark_;
+  stage::TestHook hook_{proto::Stage::kProcessor};
 };
 
 }  // namespace leat::processor

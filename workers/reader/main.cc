@@ -21,6 +21,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "config/parse.h"
 #include "proto/flow.h"
@@ -132,9 +134,10 @@ class Reader {
         window_(worker.welcome().window_bytes, worker.welcome().window_batches),
         batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes),
         accepted_(worker.context(), leat::proto::SocketKind::kPull, kAcceptedHighWaterMark),
-        outlet_(worker),
+        outlet_(worker, [this](const leat::proto::Credit& credit) { window_.credit(credit); }),
         ahead_(read_ahead_options(worker, pace_.target_bytes())) {
     accepted_.bind(worker.welcome().accepted);
+    worker.on_news([this](const leat::proto::Control& news) { heed(news); });
   }
 
   void run() {
@@ -146,14 +149,14 @@ class Reader {
     while (!worker_.leaving()) {
       if (worker_.draining() && !ended_) stop();
       if (!next_ && !ended_) fetch();
-      if (may_send()) {
-        send();
+      if (may_resend() || may_send()) {
+        may_resend() ? resend() : send();
         worker_.look_now_and_then();
         continue;
       }
       hear();
       outlet_.collect();
-      if (may_send()) continue;
+      if (may_resend() || may_send()) continue;
       worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
       poller.watch(ahead_index, !next_ && !ended_);
       if (!poller.wait(kLook)) show();
@@ -169,12 +172,33 @@ class Reader {
       if (!accepted || accepted->epoch != worker_.welcome().epoch) continue;
       commits_.committed(accepted->committed, [this](std::uint64_t source) { ahead_.committed(source); });
       std::size_t bytes = window_.accepted(accepted->accepted);
+      worker_.page()->window_batches = window_.batches();
       if (accepted->records == 0 || bytes == 0) continue;
       double records = accepted->records;
       pace_.learn(std::max(static_cast<double>(accepted->process_us), outlet_.record_us() * records), records,
                   static_cast<double>(bytes) / records);
       ahead_.set_target(pace_.target_bytes());
     }
+  }
+
+  // Workers come and go, and with them batches; and records that kill are taken out of theirs.
+  void heed(const leat::proto::Control& news) {
+    if (const auto* pool = std::get_if<leat::proto::Pool>(&news)) outlet_.change(*pool);
+    if (const auto* again = std::get_if<leat::proto::Again>(&news)) {
+      leat::Buffer::reclaim(again->instance);
+      window_.again(again->instance);
+    }
+    if (const auto* verdict = std::get_if<leat::proto::Verdict>(&news)) {
+      verdicts_.push_back(*verdict);
+      window_.condemn(*verdict);
+    }
+  }
+
+  bool may_resend() { return window_.wants_resend() && outlet_.has_room(); }
+
+  void resend() {
+    worker_.page().enter(Activity::kBusy);
+    if (auto to = outlet_.send(window_.next_resend())) window_.resent(*to);
   }
 
   bool may_send() { return next_ && window_.has_room(next_->header().records_bytes) && outlet_.has_room(); }
@@ -234,12 +258,17 @@ class Reader {
     commits_.sent(header);
     Batch batch = std::move(*next_).reseal(header);
     next_.reset();
+    for (const auto& verdict : verdicts_) {
+      if (auto changed = leat::reader::without_record(batch, verdict)) batch = *std::move(changed);
+    }
     page.sequence = header.sequence;
     page.source = header.source;
     if (header.kind == leat::proto::BatchKind::kRecords) add(page.bytes_in, header.records_bytes);
     page.disk_bytes = ahead_.status().consumed_bytes;
-    if (!outlet_.send(batch)) return;
-    window_.sent(std::move(batch));
+    auto to = outlet_.send(batch);
+    if (!to) return;
+    window_.sent(std::move(batch), *to);
+    page.window_batches = window_.batches();
   }
 
   // Asked to take in nothing new: what has been sent is finished, the rest is for the next run.
@@ -277,6 +306,7 @@ class Reader {
   leat::reader::ReadAhead ahead_;
   leat::reader::Commits commits_;
   std::optional<Batch> next_;  // to be sent, without a sequence number
+  std::vector<leat::proto::Verdict> verdicts_;
   std::uint64_t sequence_ = 0;
   std::uint64_t done_ = 0;  // sources that match and were done before
   bool ended_ = false;

@@ -1,15 +1,20 @@
 // The window: what the reader has sent and the writer has not accepted yet. It bounds what the whole pipeline
-// holds.
+// holds, and it is what the reader sends again when a worker that held some of it has died.
 //
-// The reader keeps each batch until then (a kept message is counted, not copied).
+// Who has a batch is known from what was dealt (the filter) and from the filters' credits (the processor). News of a
+// death may come before the credit that tells what the dead one had, so the dead are remembered.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <utility>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "proto/batch.h"
+#include "proto/control.h"
+#include "proto/flow.h"
 
 namespace leat::reader {
 
@@ -29,36 +34,51 @@ class Window {
     return sent_.size() < max_batches_ && bytes_ + bytes <= max_bytes_;
   }
 
-  // Precondition: sequence numbers ascend.
-  void sent(proto::Batch batch) {
-    bytes_ += batch.header().records_bytes;
-    alone_ = batch.header().records_bytes > kTravelsAlone;
-    sent_.push_back(std::move(batch));
-  }
+  // Keeps what was sent to the worker instance `to`. Precondition: sequence numbers ascend by one.
+  void sent(proto::Batch batch, std::uint32_t to);
 
   // The writer has taken everything up to this sequence number. Returns the payload bytes of the last batch
   // of these.
-  std::size_t accepted(std::uint64_t sequence) {
-    std::size_t last = 0;
-    while (!sent_.empty() && sent_.front().header().sequence <= sequence) {
-      last = sent_.front().header().records_bytes;
-      bytes_ -= last;
-      sent_.pop_front();
-    }
-    if (sent_.empty()) alone_ = false;
-    return last;
-  }
+  std::size_t accepted(std::uint64_t sequence);
+
+  // A filter has passed a batch on, or could not use it.
+  void credit(const proto::Credit& credit);
+  // Whatever that instance had is to be sent again; 0: everything is.
+  void again(std::uint32_t instance);
+  // The record becomes a reject of its batch, which is to be sent again. False: it is not in the window.
+  bool condemn(const proto::Verdict& verdict);
+
+  bool wants_resend() const { return resend_ > 0; }
+  // The first batch that is to be sent again; then say to whom it went. Precondition: wants_resend().
+  proto::Batch& next_resend();
+  void resent(std::uint32_t to);
 
   bool empty() const { return sent_.empty(); }
   std::size_t batches() const { return sent_.size(); }
   std::uint64_t bytes() const { return bytes_; }
 
  private:
+  struct Entry {
+    proto::Batch batch;
+    std::uint32_t filter = 0;     // instance it was dealt to
+    std::uint32_t processor = 0;  // instance it was passed on to, as far as known
+    bool resend = false;
+  };
+  Entry* find(std::uint64_t sequence);
+  void mark(Entry& entry);
+  bool is_dead(std::uint32_t instance) const;
+
   std::uint64_t max_bytes_;
   std::size_t max_batches_;
-  std::deque<proto::Batch> sent_;
+  std::deque<Entry> sent_;
+  std::deque<std::uint32_t> dead_;  // the last few
+  std::size_t resend_ = 0;          // entries to be sent again
   std::uint64_t bytes_ = 0;
   bool alone_ = false;
 };
+
+// The batch with the record at verdict.offset blanked out and a reject of it added; nullopt: the batch does not hold
+// the record. A blank line is no record, so lines and offsets of the others stay.
+std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Verdict& verdict);
 
 }  // namespace leat::reader

@@ -1,6 +1,7 @@
 #include "workers/stage/outlet.h"
 
 #include <chrono>
+#include <utility>
 
 namespace leat::stage {
 
@@ -15,7 +16,7 @@ constexpr milliseconds kAskAgain{20};
 constexpr int kHighWaterMark = 1024;
 }  // namespace
 
-Outlet::Outlet(Worker& worker) : worker_(worker) {
+Outlet::Outlet(Worker& worker, OnCredit on_credit) : worker_(worker), on_credit_(std::move(on_credit)) {
   const auto& welcome = worker.welcome();
   if (!welcome.credits.empty()) {
     dealer_ = std::make_unique<proto::Dealer>(worker.context(), welcome.outputs, welcome.output_instances,
@@ -33,7 +34,7 @@ bool Outlet::has_room() {
 }
 
 void Outlet::collect() {
-  if (dealer_) dealer_->collect(worker_.welcome().epoch);
+  if (dealer_) dealer_->collect(worker_.welcome().epoch, on_credit_);
 }
 
 bool Outlet::wait_for_room() {
@@ -50,23 +51,25 @@ bool Outlet::wait_for_room() {
   return false;
 }
 
-bool Outlet::send(proto::Batch& batch) {
-  if (dealer_) {
-    dealer_->deal(batch);
-    return true;
-  }
+void Outlet::change(const proto::Pool& pool) {
+  if (dealer_) dealer_->change(pool);
+  if (pool.endpoint.empty()) Buffer::reclaim(pool.instance);
+}
+
+std::optional<std::uint32_t> Outlet::send(proto::Batch& batch) {
+  if (dealer_) return dealer_->deal(batch);
   auto writer = static_cast<std::uint32_t>(worker_.welcome().output_instances.at(0));
   proto::Message message = batch.share(writer);
-  if (writer_->try_send(message)) return true;
+  if (writer_->try_send(message)) return 0;
   worker_.page().enter(Activity::kBlocked);
   proto::Poller poller;
   worker_.add_to(poller);
   while (!worker_.leaving()) {
     poller.wait(kAskAgain);
     worker_.look_for_stop();
-    if (writer_->try_send(message)) return true;
+    if (writer_->try_send(message)) return 0;
   }
-  return false;
+  return std::nullopt;
 }
 
 void Outlet::add_to(proto::Poller& poller) {

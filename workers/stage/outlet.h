@@ -2,6 +2,7 @@
 // receives.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -13,8 +14,11 @@ namespace leat::stage {
 
 class Outlet {
  public:
-  // As the welcome says: with `credits` the outputs are a pool, without they are the one writer.
-  explicit Outlet(Worker& worker);
+  using OnCredit = std::function<void(const proto::Credit&)>;
+
+  // As the welcome says: with `credits` the outputs are a pool, without they are the one writer. on_credit sees every
+  // credit of this epoch.
+  explicit Outlet(Worker& worker, OnCredit on_credit = {});
 
   // Waits, as kBlocked, until there is room; false: the worker is to leave.
   bool wait_for_room();
@@ -22,13 +26,17 @@ class Outlet {
   // Takes in the credits that have come. To be done before a wait on them: what is left in the socket wakes
   // it at once.
   void collect();
-  // Precondition: has_room(). Returns false when the worker is to leave.
-  bool send(proto::Batch& batch);
+  // Precondition: has_room(). Returns the instance of the pool it went to, 0 for the writer; nullopt: the worker is to
+  // leave.
+  std::optional<std::uint32_t> send(proto::Batch& batch);
+  // A worker of the pool has gone, or come. What one that has gone held is free again.
+  void change(const proto::Pool& pool);
   void add_to(proto::Poller& poller);
   double record_us() const { return dealer_ ? dealer_->record_us() : 0; }
 
  private:
   Worker& worker_;
+  OnCredit on_credit_;
   std::unique_ptr<proto::Dealer> dealer_;
   std::unique_ptr<proto::Socket> writer_;
 };

@@ -49,6 +49,12 @@ struct Page {
   std::atomic<std::uint64_t> sources_total;
   std::atomic<std::uint64_t> sources_done;
   std::atomic<std::uint64_t> sources_failed;
+  std::atomic<std::uint64_t> window_batches;  // reader: sent and not accepted
+  std::atomic<std::uint64_t> commits;         // writer
+  // The record at work, for who looks after a death: at_source 0: none.
+  std::atomic<std::uint64_t> at_source;
+  std::atomic<std::uint64_t> at_offset;    // of its first byte, uncompressed
+  std::atomic<std::uint32_t> at_guarded;  // not 0: a step watches its time itself
   std::array<char, 512> text;  // what it is at, for a person; NUL-terminated UTF-8
 };
 
@@ -76,6 +82,34 @@ class MappedPage {
  private:
   explicit MappedPage(Page* page) : page_(page) {}
   Page* page_;
+};
+
+// Notes on the page which record is at work: two stores a record.
+class RecordMark {
+ public:
+  RecordMark() = default;  // notes nothing
+  explicit RecordMark(Page& page) : page_(&page) {}
+
+  void batch(std::uint64_t source, std::uint64_t first_offset) {
+    source_ = source;
+    first_offset_ = first_offset;
+  }
+  void record(std::uint32_t offset_delta) {
+    if (page_ == nullptr) return;
+    page_->at_offset.store(first_offset_ + offset_delta, std::memory_order_relaxed);
+    page_->at_source.store(source_, std::memory_order_relaxed);
+  }
+  void none() {
+    if (page_ != nullptr) page_->at_source.store(0, std::memory_order_relaxed);
+  }
+  void guarded(bool on) {
+    if (page_ != nullptr) page_->at_guarded.store(on ? 1 : 0, std::memory_order_relaxed);
+  }
+
+ private:
+  Page* page_ = nullptr;
+  std::uint64_t source_ = 0;
+  std::uint64_t first_offset_ = 0;
 };
 
 inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) {

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "proto/flow.h"
@@ -29,21 +31,38 @@ class Credits {
       sockets_.back()->connect(endpoint);
     }
   }
-  void give_back(const proto::Header& header, std::uint64_t service_ns, std::uint32_t records) {
-    if (header.dealt_by >= sockets_.size()) return;
-    proto::Credit credit;
-    credit.epoch = header.epoch;
-    credit.sequence = header.sequence;
-    credit.worker = worker_.index();
+  void give_back(const proto::Header& header, std::uint64_t service_ns, std::uint32_t records,
+                 std::uint32_t dealt_to) {
+    proto::Credit credit = credit_for(header.sequence);
     credit.service_us = static_cast<std::uint32_t>(service_ns / 1000);
     credit.records = records;
+    credit.dealt_to = dealt_to;
+    send(header.dealt_by, credit);
+  }
+  // The batch could not be used, here or further on.
+  void refuse(std::uint32_t dealt_by, std::uint64_t sequence) {
+    proto::Credit credit = credit_for(sequence);
+    credit.refused = true;
+    send(dealt_by, credit);
+  }
+
+ private:
+  proto::Credit credit_for(std::uint64_t sequence) const {
+    proto::Credit credit;
+    credit.epoch = worker_.welcome().epoch;
+    credit.sequence = sequence;
+    credit.worker = worker_.index();
+    credit.instance = worker_.instance();
+    return credit;
+  }
+  void send(std::uint32_t dealt_by, const proto::Credit& credit) {
+    if (dealt_by >= sockets_.size()) return;
     proto::Message message = encode(credit);
-    if (!sockets_[header.dealt_by]->try_send(message)) {
+    if (!sockets_[dealt_by]->try_send(message)) {
       throw Fatal({Fault::kFatal, "the stage before takes no credits any more", kExitBug});
     }
   }
 
- private:
   Worker& worker_;
   std::vector<std::unique_ptr<proto::Socket>> sockets_;
 };
@@ -63,6 +82,20 @@ void book(Page& page, proto::Stage role, const proto::Header& before, const prot
   add(page.bytes_out, after.records_bytes);
 }
 
+// A batch of this pipeline and epoch; nullopt: it was none, or none that can be used (a sender that has died took its
+// memory with it), and then the reader hears of it.
+std::optional<proto::Batch> decode(Worker& worker, proto::Message message, Credits& credits) {
+  auto header = proto::decode_header(message.view());
+  if (header && (header->epoch != worker.welcome().epoch || header->pipeline != worker.pipeline_id())) {
+    return std::nullopt;
+  }
+  auto batch = proto::Batch::decode(std::move(message), worker.max_message_bytes());
+  if (batch) return *std::move(batch);
+  if (header) credits.refuse(header->dealt_by, header->sequence);
+  if (!header) worker.warn(batch.error().text);
+  return std::nullopt;
+}
+
 }  // namespace
 
 void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)>& transform) {
@@ -70,7 +103,13 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
                       worker.max_message_bytes());
   input.bind(worker.welcome().input);
   Credits credits(worker);
-  Outlet outlet(worker);
+  // What the next stage could not use, the reader sends again.
+  Outlet outlet(worker, [&](const proto::Credit& credit) {
+    if (credit.refused) credits.refuse(0, credit.sequence);
+  });
+  worker.on_news([&](const proto::Control& news) {
+    if (const auto* pool = std::get_if<proto::Pool>(&news)) outlet.change(*pool);
+  });
   proto::Poller poller;
   poller.add(input);
   worker.add_to(poller);
@@ -87,10 +126,10 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     }
     page.enter(Activity::kBusy);
     std::uint64_t begin = monotonic_ns();
-    proto::Batch batch =
-        value_or_fatal(proto::Batch::decode(std::move(*message), worker.max_message_bytes()));
+    auto decoded = decode(worker, std::move(*message), credits);
+    if (!decoded) continue;
+    proto::Batch batch = *std::move(decoded);
     const proto::Header before = batch.header();
-    if (before.epoch != worker.welcome().epoch || before.pipeline != worker.pipeline_id()) continue;
     if (before.kind == proto::BatchKind::kRecords) batch = value_or_fatal(transform(std::move(batch)));
     book(*page, worker.role(), before, batch.header());
     std::uint64_t service_ns = monotonic_ns() - begin;
@@ -101,8 +140,9 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     (worker.role() == proto::Stage::kFilter ? header.filter_us : header.process_us) =
         static_cast<std::uint32_t>(service_ns / 1000);
     batch = std::move(batch).reseal(header);
-    if (!outlet.send(batch)) return;
-    credits.give_back(before, service_ns, header.in);
+    auto dealt_to = outlet.send(batch);
+    if (!dealt_to) return;
+    credits.give_back(before, service_ns, header.in, *dealt_to);
     worker.look_now_and_then();
   }
 }

@@ -53,11 +53,13 @@ Worker::Worker(proto::Stage role, const Arguments& arguments)
       index_(arguments.index),
       instance_(arguments.instance),
       page_(MappedPage::create(
-          fmt::format("{}/{}-{}.page", arguments.runtime_dir, proto::to_string(role), arguments.index))),
+          fmt::format("{}/{}-{}.{}.page", arguments.runtime_dir, proto::to_string(role), arguments.index,
+                      arguments.instance))),
       signals_(open_signals()),
       context_(1),
       control_(context_, proto::SocketKind::kDealer, kControlHighWaterMark, proto::kMaxControlBytes) {
-  control_.set_routing_id(fmt::format("{}-{}", proto::to_string(role), arguments.index));
+  control_.set_routing_id(
+      fmt::format("{}-{}.{}", proto::to_string(role), arguments.index, arguments.instance));
   control_.connect(arguments.control);
 }
 
@@ -126,6 +128,8 @@ void Worker::look_for_stop() {
     } else if (auto* welcome = std::get_if<proto::Welcome>(&*control);
                welcome && welcome_.pipeline_text.empty()) {
       welcome_ = std::move(*welcome);
+    } else if (on_news_) {
+      on_news_(*control);
     }
   }
 }
@@ -138,15 +142,15 @@ void Worker::send(const proto::Control& control) {
 
 void Worker::ready(std::string details_json) {
   page_.enter(Activity::kIdle);
-  send(proto::Report{proto::ReportKind::kReady, 0, {}, std::move(details_json)});
+  send(proto::Report{proto::ReportKind::kReady, 0, {}, std::move(details_json), false});
 }
 
 void Worker::warn(const std::string& text) {
-  send(proto::Report{proto::ReportKind::kWarning, 0, text, {}});
+  send(proto::Report{proto::ReportKind::kWarning, 0, text, {}, false});
 }
 
 void Worker::done(std::string details_json) {
-  send(proto::Report{proto::ReportKind::kDone, 0, {}, std::move(details_json)});
+  send(proto::Report{proto::ReportKind::kDone, 0, {}, std::move(details_json), false});
 }
 
 int run_worker(proto::Stage role, int argc, char** argv,
@@ -198,7 +202,8 @@ int run_worker(proto::Stage role, int argc, char** argv,
     error = {Fault::kFatal, exception.what(), kExitBug};
   }
   if (worker) {
-    worker->send(proto::Report{proto::ReportKind::kFailed, error.exit_code, error.text, {}});
+    worker->send(proto::Report{
+        proto::ReportKind::kFailed, error.exit_code, error.text, {}, error.fault == Fault::kRetry});
   } else {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.text.c_str());
   }

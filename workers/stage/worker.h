@@ -62,6 +62,8 @@ class Worker {
   void look_now_and_then() {
     if (++unlooked_ % 16 == 0) look_for_stop();
   }
+  // Called with what else the supervisor has to say (pool, again, verdict), from look_for_stop().
+  void on_news(std::function<void(const proto::Control&)> on_news) { on_news_ = std::move(on_news); }
   bool leaving() const { return leaving_; }    // leave now
   bool draining() const { return draining_; }  // take in nothing new (the reader)
 
@@ -96,6 +98,7 @@ class Worker {
   std::uint64_t pipeline_id_ = 0;
   bool leaving_ = false;
   bool draining_ = false;
+  std::function<void(const proto::Control&)> on_news_;
   std::uint32_t unlooked_ = 0;
 };
 

@@ -48,7 +48,7 @@ bool start(Worker& worker, WriterStage& stage) {
 class Answers {
  public:
   explicit Answers(Worker& worker)
-      : epoch_(worker.welcome().epoch),
+      : epoch_(worker.welcome().epoch + 1),
         socket_(worker.context(), leat::proto::SocketKind::kPush, kAcceptedHighWaterMark) {
     socket_.connect(worker.welcome().accepted);
   }
@@ -105,7 +105,7 @@ void write_all(Worker& worker, WriterStage& stage, leat::proto::Socket& input, A
     if (message) {
       Batch batch = value_or_fatal(Batch::decode(std::move(*message), worker.max_message_bytes()));
       bool ours =
-          batch.header().epoch == worker.welcome().epoch && batch.header().pipeline == worker.pipeline_id();
+          batch.header().epoch == worker.welcome().epoch + 1 && batch.header().pipeline == worker.pipeline_id();
       if (ours) reorder.push(std::move(batch));
     }
     while (auto batch = reorder.pop()) {

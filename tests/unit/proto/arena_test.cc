@@ -53,11 +53,62 @@ TEST_CASE("the lowest free slot is taken, and a slot is free when its last holde
   CHECK(arena->acquire() == 0);
   CHECK(arena->acquire() == 1);
   CHECK_FALSE(arena->acquire());
-  arena->hold(0);
+  arena->announce(0, 7);
   arena->let_go(0);
   CHECK_FALSE(arena->acquire());
-  arena->let_go(0);
+  arena->receiver_lets_go(0);
   CHECK(arena->acquire() == 0);
+}
+
+TEST_CASE("what a dead receiver held is free again, and nothing of anybody else's") {
+  auto arena = Arena::create(3, 100);
+  for (std::uint32_t slot : {0U, 1U, 2U}) REQUIRE(arena->acquire() == slot);
+  arena->announce(0, 7);
+  arena->announce(1, 8);
+  for (std::uint32_t slot : {0U, 1U}) arena->let_go(slot);
+  arena->reclaim(7);
+  CHECK(arena->acquire() == 0);
+  CHECK_FALSE(arena->acquire());  // 1 is the receiver's, 2 the producer's
+}
+
+TEST_CASE("a hold that passes to a dead receiver after its death was known is found when slots run out") {
+  auto arena = Arena::create(1, 100);
+  REQUIRE(arena->acquire() == 0);
+  arena->announce(0, 7);
+  arena->let_go(0);
+  arena->reclaim(8);
+  CHECK_FALSE(arena->acquire());
+  arena->announce(0, 8);  // 7 passes it on and does not know yet
+  CHECK(arena->acquire() == 0);
+}
+
+TEST_CASE("who passes a received slot on passes the hold on") {
+  WithArena with(1);
+  Batch sent = batch_of("1\n");
+  auto filtered = Batch::decode(sent.share(5), 1U << 20U);
+  REQUIRE(filtered.has_value());
+  sent = batch_of("in a message\n");
+  {
+    Message onward = filtered->share(6);
+    *filtered = batch_of("2\n");
+    CHECK_FALSE(with.arena->acquire());  // 6 has it
+    auto processed = Batch::decode(std::move(onward), 1U << 20U);
+    REQUIRE(processed.has_value());
+    CHECK(processed->records() == "1\n");
+  }
+  CHECK(with.arena->acquire() == 0);
+}
+
+TEST_CASE("a batch is announced once; after that it travels with its bytes") {
+  WithArena with(1);
+  Batch batch = batch_of("{\"a\":1}\n");
+  Message first = batch.share(5);
+  CHECK(first.size() == kHeaderBytes);
+  Message second = batch.share(6);
+  CHECK(second.size() > kHeaderBytes);
+  auto received = Batch::decode(std::move(second), 1U << 20U);
+  REQUIRE(received.has_value());
+  CHECK(received->records() == "{\"a\":1}\n");
 }
 
 TEST_CASE("what the producer writes is what another mapping reads") {
@@ -76,9 +127,13 @@ TEST_CASE("what is no arena is refused") {
   FILE* file = std::tmpfile();
   REQUIRE(file != nullptr);
   auto self = static_cast<std::uint32_t>(::getpid());
-  CHECK_FALSE(Arena::open({self, static_cast<std::uint32_t>(fileno(file))}).has_value());
-  CHECK_FALSE(Arena::open({self, 99'999}).has_value());
-  CHECK_FALSE(Arena::open({0, 0}).has_value());
+  CHECK_FALSE(Arena::open({self, static_cast<std::uint32_t>(fileno(file)), 0}).has_value());
+  CHECK_FALSE(Arena::open({self, 99'999, 0}).has_value());
+  CHECK_FALSE(Arena::open({0, 0, 0}).has_value());
+  auto arena = Arena::create(1, kSlotBytes);
+  ArenaId other = arena->id();
+  other.nonce += 1;  // another process had that number
+  CHECK_FALSE(Arena::open(other).has_value());
   std::fclose(file);
 }
 
@@ -86,7 +141,7 @@ TEST_CASE("a batch in a slot is announced by its header alone and gives the slot
   WithArena with(1);
   {
     Batch sent = batch_of("{\"a\":1}\n");
-    Message message = sent.share();
+    Message message = sent.share(5);
     CHECK(message.size() == kHeaderBytes);
     auto received = Batch::decode(std::move(message), 1U << 20U);
     REQUIRE(received.has_value());
@@ -94,7 +149,7 @@ TEST_CASE("a batch in a slot is announced by its header alone and gives the slot
     CHECK(received->records().data()[8] == '\0');
     CHECK_FALSE(with.arena->acquire());
     sent = batch_of("2\n");  // no slot is free: this one travels in its message
-    CHECK(sent.share().size() > kHeaderBytes);
+    CHECK(sent.share(5).size() > kHeaderBytes);
     CHECK_FALSE(with.arena->acquire());  // the receiver still has it
   }
   CHECK(with.arena->acquire() == 0);
@@ -118,7 +173,7 @@ TEST_CASE("a payload that outgrows its slot moves to the heap with all its bytes
 TEST_CASE("an announcement of a slot or length outside of the arena is refused") {
   WithArena with(4);
   Batch batch = batch_of("1\n");
-  Message message = batch.share();
+  Message message = batch.share(5);
   CHECK(decode(changed(message, 144, 4)).error().fault == Fault::kReject);  // slot 4 of 0..3
   CHECK_FALSE(decode(changed(message, 130, 1)).has_value());                // 64 KiB of records in 8 KiB
   CHECK_FALSE(decode(changed(message, 137, '\x7f')).has_value());           // another process

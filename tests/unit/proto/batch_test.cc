@@ -35,6 +35,8 @@ Header sample_header() {
   header.filter_us = 17;
   header.process_us = 23;
   header.dealt_by = 2;
+  header.tail_bytes = 65'536;
+  header.tail_hash = 0x0123456789ABCDEF;
   return header;
 }
 
@@ -49,7 +51,7 @@ Batch sample_batch() {
 }
 
 std::string bytes_of(const Batch& batch) {
-  return std::string(batch.share().view());
+  return std::string(batch.share_inline().view());
 }
 
 Result<Batch> decode(const std::string& bytes) {
@@ -75,6 +77,8 @@ TEST_CASE("a batch comes out of a message as it went in") {
   CHECK(header.frame_raw_offset == 4'999'999'000);
   CHECK(header.in == header.kept + header.dropped + header.rejected);
   CHECK(header.dealt_by == 2);
+  CHECK(header.tail_bytes == 65'536);
+  CHECK(header.tail_hash == 0x0123456789ABCDEF);
   CHECK(header.table_entries == 2);
   CHECK(batch->origin(1).offset_delta == 8);
   std::vector<std::string> reasons;
@@ -86,8 +90,14 @@ TEST_CASE("a batch comes out of a message as it went in") {
         std::vector<std::string>{"malformed JSON at byte 1/{x/2", "longer than max_record//20000000"});
 }
 
-TEST_CASE("the bytes of version 1 are the golden file's") {
-  std::string expected = golden("batch-v1.bin");
+TEST_CASE("version 1 is refused") {
+  std::string old = golden("batch-v1.bin");
+  REQUIRE_FALSE(old.empty());
+  CHECK(decode(old).error().text.find("expected version 2, got 1") != std::string::npos);
+}
+
+TEST_CASE("the bytes of version 2 are the golden file's") {
+  std::string expected = golden("batch-v2.bin");
   REQUIRE_FALSE(expected.empty());
   CHECK(bytes_of(sample_batch()) == expected);
   CHECK(decode(expected).has_value());
@@ -134,7 +144,7 @@ TEST_CASE("a body over the cap is refused") {
 TEST_CASE("another version is refused with both numbers") {
   std::string bytes = bytes_of(sample_batch());
   bytes[4] = 9;
-  CHECK(decode(bytes).error().text.find("expected version 1, got 9") != std::string::npos);
+  CHECK(decode(bytes).error().text.find("expected version 2, got 9") != std::string::npos);
 }
 
 TEST_CASE("records without a final newline are refused") {

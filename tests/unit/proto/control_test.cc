@@ -21,6 +21,7 @@ TEST_CASE("a hello says who the worker is") {
   auto hello = round_trip(Hello{Stage::kProcessor, 7, 12, 4711, "0.1.0"});
   CHECK(hello.role == Stage::kProcessor);
   CHECK(hello.index == 7);
+  CHECK(hello.instance == 12);
   CHECK(hello.pid == 4711);
   CHECK(hello.version == "0.1.0");
 }
@@ -38,6 +39,14 @@ TEST_CASE("a welcome carries text of any kind unharmed") {
   welcome.credits = "ipc://c";
   welcome.credit_to = {"ipc://d"};
   welcome.accepted = "ipc://e";
+  welcome.state = "/var/lib/leat/x";
+  welcome.run = "r1";
+  welcome.volatile_state = true;
+  welcome.fresh = true;
+  welcome.accept_changes = true;
+  welcome.fingerprint = ~1ULL;
+  welcome.reread = {"/in/a.jsonl"};
+  welcome.output_instances = {4, 0};
   auto came = round_trip(welcome);
   CHECK(came.epoch == welcome.epoch);
   CHECK(came.pipeline_file == welcome.pipeline_file);
@@ -48,15 +57,38 @@ TEST_CASE("a welcome carries text of any kind unharmed") {
   CHECK(came.outputs == welcome.outputs);
   CHECK(came.credit_to == welcome.credit_to);
   CHECK(came.accepted == welcome.accepted);
+  CHECK(came.state == welcome.state);
+  CHECK(came.run == "r1");
+  CHECK(came.volatile_state);
+  CHECK(came.fresh);
+  CHECK(came.accept_changes);
+  CHECK(came.fingerprint == ~1ULL);
+  CHECK(came.reread == welcome.reread);
+  CHECK(came.output_instances == welcome.output_instances);
+}
+
+TEST_CASE("what becomes of a dead worker's place, batches and record is said") {
+  auto pool = round_trip(Pool{3, 17, "ipc:///run/x"});
+  CHECK(pool.index == 3);
+  CHECK(pool.instance == 17);
+  CHECK(pool.endpoint == "ipc:///run/x");
+  CHECK(round_trip(Again{17}).instance == 17);
+  auto verdict = round_trip(Verdict{5, 1ULL << 40, Stage::kFilter, 3, "killed by signal 11 (SIGSEGV)"});
+  CHECK(verdict.source == 5);
+  CHECK(verdict.offset == 1ULL << 40);
+  CHECK(verdict.stage == Stage::kFilter);
+  CHECK(verdict.attempts == 3);
+  CHECK(verdict.reason == "killed by signal 11 (SIGSEGV)");
 }
 
 TEST_CASE("stop and report keep their meaning") {
   CHECK_FALSE(round_trip(Stop{false}).drain);
-  auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}"});
+  auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}", true});
   CHECK(report.kind == ReportKind::kFailed);
   CHECK(report.exit_code == 74);
   CHECK(report.text == "no room");
   CHECK(report.details == "{\"a\":1}");
+  CHECK(report.retry);
 }
 
 TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by name") {

@@ -26,8 +26,8 @@ struct Folder {
 };
 
 // A worker of the pool: its input, and what it has received.
-struct Pool {
-  Pool(Context& context, const Folder& folder, int count) {
+struct Inputs {
+  Inputs(Context& context, const Folder& folder, int count) {
     for (int i = 0; i < count; ++i) {
       endpoints.push_back(folder.endpoint("w" + std::to_string(i)));
       inputs.push_back(std::make_unique<Socket>(context, SocketKind::kPull, 16));
@@ -59,11 +59,12 @@ Batch numbered(std::uint64_t sequence) {
 TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes room for its sender") {
   Folder folder;
   Context context;
-  Pool pool(context, folder, 2);
-  Dealer dealer(context, pool.endpoints, folder.endpoint("credits"));
+  Inputs pool(context, folder, 2);
+  Dealer dealer(context, pool.endpoints, {11, 12}, folder.endpoint("credits"));
   for (std::uint64_t sequence = 1; sequence <= 4; ++sequence) {
     REQUIRE(dealer.ready());
-    dealer.deal(numbered(sequence));
+    Batch batch = numbered(sequence);
+    CHECK(dealer.deal(batch) == (sequence % 2 == 1 ? 11 : 12));
   }
   CHECK_FALSE(dealer.ready());
   for (std::size_t worker : {0U, 1U}) {
@@ -81,22 +82,53 @@ TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes 
     REQUIRE(poller.wait(milliseconds(10'000)));
     dealer.collect(1);
   };
-  answer(Credit{2, 1, 1, 10, 1});
+  answer(Credit{2, 1, 1, 12, 10, 1});
   CHECK_FALSE(dealer.ready());  // a credit of another epoch is none
-  answer(Credit{1, 3, 1, 500, 5});
+  answer(Credit{1, 3, 1, 10, 500, 5});
+  CHECK_FALSE(dealer.ready());  // nor is one of the worker that was at that place before
+  answer(Credit{1, 3, 1, 12, 500, 5});
   CHECK(dealer.ready());
   CHECK(dealer.record_us() == doctest::Approx(100));
-  dealer.deal(numbered(5));
+  Batch fifth = numbered(5);
+  dealer.deal(fifth);
   CHECK(pool.receive(1).header().sequence == 5);
 }
 
+TEST_CASE("an empty place is dealt nothing until another worker has it") {
+  Folder folder;
+  Context context;
+  Inputs pool(context, folder, 2);
+  Dealer dealer(context, pool.endpoints, {1, 0}, folder.endpoint("credits"));
+  auto deal = [&](std::uint64_t sequence) {
+    Batch batch = numbered(sequence);
+    return dealer.deal(batch);
+  };
+  CHECK(deal(1) == 1);
+  CHECK(deal(2) == 1);
+  CHECK_FALSE(dealer.ready());
+  dealer.change({1, 5, pool.endpoints[1]});
+  CHECK(deal(3) == 5);
+  dealer.change({1, 5, ""});
+  CHECK_FALSE(dealer.ready());
+  dealer.change({1, 5, ""});
+  dealer.change({1, 4, pool.endpoints[1]});  // late news of one that came before
+  CHECK_FALSE(dealer.ready());
+  dealer.change({0, 1, ""});
+  dealer.change({0, 6, pool.endpoints[0]});
+  CHECK(deal(4) == 6);  // and owes nothing of what its forerunner owed
+  CHECK(deal(5) == 6);
+}
+
 TEST_CASE("a flow message of another kind or length is refused") {
-  Credit credit{5, 6, 7, 8, 9};
+  Credit credit{5, 6, 7, 3, 8, 9, 4, true};
   Message message = encode(credit);
   auto decoded = decode_credit(message.view());
   REQUIRE(decoded.has_value());
   CHECK(decoded->epoch == 5);
+  CHECK(decoded->instance == 3);
   CHECK(decoded->records == 9);
+  CHECK(decoded->dealt_to == 4);
+  CHECK(decoded->refused);
   CHECK_FALSE(decode_accepted(message.view()).has_value());
   CHECK_FALSE(decode_credit(message.view().substr(1)).has_value());
   Message accepted = encode(Accepted{1, 2, 3, 4, 5});

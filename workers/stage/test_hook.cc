@@ -1,0 +1,35 @@
+#include "workers/stage/test_hook.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+
+namespace leat::stage {
+
+TestHook::TestHook(proto::Stage role)
+    : on_(std::getenv("LEAT_TEST_HOOKS") != nullptr), role_(proto::to_string(role)) {
+  std::string name = "LEAT_TEST_" + role_ + "_US";
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  if (const char* value = std::getenv(name.c_str())) sleep_us_ = std::strtoull(value, nullptr, 10);
+}
+
+void TestHook::act(std::string_view record) const {
+  if (sleep_us_ > 0) ::usleep(static_cast<useconds_t>(sleep_us_));
+  constexpr std::string_view kKey = "\"leat_test\":\"";
+  std::size_t at = record.find(kKey);
+  if (at == std::string_view::npos) return;
+  std::string_view what = record.substr(at + kKey.size());
+  if (!what.starts_with(role_ + " ")) return;
+  what.remove_prefix(role_.size() + 1);
+  if (what.starts_with("segfault")) ::raise(SIGSEGV);
+  if (what.starts_with("abort")) ::abort();
+  if (what.starts_with("loop")) {
+    for (;;) asm volatile("");
+  }
+}
+
+}  // namespace leat::stage

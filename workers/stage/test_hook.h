@@ -1,0 +1,34 @@
+// For tests of what happens when a record kills or is slow: does nothing unless LEAT_TEST_HOOKS is set in the worker's
+// environment. Then a record that holds "leat_test":"WHAT" gets in the ROLE it names
+//   "ROLE segfault", "ROLE abort", "ROLE loop" (for ever)
+// and every record takes LEAT_TEST_FILTER_US or LEAT_TEST_PROCESSOR_US microseconds longer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proto/batch.h"
+
+namespace leat::stage {
+
+class TestHook {
+ public:
+  // Reads the environment.
+  explicit TestHook(proto::Stage role);
+  TestHook() = default;
+
+  void look_at(std::string_view record) const {
+    if (on_) [[unlikely]]
+      act(record);
+  }
+
+ private:
+  void act(std::string_view record) const;
+
+  bool on_ = false;
+  std::string role_;
+  std::uint64_t sleep_us_ = 0;
+};
+
+}  // namespace leat::stage
