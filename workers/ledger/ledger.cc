@@ -76,7 +76,7 @@ Result<void> write_sources(Connection& db, const std::vector<Source>& sources, s
   for (const Source& source : sources) {
     LEAT_CHECK(source.id != 0 && !source.path.empty(), source.path);
     auto insert = db.query("INSERT OR REPLACE INTO sources (" LEAT_SOURCE_COLUMNS
-                           ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                           ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     bind(insert, source, now_s);
     if (auto written = insert.run(); !written) return written;
   }
@@ -233,7 +233,7 @@ Result<bool> Ledger::start_over(const std::string& path) {
   Connection& db = database_->db();
   auto done =
       db.query(
-            "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', "
+            "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', retry=0, "
             "lines=0, offset=0, frame_offset=0, frame_raw_offset=0, tail_hash=?, tail_bytes=0, "
             "unterminated=0, records_in=0, kept=0, dropped=0, dead=0, dead_by_reference=0, records_out=0, "
             "bytes_out=0, after_action='', after_done=0, updated_s=unixepoch() WHERE path=?")

@@ -70,6 +70,7 @@ struct Source {
   Place place;
   Counts counts;
   std::string reason;  // kChanged, kFailed
+  bool retry = false;  // kFailed: another run may have better luck
   std::string after;   // source.after as it is to be done once kDone: "", "delete", "move:/folder"
   bool after_done = false;
   std::string run;             // the run that last changed it

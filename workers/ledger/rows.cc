@@ -94,7 +94,8 @@ Source source_of(const sqlite::Query& row) {
   source.after_done = row.number(16) != 0;
   source.run = row.text(17);
   source.updated_s = row.integer(18);
-  source.counts = counts_of(row, 19);
+  source.retry = row.number(19) != 0;
+  source.counts = counts_of(row, 20);
   return source;
 }
 
@@ -105,7 +106,7 @@ void bind(sqlite::Query& query, const Source& source, std::int64_t now_s) {
   query.with(place.lines).with(place.offset).with(place.frame_offset).with(place.frame_raw_offset);
   query.with(place.tail_hash).with(place.tail_bytes).with(place.unterminated);
   query.with(source.head_hash).with(source.head_bytes).with(source.after).with(source.after_done);
-  query.with(source.run).with(now_s);
+  query.with(source.run).with(now_s).with(source.retry);
   bind(query, source.counts);
 }
 

@@ -10,7 +10,7 @@
 #define LEAT_SOURCE_COLUMNS                                                                             \
   "id, path, size, mtime_ns, state, reason, lines, offset, frame_offset, frame_raw_offset, tail_hash, " \
   "tail_bytes, unterminated, head_hash, head_bytes, after_action, after_done, run, "                    \
-  "updated_s, " LEAT_COUNT_COLUMNS
+  "updated_s, retry, " LEAT_COUNT_COLUMNS
 #define LEAT_OUTPUT_COLUMNS "id, target, temporary, source, n, state, length, record_bytes, run, updated_s"
 #define LEAT_RUN_COLUMNS \
   "id, started_s, ended_s, epoch, sources_done, sources_failed, sources_changed, " LEAT_COUNT_COLUMNS

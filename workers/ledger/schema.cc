@@ -29,6 +29,7 @@ CREATE TABLE sources (
   mtime_ns INTEGER NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('reading', 'done', 'changed', 'failed')),
   reason TEXT NOT NULL,
+  retry INTEGER NOT NULL,
   lines INTEGER NOT NULL,
   offset INTEGER NOT NULL,
   frame_offset INTEGER NOT NULL,

@@ -49,6 +49,7 @@ TEST_CASE("a source comes back as it was committed, whatever its numbers") {
   Source source = sample(4, "/in/a.jsonl", SourceState::kFailed);
   source.after = "move:/done";
   source.after_done = true;
+  source.retry = true;
   put(ledger, {source});
   Source back = value(view_of(folder).source_with(4)).value();
   CHECK(back.path == source.path);
@@ -69,6 +70,7 @@ TEST_CASE("a source comes back as it was committed, whatever its numbers") {
   CHECK(back.reason == "damaged");
   CHECK(back.after == "move:/done");
   CHECK(back.after_done);
+  CHECK(back.retry);
   CHECK(back.run == "run-1");
   CHECK(back.updated_s > 1'700'000'000);
 }
