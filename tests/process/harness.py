@@ -71,7 +71,9 @@ class Case(unittest.TestCase):
         return self.write(name, json.dumps(config, indent=1))
 
     def start(self, *arguments, **popen):
-        environment = dict(os.environ, LC_ALL="C.UTF-8", **popen.pop("env", {}))
+        environment = dict(os.environ, LC_ALL="C.UTF-8", XDG_STATE_HOME=str(self.folder / "state"),
+                           **popen.pop("env", {}))
+        environment.pop("STATE_DIRECTORY", None)
         return subprocess.Popen(
             [*popen.pop("launcher", ()), LEAT, *map(str, arguments)], cwd=self.folder, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
