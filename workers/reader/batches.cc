@@ -4,6 +4,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -20,6 +21,11 @@ class EventObject {
     json_.Key(key);
     json_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
     return *this;
+  }
+  EventObject& identity(const File& file) {
+    return text("path", file.path)
+        .number("size", file.size)
+        .number("mtime_ns", static_cast<std::uint64_t>(file.mtime_ns));
   }
   EventObject& number(const char* key, std::uint64_t value) {
     json_.Key(key);
@@ -59,51 +65,86 @@ void set_position(proto::Header& header, const Position& at) {
   header.end_offset = at.offset;
   header.frame_offset = at.frame.offset;
   header.frame_raw_offset = at.frame.raw_offset;
+  header.tail_hash = at.tail.hash;
+  header.tail_bytes = at.tail.bytes;
+  if (at.unterminated) header.flags |= proto::Header::kUnterminated;
 }
 
 }  // namespace
 
 void Batches::take(Event event) {
-  proto::Header header = common_;
-  EventObject object;
   if (auto* chunk = std::get_if<SourceChunk>(&event)) {
     source_ = chunk->id;
     chunk_ = std::move(chunk->chunk);
     cut_ = 0;
     return;
   }
-  if (auto* opened = std::get_if<SourceOpened>(&event)) {
-    header.kind = proto::BatchKind::kSourceOpened;
-    header.source = opened->id;
-    set_position(header, opened->start);
-    object.text("path", opened->file.path)
-        .number("size", opened->file.size)
-        .number("mtime_ns", static_cast<std::uint64_t>(opened->file.mtime_ns))
-        .text("compression", name_of(opened->compression));
-  } else if (auto* ended = std::get_if<SourceEnded>(&event)) {
-    header.kind = proto::BatchKind::kSourceEnded;
-    header.source = ended->id;
-    set_position(header, ended->end);
-    object.number("lines", ended->end.line - 1).number("bytes", ended->end.offset);
-  } else if (auto* failed = std::get_if<SourceFailed>(&event)) {
-    header.kind = proto::BatchKind::kSourceFailed;
-    header.source = failed->id;
-    set_position(header, failed->at);
-    object.text("path", failed->path).number("offset", failed->at.offset).text("reason", failed->reason);
-  } else if (auto* changed = std::get_if<SourceChanged>(&event)) {
-    header.kind = proto::BatchKind::kSourceChanged;
-    header.source = changed->id;
-    object.text("path", changed->path).text("reason", changed->reason);
-  } else {
-    return;
-  }
-  event_ = proto::Batch::seal(header, object.finish());
+  if (const auto* opened = std::get_if<SourceOpened>(&event)) frame_ = opened->start.frame;
+  event_ = std::visit([this](const auto& what) { return seal(what); }, event);
 }
 
-proto::Batch Batches::end_of_input(bool stopped) const {
+std::optional<proto::Batch> Batches::seal(const SourceOpened& opened) const {
+  proto::Header header = of(proto::BatchKind::kSourceOpened, opened.id);
+  set_position(header, opened.start);
+  return proto::Batch::seal(header, EventObject()
+                                        .identity(opened.file)
+                                        .number("head_bytes", opened.file.head.bytes)
+                                        .number("head_hash", opened.file.head.hash)
+                                        .text("compression", name_of(opened.compression))
+                                        .finish());
+}
+
+std::optional<proto::Batch> Batches::seal(const SourceEnded& ended) const {
+  proto::Header header = of(proto::BatchKind::kSourceEnded, ended.id);
+  set_position(header, ended.end);
+  return proto::Batch::seal(header, EventObject()
+                                        .identity(ended.file)
+                                        .number("lines", ended.end.line - 1)
+                                        .number("bytes", ended.end.offset)
+                                        .finish());
+}
+
+std::optional<proto::Batch> Batches::seal(const SourceFailed& failed) const {
+  proto::Header header = of(proto::BatchKind::kSourceFailed, failed.id);
+  set_position(header, failed.at);
+  return proto::Batch::seal(header, EventObject()
+                                        .text("path", failed.path)
+                                        .number("offset", failed.at.offset)
+                                        .text("reason", failed.reason)
+                                        .boolean("retry", failed.retry)
+                                        .finish());
+}
+
+std::optional<proto::Batch> Batches::seal(const SourceChanged& changed) const {
+  return proto::Batch::seal(of(proto::BatchKind::kSourceChanged, changed.id),
+                            EventObject().text("path", changed.path).text("reason", changed.reason).finish());
+}
+
+std::optional<proto::Batch> Batches::seal(const SourceMoved& moved) const {
+  return proto::Batch::seal(of(proto::BatchKind::kSourceMoved, moved.id),
+                            EventObject().text("path", moved.path).text("from", moved.from).finish());
+}
+
+std::optional<proto::Batch> Batches::seal(const SourceFinished& finished) const {
+  return proto::Batch::seal(of(proto::BatchKind::kSourceFinished, finished.id),
+                            EventObject()
+                                .text("path", finished.path)
+                                .text("action", finished.action)
+                                .text("to", finished.to)
+                                .text("reason", finished.reason)
+                                .finish());
+}
+
+proto::Header Batches::of(proto::BatchKind kind, std::uint64_t source) const {
   proto::Header header = common_;
-  header.kind = proto::BatchKind::kEndOfInput;
-  return proto::Batch::seal(header, EventObject().boolean("stopped", stopped).finish());
+  header.kind = kind;
+  header.source = source;
+  return header;
+}
+
+proto::Batch Batches::end_of_input(bool stopped, std::uint64_t done) const {
+  return proto::Batch::seal(of(proto::BatchKind::kEndOfInput, 0),
+                            EventObject().boolean("stopped", stopped).number("done", done).finish());
 }
 
 proto::Batch Batches::oversize(const Chunk& chunk) const {
@@ -132,13 +173,13 @@ proto::Batch Batches::records(Chunk chunk) {
   header.source = source_;
   header.first_line = chunk.first_line;
   header.first_offset = chunk.first_offset;
-  if (chunk.unterminated) header.flags |= proto::Header::kUnterminated;
   set_position(header, chunk.after());
   return proto::Batch::seal(header, std::move(chunk.payload));
 }
 
 // The next lines of chunk_ as a chunk of their own. What is known of frames is known at the end of the chunk
-// only: in the middle of it the position names no frame later than the start of the source.
+// only: in the middle of it the position names the one of the chunk before. The tail is of the bytes of the chunk alone,
+// so it may be shorter than it could be; only chunks that were read before the target fell are cut.
 Chunk Batches::cut(std::size_t target_bytes) {
   const char* begin = chunk_->payload.data() + cut_;
   std::size_t left = chunk_->payload.size() - cut_;
@@ -157,7 +198,12 @@ Chunk Batches::cut(std::size_t target_bytes) {
   bool last_piece = length == left;
   piece.end_offset = last_piece ? chunk_->end_offset : piece.first_offset + length;
   piece.unterminated = last_piece && chunk_->unterminated;
-  if (last_piece) piece.frame = chunk_->frame;
+  piece.frame = last_piece ? chunk_->frame : frame_;
+  piece.tail = chunk_->tail;
+  if (!last_piece) {
+    const std::size_t tail = std::min(cut_ + length, kTailBytes);
+    piece.tail = mark_of({begin + length - tail, tail});
+  }
   chunk_->first_line += piece.line_count;
   chunk_->first_offset = piece.end_offset;
   cut_ += length;
@@ -168,16 +214,21 @@ std::optional<proto::Batch> Batches::next(std::size_t target_bytes) {
   if (event_) return std::exchange(event_, std::nullopt);
   if (!chunk_) return std::nullopt;
   if (!chunk_->oversize.empty()) {
+    frame_ = chunk_->frame;
     proto::Batch batch = oversize(*chunk_);
     chunk_.reset();
     return batch;
   }
   // A little too long is not worth a copy.
   if (cut_ == 0 && (chunk_->payload.size() / 2 <= target_bytes || chunk_->line_count == 1)) {
+    frame_ = chunk_->frame;
     return records(*std::exchange(chunk_, std::nullopt));
   }
   proto::Batch batch = records(cut(target_bytes));
-  if (cut_ == chunk_->payload.size()) chunk_.reset();
+  if (cut_ == chunk_->payload.size()) {
+    frame_ = chunk_->frame;
+    chunk_.reset();
+  }
   return batch;
 }
 

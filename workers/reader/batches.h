@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "proto/batch.h"
-#include "workers/reader/read_ahead.h"
+#include "workers/reader/events.h"
 
 namespace leat::reader {
 
@@ -18,16 +18,28 @@ class Batches {
     common_.epoch = epoch;
   }
 
-  // Takes an event in; Listed and End are the caller's. Precondition: next() has returned nullopt.
+  // Takes an event in; Listed, Note and End are the caller's. Precondition: next() has returned nullopt.
   void take(Event event);
 
   // The next batch of what was taken in: whole lines, about target_bytes of them (a chunk that was read under
   // a larger target is cut again), or nullopt.
   [[nodiscard]] std::optional<proto::Batch> next(std::size_t target_bytes);
 
-  [[nodiscard]] proto::Batch end_of_input(bool stopped) const;
+  [[nodiscard]] proto::Batch end_of_input(bool stopped, std::uint64_t done) const;
 
  private:
+  // The batch of an event, if it has one.
+  std::optional<proto::Batch> seal(const SourceOpened& opened) const;
+  std::optional<proto::Batch> seal(const SourceEnded& ended) const;
+  std::optional<proto::Batch> seal(const SourceFailed& failed) const;
+  std::optional<proto::Batch> seal(const SourceChanged& changed) const;
+  std::optional<proto::Batch> seal(const SourceMoved& moved) const;
+  std::optional<proto::Batch> seal(const SourceFinished& finished) const;
+  template <class Other>
+  std::optional<proto::Batch> seal(const Other&) const {
+    return std::nullopt;
+  }
+  proto::Header of(proto::BatchKind kind, std::uint64_t source) const;
   proto::Batch records(Chunk chunk);
   proto::Batch oversize(const Chunk& chunk) const;
   Chunk cut(std::size_t target_bytes);
@@ -35,6 +47,7 @@ class Batches {
   std::uint64_t max_record_bytes_;
   proto::Header common_;
   std::uint64_t source_ = 0;
+  FrameMark frame_;  // at or before the start of chunk_
   std::optional<Chunk> chunk_;
   std::size_t cut_ = 0;  // bytes of chunk_ that have left
   std::optional<proto::Batch> event_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "proto/result.h"
+#include "workers/reader/tail.h"
 
 namespace leat::reader {
 
@@ -18,9 +19,11 @@ struct FrameMark {
 
 // A place between two lines of a source, with all that is needed to go on from there.
 struct Position {
-  std::uint64_t line = 1;    // number of the next line, from 1
-  std::uint64_t offset = 0;  // uncompressed offset of its first byte
-  FrameMark frame;           // a frame start at or before offset
+  std::uint64_t line = 1;     // number of the next line, from 1
+  std::uint64_t offset = 0;   // uncompressed offset of its first byte
+  FrameMark frame;            // a frame start at or before offset
+  Mark tail{};                // of the bytes before offset: up to kTailBytes, none of them before the frame
+  bool unterminated = false;  // the line before it had no newline at the end of the file
   bool operator==(const Position&) const = default;
 };
 
@@ -36,6 +39,8 @@ class ByteSource {
   virtual std::uint64_t offset() const = 0;
   // The frame the next byte is in, or (between two frames) a place where one starts.
   virtual FrameMark mark() const { return {}; }
+  // Is the error only that the file ends too early? More of it may come.
+  virtual bool cut_short() const { return false; }
   // How far into the file, for progress.
   virtual std::uint64_t consumed() const = 0;
 };

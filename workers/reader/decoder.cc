@@ -35,18 +35,21 @@ Compression by_magic(std::string_view head) {
 Result<Opened> Decoders::open(const std::string& path, Compression compression, const Position& from) {
   Result<InputFile> file = InputFile::open(path);
   if (!file) return tl::unexpected(std::move(file.error()));
-  if (compression == Compression::kAuto) {
-    const Result<std::string> head = file->head(4);
-    if (!head) return tl::unexpected(head.error());
-    compression = by_magic(*head);
+  Opened opened;
+  if (Result<std::string> head = file->head()) {
+    opened.head = *std::move(head);
+  } else {
+    return tl::unexpected(std::move(head.error()));
   }
+  if (compression == Compression::kAuto) compression = by_magic(opened.head);
   const bool plain = compression == Compression::kNone;
-  if (const std::uint64_t offset = plain ? from.offset : from.frame.offset; offset > 0) {
+  if (const std::uint64_t offset = plain ? from.offset - from.tail.bytes : from.frame.offset; offset > 0) {
     if (Result<void> sought = file->seek(offset); !sought) return tl::unexpected(std::move(sought.error()));
   }
-  Opened opened;
   opened.compression = compression;
   opened.file = file->file();
+  opened.file.head = head_of(opened.head);
+  opened.fd = file->duplicate();
   if (plain) {
     opened.source = std::make_unique<Plain>(std::move(*file));
     return opened;

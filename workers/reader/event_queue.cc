@@ -64,6 +64,23 @@ bool EventQueue::sleep(std::chrono::milliseconds time) {
   return changed_.wait_for(lock, time, [&] { return stopped_; });
 }
 
+bool EventQueue::sleep_until_commit(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, time, [&] { return stopped_ || !committed_.empty(); });
+  return stopped_;
+}
+
+std::vector<std::uint64_t> EventQueue::take_committed() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(committed_, {});
+}
+
+void EventQueue::committed(std::uint64_t source) {
+  const std::lock_guard lock(mutex_);
+  committed_.push_back(source);
+  changed_.notify_all();
+}
+
 std::optional<Event> EventQueue::try_pop() {
   const std::lock_guard lock(mutex_);
   if (events_.empty()) return std::nullopt;

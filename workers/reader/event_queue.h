@@ -7,8 +7,9 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <vector>
 
-#include "workers/reader/read_ahead.h"
+#include "workers/reader/events.h"
 #include "workers/stage/fd.h"
 
 namespace leat::reader {
@@ -25,10 +26,14 @@ class EventQueue {
   void push_last(Event event);  // whatever the bounds; pushes after it are ignored
   // Waits; true: stopped meanwhile.
   [[nodiscard]] bool sleep(std::chrono::milliseconds time);
+  // The same, but not longer than until something is committed.
+  [[nodiscard]] bool sleep_until_commit(std::chrono::milliseconds time);
+  std::vector<std::uint64_t> take_committed();
 
   // The application thread.
   std::optional<Event> try_pop();
   int fd() const { return ready_.get(); }
+  void committed(std::uint64_t source);
   void stop();
   bool stopped() const;
   // Waits until push_last() was called, but not longer than `time`.
@@ -43,6 +48,7 @@ class EventQueue {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Event> events_;
+  std::vector<std::uint64_t> committed_;  // sources, for the I/O thread
   std::uint64_t bytes_ = 0;
   bool stopped_ = false;
   bool last_ = false;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -17,6 +18,29 @@ File make_file(std::string path, const struct stat& found) {
   file.mtime_ns = static_cast<std::int64_t>(found.st_mtim.tv_sec) * 1'000'000'000 + found.st_mtim.tv_nsec;
   file.inode = found.st_ino;
   return file;
+}
+
+Mark head_of(std::string_view first_bytes) {
+  first_bytes = first_bytes.substr(0, kTailBytes);
+  const std::size_t last = first_bytes.find_last_not_of('\0');
+  return mark_of(first_bytes.substr(0, last == std::string_view::npos ? 0 : last + 1));
+}
+
+Result<NulRun> nul_run_at_end(const std::string& path) {
+  Result<InputFile> file = InputFile::open(path);
+  if (!file) return tl::unexpected(std::move(file.error()));
+  NulRun run{file->file().size, 0};
+  while (run.offset > 0) {
+    const std::uint64_t step = std::min<std::uint64_t>(run.offset, kTailBytes);
+    const Result<std::string> bytes = file->bytes(run.offset - step, step);
+    if (!bytes) return tl::unexpected(bytes.error());
+    const std::size_t last = bytes->find_last_not_of('\0');
+    const std::uint64_t nuls = last == std::string::npos ? step : bytes->size() - last - 1;
+    run.offset -= nuls;
+    run.bytes += nuls;
+    if (nuls < step) break;
+  }
+  return run;
 }
 
 Fault fault_of(int error) {
@@ -80,13 +104,18 @@ Result<std::size_t> InputFile::read(char* into, std::size_t capacity) {
   return static_cast<std::size_t>(got);
 }
 
-Result<std::string> InputFile::head(std::size_t count) const {
+stage::Fd InputFile::duplicate() const {
+  return stage::Fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+Result<std::string> InputFile::bytes(std::uint64_t offset, std::size_t count) const {
   std::string bytes(count, '\0');
   std::size_t have = 0;
   while (have < count) {
-    const ssize_t got = ::pread(fd_.get(), bytes.data() + have, count - have, static_cast<off_t>(have));
+    const ssize_t got =
+        ::pread(fd_.get(), bytes.data() + have, count - have, static_cast<off_t>(offset + have));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return tl::unexpected(io_error("read", file_.path, have, errno));
+    if (got < 0) return tl::unexpected(io_error("read", file_.path, offset + have, errno));
     if (got == 0) break;
     have += static_cast<std::size_t>(got);
   }

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "proto/result.h"
+#include "workers/reader/tail.h"
 #include "workers/stage/fd.h"
 
 namespace leat::reader {
@@ -19,11 +21,22 @@ struct File {
   std::uint64_t size = 0;     // bytes on disk, compressed if it is
   std::int64_t mtime_ns = 0;  // since 1970
   std::uint64_t inode = 0;    // a hint only: network file systems change it
+  Mark head{};                // filled in when it is opened: see head_of()
   // Nobody wrote to it between the two looks (as far as size and time tell).
   bool same_content(const File& other) const { return size == other.size && mtime_ns == other.mtime_ns; }
 };
 
 File make_file(std::string path, const struct stat& found);
+
+// Of the first kTailBytes bytes on disk, without NUL bytes at their end: they may be what is not written yet.
+Mark head_of(std::string_view first_bytes);
+
+// The NUL bytes that the file ends in: what a file system shows of room that is reserved and not written yet.
+struct NulRun {
+  std::uint64_t offset = 0;  // on disk, of the first
+  std::uint64_t bytes = 0;   // 0: there is none
+};
+[[nodiscard]] Result<NulRun> nul_run_at_end(const std::string& path);
 
 // kRetry for what a network mount does while it is away (ESTALE EIO ENOTCONN ETIMEDOUT EHOSTDOWN and the
 // like) and for a shortage of descriptors or memory; kReject for everything else: this file is bad, go on
@@ -41,11 +54,16 @@ class InputFile {
   // The next bytes; 0 is the end. A file that ends before the size it had when it was opened is an error
   // (kReject): somebody truncated it.
   [[nodiscard]] Result<std::size_t> read(char* into, std::size_t capacity);
-  // The first bytes of the file, wherever the reading is: fewer than `count` only in a shorter file.
-  [[nodiscard]] Result<std::string> head(std::size_t count) const;
+  // Bytes of the file, wherever the reading is: fewer than `count` only where it ends.
+  [[nodiscard]] Result<std::string> bytes(std::uint64_t offset, std::size_t count) const;
+  // The first kTailBytes, or as many as there are.
+  [[nodiscard]] Result<std::string> head() const {
+    return bytes(0, static_cast<std::size_t>(std::min<std::uint64_t>(file_.size, kTailBytes)));
+  }
   [[nodiscard]] Result<void> seek(std::uint64_t offset);
 
-  const File& file() const { return file_; }        // as it was when opened
+  const File& file() const { return file_; }  // as it was when opened, without head
+  stage::Fd duplicate() const;                // to look at it later; none if there are no more descriptors
   std::uint64_t offset() const { return offset_; }  // of the next byte
 
  private:

@@ -42,6 +42,7 @@ class Gzip : public ByteSource {
   }
   std::uint64_t offset() const override { return offset_; }
   FrameMark mark() const override { return mark_; }
+  bool cut_short() const override { return cut_short_; }
   std::uint64_t consumed() const override { return input_.offset(); }
 
  private:
@@ -50,6 +51,7 @@ class Gzip : public ByteSource {
     if (!input_.bytes().empty() && input_.bytes()[0] == '\0' && !first_) return skip_padding();
     ended_ = input_.bytes().empty();
     if (ended_) return;
+    cut_short_ = input_.bytes().size() < 2;
     if (!is_gzip(input_.bytes()))
       return refuse("expected a gzip member or the end of the file, found other bytes");
     mark_ = {input_.offset(), offset_};
@@ -92,6 +94,7 @@ class Gzip : public ByteSource {
     } else if (result != Z_OK && result != Z_BUF_ERROR) {
       refuse(fmt::format("damaged gzip data: {}", stream_.msg != nullptr ? stream_.msg : ::zError(result)));
     } else if (bytes.empty() && got == 0) {
+      cut_short_ = true;
       refuse("the file ends in the middle of a gzip member");
     }
     return got;
@@ -110,6 +113,7 @@ class Gzip : public ByteSource {
   bool first_;  // nothing was read yet, and the file begins here
   bool in_member_ = false;
   bool ended_ = false;
+  bool cut_short_ = false;
   std::optional<Error> failed_;
 };
 

@@ -65,8 +65,13 @@ LineReader::LineReader(ByteSource& source, Options options)
 Result<std::optional<Chunk>> LineReader::next(std::size_t target_bytes) {
   const std::size_t target = std::max<std::size_t>(target_bytes, 1);
   step_ = std::clamp(target, kMinStep, kMaxStep);
-  if (!begun_) begin(target);
+  if (Result<void> begun = begin(); !begun) return tl::unexpected(std::move(begun.error()));
   if (done_ && buffer_.empty()) return finish();
+  if (buffer_.headroom() != options_.headroom || buffer_.capacity() == 0) {
+    Buffer first(target + 1, options_.headroom);
+    first.append(buffer_.view());
+    buffer_ = std::move(first);
+  }
   buffer_.reserve(target + 1);
   while (buffer_.size() < target && !done_) read_some(target - buffer_.size());
   const std::size_t first = std::min(buffer_.size(), target);
@@ -83,28 +88,68 @@ Result<std::optional<Chunk>> LineReader::finish() const {
   return std::nullopt;
 }
 
-// Passes over what was delivered before, and the byte order mark.
-void LineReader::begin(std::size_t target) {
-  begun_ = true;
-  buffer_ = Buffer(target + 1, options_.headroom);
+Result<void> LineReader::begin() {
+  if (std::exchange(begun_, true)) return {};
+  if (position_.offset == 0) {
+    pass_byte_order_mark();  // a fault of the source is told behind the lines before it
+    return {};
+  }
+  pass_over();
+  if (!failed_) return {};
+  buffer_.clear();
+  return tl::unexpected(*failed_);
+}
+
+void LineReader::refuse(std::string text) {
+  changed_ = true;
+  failed_ = Error{Fault::kReject, std::move(text)};
+  done_ = true;
+}
+
+void LineReader::pass_over() {
   while (source_.offset() < position_.offset && !done_) {
     const std::uint64_t before = position_.offset - source_.offset();
     read_some(static_cast<std::size_t>(std::min<std::uint64_t>(before, kMaxStep)));
+    tail_.append(buffer_.view());
     buffer_.clear();
   }
-  if (source_.offset() < position_.offset && !failed_) {
-    failed_ = Error{Fault::kReject,
-                    fmt::format("the source ends at uncompressed offset {}, before the position {} to go "
-                                "on from: it is not the same any more",
-                                source_.offset(), position_.offset)};
+  last_byte_ = '\n';
+  if (failed_) return;
+  if (source_.offset() < position_.offset) {
+    refuse(fmt::format("it ends before offset {}, up to which it was read", position_.offset));
+  } else if (!ends_with(tail_.last(kTailBytes), position_.tail)) {
+    refuse(fmt::format("the {} bytes before offset {} are not those that were read", position_.tail.bytes,
+                       position_.offset));
+  } else if (position_.unterminated) {
+    pass_newline();
   }
-  if (position_.offset > 0) return;
+}
+
+// The last line had no newline when it was taken as a record. Its newline may have come since, but not more of it.
+void LineReader::pass_newline() {
+  read_some(1);
+  if (buffer_.empty()) return;
+  if (buffer_.view() != "\n") {
+    return refuse(fmt::format("its last line, which ended without a newline at offset {}, goes on there now",
+                              position_.offset));
+  }
+  tail_.append(buffer_.view());
+  buffer_.clear();
+  position_.offset += 1;
+  position_.tail = tail_.mark(position_.offset - position_.frame.raw_offset);
+  position_.unterminated = false;
+}
+
+void LineReader::pass_byte_order_mark() {
   while (buffer_.size() < kByteOrderMark.size() && !done_) read_some(kByteOrderMark.size() - buffer_.size());
   if (!buffer_.view().starts_with(kByteOrderMark)) return;
   const std::size_t rest = buffer_.size() - kByteOrderMark.size();
   std::memmove(buffer_.data(), buffer_.data() + kByteOrderMark.size(), rest);
   buffer_.resize(rest);
+  if (rest == 0) last_byte_ = '\n';
+  tail_.append(kByteOrderMark);
   position_.offset = kByteOrderMark.size();
+  position_.tail = tail_.mark(position_.offset);
 }
 
 // Adds up to `count` bytes to the buffer, or what is missing at the end: the last '\n'.
@@ -117,15 +162,27 @@ void LineReader::read_some(std::size_t count) {
     failed_ = std::move(got.error());
     done_ = true;
   } else if (*got == 0) {
-    done_ = true;
-    unterminated_ = size > 0 && buffer_.data()[size - 1] != '\n';
-    if (unterminated_) buffer_.push_back('\n');
+    end_of_source();
   } else {
     buffer_.resize(size + *got);
+    last_byte_ = buffer_.data()[size + *got - 1];
     if (last_line_end(buffer_.data() + size, *got) > 0) {
       older_ = before;
       newer_ = source_.mark();
     }
+  }
+}
+
+void LineReader::end_of_source() {
+  done_ = true;
+  if (last_byte_ == '\n') return;
+  if (options_.hold_nuls && last_byte_ == '\0') {
+    held_ = Held::kNuls;
+  } else if (options_.hold_unterminated) {
+    held_ = Held::kUnterminated;
+  } else if (!buffer_.empty()) {
+    unterminated_ = true;
+    buffer_.push_back('\n');
   }
 }
 
@@ -157,9 +214,13 @@ Chunk LineReader::deliver(std::size_t end, std::size_t target) {
   chunk.first_offset = position_.offset;
   chunk.line_count = count_newlines(buffer_.data(), end);
   chunk.unterminated = unterminated_ && end == buffer_.size();
-  move_to(position_.offset + end - (chunk.unterminated ? 1 : 0), chunk.line_count);
+  const std::size_t taken = end - (chunk.unterminated ? 1 : 0);
+  tail_.append(buffer_.view().substr(0, taken));
+  move_to(position_.offset + taken, chunk.line_count);
+  position_.unterminated = chunk.unterminated;
   chunk.end_offset = position_.offset;
   chunk.frame = position_.frame;
+  chunk.tail = position_.tail;
   chunk.payload = take(end, target);
   return chunk;
 }
@@ -174,20 +235,24 @@ Result<std::optional<Chunk>> LineReader::skip_line() {
   std::size_t end;
   while ((end = first_line_end(buffer_.data(), 0, buffer_.size())) == 0) {
     length += buffer_.size();
+    tail_.append(buffer_.view());
     buffer_ = Buffer(step_ + 1, options_.headroom);
     if (done_) break;
     read_some(step_);
   }
-  if (end == 0 && failed_) return finish();
+  if (end == 0 && (failed_ || held_ != Held::kNothing)) return finish();
   chunk.unterminated = end == 0 || (unterminated_ && end == buffer_.size());
   if (end > 0) {
     length += end - 1;
+    tail_.append(buffer_.view().substr(0, end - (chunk.unterminated ? 1 : 0)));
     take(end, step_);
   }
   chunk.oversize.push_back({position_.line, position_.offset, length});
   move_to(position_.offset + length + (chunk.unterminated ? 0 : 1), 1);
+  position_.unterminated = chunk.unterminated;
   chunk.end_offset = position_.offset;
   chunk.frame = position_.frame;
+  chunk.tail = position_.tail;
   return chunk;
 }
 
@@ -199,6 +264,7 @@ void LineReader::move_to(std::uint64_t offset, std::uint64_t lines) {
   } else if (older_.raw_offset <= offset) {
     position_.frame = std::max(position_.frame, older_);
   }
+  position_.tail = tail_.mark(offset - position_.frame.raw_offset);
 }
 
 // buffer_[0, end), in an allocation of its own that is not much larger; buffer_ keeps the rest.

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "config/glob.h"
@@ -48,7 +49,8 @@ Pattern split(std::string_view glob) {
 
 class Walk {
  public:
-  explicit Walk(const std::vector<std::string>& globs) {
+  Walk(const std::vector<std::string>& globs, const std::function<bool(const File&)>& leave_out)
+      : leave_out_(leave_out) {
     for (const std::string& glob : globs) patterns_.push_back(split(glob));
   }
 
@@ -60,9 +62,6 @@ class Walk {
     walk("", states, true);
     std::sort(listing_.files.begin(), listing_.files.end(),
               [](const File& a, const File& b) { return a.path < b.path; });
-    const auto same = [](const File& a, const File& b) { return a.path == b.path; };
-    listing_.files.erase(std::unique(listing_.files.begin(), listing_.files.end(), same),
-                         listing_.files.end());
     for (const File& file : listing_.files) listing_.total_bytes += file.size;
     return std::move(listing_);
   }
@@ -86,18 +85,21 @@ class Walk {
       return missing(folder, states, named, errno);
     chain_.emplace_back(found.st_dev, found.st_ino);
     Folders literal;
+    std::set<std::string> named_files;  // each is taken once, however often it is named or matched
     bool wild = false;
     for (const State state : states) {
       if (config::is_glob(part(state))) {
         wild = true;
       } else if (last(state)) {
-        take(folder + '/' + part(state), patterns_[state.pattern].literal);
+        if (named_files.insert(part(state)).second) {
+          take(folder + '/' + part(state), patterns_[state.pattern].literal);
+        }
       } else {
         add(literal[part(state)], {state.pattern, state.part + 1});
       }
     }
     Folders found_folders;
-    if (wild) found_folders = read(folder, states);
+    if (wild) found_folders = read(folder, states, named_files);
     // A folder both named and found is entered once, with the states of both.
     for (auto& [name, next] : literal) {
       if (const auto both = found_folders.find(name); both != found_folders.end()) {
@@ -111,7 +113,8 @@ class Walk {
   }
 
   // Takes the files of a folder and returns the folders to go on with.
-  Folders read(const std::string& folder, const std::vector<State>& states) {
+  Folders read(const std::string& folder, const std::vector<State>& states,
+               const std::set<std::string>& taken) {
     Folders folders;
     const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.empty() ? "/" : folder.c_str()),
                                                   ::closedir);
@@ -139,7 +142,7 @@ class Walk {
         }
       }
       const std::string path = folder + '/' + std::string(name);
-      if (wanted) take(path, false);
+      if (wanted && !taken.contains(std::string(name))) take(path, false);
       if (!next.empty() && is_folder(path, entry->d_type)) folders.emplace(name, std::move(next));
     }
     if (errno != 0) skip(folder, "cannot list the folder", errno);
@@ -167,7 +170,12 @@ class Walk {
     struct stat found;
     if (::stat(path.c_str(), &found) != 0) return not_found(path, named, errno);
     if (S_ISREG(found.st_mode)) {
-      listing_.files.push_back(make_file(path, found));
+      File file = make_file(path, found);
+      if (leave_out_ && leave_out_(file)) {
+        listing_.left_out += 1;
+      } else {
+        listing_.files.push_back(std::move(file));
+      }
     } else {
       listing_.skipped.push_back(
           {path, S_ISDIR(found.st_mode) ? "a folder, not a file" : "not a regular file"});
@@ -212,6 +220,7 @@ class Walk {
     listing_.skipped.push_back({shown, fmt::format("{}: {}", what, ::strerror(error))});
   }
 
+  const std::function<bool(const File&)>& leave_out_;
   std::vector<Pattern> patterns_;
   std::vector<std::pair<dev_t, ino_t>> chain_;  // the folders from the root to here
   Listing listing_;
@@ -233,8 +242,8 @@ std::string unescape(std::string_view text) {
 
 }  // namespace
 
-Listing list_files(const std::vector<std::string>& globs) {
-  return Walk(globs).run();
+Listing list_files(const std::vector<std::string>& globs, const std::function<bool(const File&)>& leave_out) {
+  return Walk(globs, leave_out).run();
 }
 
 bool is_unfinished_name(std::string_view name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ struct Skipped {
 
 struct Listing {
   std::vector<File> files;  // regular files (links to them included), by path in byte order, each path once
+  std::uint64_t left_out = 0;  // those that `leave_out` did not want here
   std::vector<Skipped> skipped;
   std::uint64_t total_bytes = 0;  // of files, on disk
   std::string trouble;  // not empty: part of the listing is missing as the mount is away (fault_of kRetry):
@@ -26,8 +28,10 @@ struct Listing {
 
 // Absolute globs as in config/glob.h. Wildcards and ** do not enter folders that begin with '.', and follow
 // links to folders except back to a folder they are in. Names of unfinished files are left out. All globs
-// share one walk: every folder is read once.
-Listing list_files(const std::vector<std::string>& globs);
+// share one walk: every folder is read once. leave_out is asked once for each file, in no order: what it
+// does not want takes no memory.
+Listing list_files(const std::vector<std::string>& globs,
+                   const std::function<bool(const File&)>& leave_out = nullptr);
 
 // The names of files that somebody is still writing: .*  *.part  *.tmp  *.filepart  *.crdownload
 bool is_unfinished_name(std::string_view name);

@@ -1,10 +1,13 @@
 // leat-reader: turns files on the NAS into numbered batches.
 //
-// Reads   files that match source.paths; accepted positions from the writer; credits from the filters
-// Writes  batches to the filters; nothing to disk
-// Never   writes to the NAS, or believes an empty mount
-// Fails   no file matches: exits 66. NAS away: waits, gives up after a while: exits 74.
-// Gaps    a file replaced between two looks by one of the same size and mtime is not noticed
+// Reads   files that match source.paths; the ledger, for where to go on; accepted and committed positions from the
+//         writer; credits from the filters
+// Writes  batches to the filters; nothing to disk, but that source.after moves or deletes what is done
+// Never   writes to a source, or believes an empty mount
+// Fails   no file matches: exits 66. NAS away: waits, gives up after source.give_up: exits 74.
+// Gaps    a file replaced between two looks by one of the same size, mtime and head is not noticed; nor is a byte that
+//         was edited in what was read, but for the first 64 KiB of the file and the last 64 KiB read, of a file that
+//         grew as well
 
 #include <fmt/format.h>
 #include <rapidjson/stringbuffer.h>
@@ -13,14 +16,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "config/parse.h"
 #include "proto/flow.h"
 #include "workers/reader/batches.h"
+#include "workers/reader/commits.h"
+#include "workers/reader/known.h"
 #include "workers/reader/listing.h"
 #include "workers/reader/pace.h"
 #include "workers/reader/read_ahead.h"
@@ -89,6 +97,20 @@ std::string no_match_text(const leat::config::Source& source, const leat::reader
   return text;
 }
 
+// What the ledger says of earlier runs, and of this one before the reader died.
+std::shared_ptr<leat::reader::Known> load_known(const Worker& worker) {
+  const auto& pipeline = worker.pipeline();
+  const std::string& path = pipeline.sink.path;
+  const auto holds = [&path](std::string_view name) { return path.find(name) != std::string::npos; };
+  leat::reader::Known::Options options;
+  options.growing = pipeline.source.growing;
+  options.follow = worker.welcome().follow;
+  options.one_output_each = (holds("{stem}") || holds("{path}")) && !holds("{n}");
+  auto records = leat::stage::value_or_fatal(leat::reader::open_records(worker.welcome().state));
+  return std::make_shared<leat::reader::Known>(
+      leat::stage::value_or_fatal(leat::reader::Known::load(std::move(records), options)));
+}
+
 leat::reader::ReadAhead::Options read_ahead_options(const Worker& worker, std::size_t first_target) {
   leat::reader::ReadAhead::Options options;
   const auto& pipeline = worker.pipeline();
@@ -98,6 +120,7 @@ leat::reader::ReadAhead::Options read_ahead_options(const Worker& worker, std::s
   options.target_bytes = first_target;
   options.queue_bytes = kReadAheadBatches * pipeline.limits.batch_bytes;
   options.follow = worker.welcome().follow;
+  options.known = load_known(worker);
   return options;
 }
 
@@ -147,6 +170,7 @@ class Reader {
     while (auto message = accepted_.try_receive()) {
       auto accepted = leat::proto::decode_accepted(message->view());
       if (!accepted || accepted->epoch != worker_.welcome().epoch) continue;
+      commits_.committed(accepted->committed, [this](std::uint64_t source) { ahead_.committed(source); });
       std::size_t bytes = window_.accepted(accepted->accepted);
       worker_.page()->window_batches = window_.batches();
       if (accepted->records == 0 || bytes == 0) continue;
@@ -189,7 +213,10 @@ class Reader {
         take(*listed);
       } else if (auto* end = std::get_if<leat::reader::End>(&*event)) {
         if (end->error) throw leat::stage::Fatal(*end->error);
+        done_ = end->done;
         finish(end->stopped);
+      } else if (auto* note = std::get_if<leat::reader::Note>(&*event)) {
+        worker_.warn(note->text);
       } else {
         count(*event);
         batches_.take(*std::move(event));
@@ -199,7 +226,8 @@ class Reader {
   }
 
   void take(const leat::reader::Listed& listed) {
-    if (listed.files == 0 && !worker_.welcome().follow) {
+    done_ = listed.done;
+    if (listed.files == 0 && listed.done == 0 && !worker_.welcome().follow) {
       throw leat::stage::Fatal(
           {leat::Fault::kFatal, no_match_text(worker_.pipeline().source, listed), leat::kExitNoInput});
     }
@@ -207,7 +235,8 @@ class Reader {
       worker_.warn(fmt::format("left out {}: {}", skipped.path, skipped.reason));
     worker_.page()->sources_total = listed.files;
     worker_.page()->total_disk_bytes = listed.bytes;
-    worker_.ready(fmt::format(R"({{"files":{},"bytes":{}}})", listed.files, listed.bytes));
+    worker_.ready(
+        fmt::format(R"({{"files":{},"done":{},"bytes":{}}})", listed.files, listed.done, listed.bytes));
   }
 
   void count(const leat::reader::Event& event) {
@@ -226,6 +255,7 @@ class Reader {
     auto& page = *worker_.page();
     leat::proto::Header header = next_->header();
     header.sequence = ++sequence_;
+    commits_.sent(header);
     Batch batch = std::move(*next_).reseal(header);
     next_.reset();
     for (const auto& verdict : verdicts_) {
@@ -248,7 +278,7 @@ class Reader {
   }
 
   void finish(bool stopped) {
-    next_ = batches_.end_of_input(stopped);
+    next_ = batches_.end_of_input(stopped, done_);
     ended_ = true;
     worker_.page().set_text(stopped ? "stopped before the input was used up" : "the input is used up");
   }
@@ -274,9 +304,11 @@ class Reader {
   leat::proto::Socket accepted_;
   leat::stage::Outlet outlet_;
   leat::reader::ReadAhead ahead_;
+  leat::reader::Commits commits_;
   std::optional<Batch> next_;  // to be sent, without a sequence number
   std::vector<leat::proto::Verdict> verdicts_;
   std::uint64_t sequence_ = 0;
+  std::uint64_t done_ = 0;  // sources that match and were done before
   bool ended_ = false;
 };
 

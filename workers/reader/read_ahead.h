@@ -9,65 +9,21 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <variant>
-#include <vector>
 
 #include "config/pipeline.h"
 #include "workers/reader/decoder.h"
-#include "workers/reader/line_reader.h"
-#include "workers/reader/listing.h"
+#include "workers/reader/events.h"
+#include "workers/reader/known.h"
 
 namespace leat::reader {
-
-// The first event, once: what the first (believed) listing found.
-struct Listed {
-  std::uint64_t files = 0;  // to be read
-  std::uint64_t done = 0;   // match, and Options::decide leaves them out (not following)
-  std::uint64_t bytes = 0;  // on disk; following: of files that may still have to settle
-  std::vector<Skipped> skipped;
-};
-// Sources are numbered 1, 2, 3 ... in the order they are read. After SourceOpened come its chunks in order,
-// then one of SourceEnded and SourceFailed, then perhaps SourceChanged. One that cannot be opened is
-// SourceFailed only.
-struct SourceOpened {
-  std::uint64_t id = 0;
-  File file;  // as it was when opened
-  config::Compression compression = config::Compression::kNone;
-  Position start;
-};
-struct SourceChunk {
-  std::uint64_t id = 0;
-  Chunk chunk;
-};
-struct SourceEnded {
-  std::uint64_t id = 0;
-  Position end;  // lines in the source: end.line - 1; its uncompressed size: end.offset
-};
-struct SourceFailed {
-  std::uint64_t id = 0;
-  std::string path;
-  Position at;  // behind the last line that was delivered
-  std::string reason;
-};
-// The path shows another size or time than when it was opened. id 0: it was read before and a later poll
-// noticed.
-struct SourceChanged {
-  std::uint64_t id = 0;
-  std::string path;
-  std::string reason;
-};
-// The last event, once. error: what made an end of it (the mount did not come back in time).
-struct End {
-  bool stopped = false;  // by request_stop(), the input was not used up
-  std::optional<Error> error;
-};
-using Event = std::variant<Listed, SourceOpened, SourceChunk, SourceEnded, SourceFailed, SourceChanged, End>;
 
 class ReadAhead {
  public:
   using Milliseconds = std::chrono::milliseconds;
 
   struct Options {
+    // Of it: an outage longer than give_up: a source that fails while its path answers is SourceFailed; else (not
+    // following) End with an error.
     config::Source source;
     std::uint64_t zstd_window_bytes = 8 * config::kMiB;
     std::size_t headroom = 0;              // of every payload
@@ -77,14 +33,14 @@ class ReadAhead {
                            // On top come the chunk in the thread's hands and one buffer
     std::size_t queue_events = 1024;
     bool follow = false;              // poll and settle until stopped; else list once, take all as it is
-    Milliseconds give_up{600'000};    // an outage longer than this: a source that fails while its path
-                                      // answers is SourceFailed; else (not following) End with an error
     Milliseconds backoff{500};        // first wait after kRetry, doubling ...
     Milliseconds max_backoff{5'000};  // ... to this
-    // Where to go on in a file, nullopt: leave it out (it is done). Empty: all from the start. Called once
-    // for each file, in the thread, and perhaps after ReadAhead is gone: hold what it needs by value.
-    std::function<std::optional<Position>(const File&)> decide;
-    // Replaces Decoders, for tests. As `decide`.
+    Milliseconds commit_patience{
+        10'000};  // source.after: how long the end waits for the last sources to be committed
+    // What earlier runs have left; from here on the thread's alone. Null: nothing.
+    std::shared_ptr<Known> known;
+    // Replaces Decoders, for tests. Called in the thread, and perhaps after ReadAhead is gone: hold what it needs by
+    // value.
     std::function<Result<Opened>(const std::string& path, const Position& from)> open;
   };
 
@@ -93,9 +49,10 @@ class ReadAhead {
     kListing,
     kOpening,
     kReading,
-    kBlocked,  // the queue is full
-    kWaiting,  // to try again: see trouble
-    kPolling,  // following: between two listings
+    kBlocked,    // the queue is full
+    kWaiting,    // to try again: see trouble
+    kPolling,    // following: between two listings
+    kFinishing,  // source.after, or waiting for a commit to do it
     kEnded,
   };
   struct Status {
@@ -116,13 +73,15 @@ class ReadAhead {
   std::optional<Event> try_pop();  // never blocks; after End nothing comes
   int fd() const;                  // readable exactly while try_pop() has something
   void set_target(std::size_t bytes);
+  // The last event of this source (ended, failed or changed) is durable: commits.h keeps count.
+  void committed(std::uint64_t source);
   // No more files and chunks: the queued events, then End{stopped}, unless the thread hangs.
   void request_stop();
   Status status() const;
 
+  struct Shared;  // shared.h
+
  private:
-  struct Shared;
-  class Thread;
   std::shared_ptr<Shared> shared_;
   std::thread thread_;
 };

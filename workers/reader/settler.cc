@@ -2,29 +2,21 @@
 
 namespace leat::reader {
 
-Settler::Update Settler::feed(const std::vector<File>& files, Time now) {
-  Update update;
+std::vector<File> Settler::feed(const std::vector<File>& files, Time now) {
+  std::vector<File> settled;
   ++round_;
   for (const File& file : files) {
-    const auto at =
-        seen_.try_emplace(file.path, Seen{file.size, file.mtime_ns, now, Stage::kWaiting, round_}).first;
+    const auto at = seen_.try_emplace(file.path, Seen{file.size, file.mtime_ns, now, round_}).first;
     Seen& seen = at->second;
     seen.round = round_;
-    const bool same = seen.size == file.size && seen.mtime_ns == file.mtime_ns;
-    if (seen.stage == Stage::kWaiting) {
-      if (!same) seen = {file.size, file.mtime_ns, now, Stage::kWaiting, round_};
-      if (now - seen.since < settle_) continue;
-      seen.stage = Stage::kReturned;
-      update.settled.push_back(file);
-    } else if (seen.stage == Stage::kReturned && !same) {
-      seen.stage = Stage::kReported;
-      update.changed.push_back(file);
-    }
+    if (seen.size != file.size || seen.mtime_ns != file.mtime_ns)
+      seen = {file.size, file.mtime_ns, now, round_};
+    if (now - seen.since < settle_) continue;
+    settled.push_back(file);
+    seen_.erase(at);
   }
-  std::erase_if(seen_, [&](const auto& entry) {
-    return entry.second.stage == Stage::kWaiting && entry.second.round != round_;
-  });
-  return update;
+  std::erase_if(seen_, [&](const auto& entry) { return entry.second.round != round_; });
+  return settled;
 }
 
 }  // namespace leat::reader

@@ -16,21 +16,15 @@ class Settler {
   using Time = std::chrono::steady_clock::time_point;
   explicit Settler(std::chrono::milliseconds settle) : settle_(settle) {}
 
-  struct Update {
-    std::vector<File> settled;  // in the order of the listing; each path is returned once, ever
-    std::vector<File> changed;  // was returned before, and is not the same any more: each path reported once
-  };
-  // Takes a complete listing made at `now`. A path that is absent and was not returned yet starts over when
-  // it comes back; one that was returned stays known.
-  Update feed(const std::vector<File>& files, Time now);
+  // Takes a complete listing made at `now` of the files about which there is something to do, and returns those of them
+  // that have settled, in the same order. One that is returned, or absent, starts over when it comes again.
+  std::vector<File> feed(const std::vector<File>& files, Time now);
 
  private:
-  enum class Stage { kWaiting, kReturned, kReported };
   struct Seen {
     std::uint64_t size;
     std::int64_t mtime_ns;
     Time since;
-    Stage stage;
     std::uint64_t round;
   };
 

@@ -78,6 +78,7 @@ class Zstd : public ByteSource {
   }
   std::uint64_t offset() const override { return offset_; }
   FrameMark mark() const override { return mark_; }
+  bool cut_short() const override { return cut_short_; }
   std::uint64_t consumed() const override { return input_.offset(); }
 
  private:
@@ -86,6 +87,7 @@ class Zstd : public ByteSource {
     const std::string_view header = input_.bytes();
     ended_ = header.empty();
     if (ended_) return;
+    cut_short_ = header.size() < sizeof kMagic;
     if (!is_zstd(header)) return refuse("expected a zstd frame or the end of the file, found other bytes");
     const std::uint64_t window = is_skippable(header) ? 0 : window_needed(header);
     if (window > context_.window_bytes()) {
@@ -104,7 +106,10 @@ class Zstd : public ByteSource {
   void decode(ZSTD_outBuffer& out) {
     if (!flushing_) {
       if (Result<void> got = input_.want(1); !got) return refuse(std::move(got.error()));
-      if (input_.bytes().empty()) return refuse("the file ends in the middle of a zstd frame");
+      if (input_.bytes().empty()) {
+        cut_short_ = true;
+        return refuse("the file ends in the middle of a zstd frame");
+      }
     }
     const std::string_view bytes = input_.bytes();
     const std::size_t feed = wanted_ > kBlockHeader ? wanted_ - kBlockHeader : wanted_;
@@ -133,6 +138,7 @@ class Zstd : public ByteSource {
   bool in_frame_ = false;
   bool flushing_ = false;  // the decoder may still hold output
   bool ended_ = false;
+  bool cut_short_ = false;
   std::optional<Error> failed_;
 };
 

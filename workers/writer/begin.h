@@ -19,7 +19,7 @@ struct RunOptions {
   bool fresh = false;           // forget all sources and outputs
   bool accept_changes = false;  // go on although the fingerprint is another one
   std::uint64_t fingerprint = 0;
-  std::vector<std::string> reread;  // paths of sources to start over
+  std::vector<std::string> reread = {};  // paths of sources to start over
 };
 
 // Precondition: the run has not begun an epoch (the ledger has no row for it). All of it can be done again: a writer that

@@ -35,8 +35,8 @@ tl::unexpected<Error> in_use(const std::string& target) {
       kExitConfig);
 }
 
-// locked: by us, now.
-Result<Temporary> open_existing(const std::string& path, bool& locked) {
+// alone: nobody else can be at it, should the file system have no locks. locked: by us, now.
+Result<Temporary> open_existing(const std::string& path, bool alone, bool& locked) {
   Temporary found;
   found.fd = stage::Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!found.fd) return errno == ENOENT ? Result<Temporary>{} : io_failure("open", path, errno);
@@ -47,7 +47,7 @@ Result<Temporary> open_existing(const std::string& path, bool& locked) {
     return fail(Fault::kFatal, fmt::format("{} is no regular file: remove it and run again", path),
                 kExitConfig);
   }
-  auto taken = lock(found.fd.get(), path, true);
+  auto taken = lock(found.fd.get(), path, alone);
   if (!taken) return tl::unexpected(taken.error());
   locked = *taken;
   return found;
@@ -57,7 +57,7 @@ Result<Temporary> open_existing(const std::string& path, bool& locked) {
 Result<void> remove_stale(const std::string& target) {
   std::string path = temporary_of(target);
   bool locked = true;
-  auto old = open_existing(path, locked);
+  auto old = open_existing(path, false, locked);
   if (!old) return tl::unexpected(old.error());
   if (!locked) return in_use(target);
   if (old->fd && named(old->info, path) && ::unlink(path.c_str()) != 0) {
@@ -95,7 +95,7 @@ Result<Temporary> create_temporary(const std::string& target) {
 
 Result<Temporary> open_temporary(const std::string& path) {
   bool locked = true;
-  auto found = open_existing(path, locked);
+  auto found = open_existing(path, true, locked);
   if (!found || locked) return found;
   return fail(Fault::kRetry, fmt::format("another process has locked {}: waiting for it", path));
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 
 #include <chrono>
@@ -51,8 +52,13 @@ inline std::string text(const Event& event) {
     return fmt::format("ended {} at {} {}", e->id, e->end.line, e->end.offset);
   }
   if (const auto* e = std::get_if<SourceFailed>(&event))
-    return fmt::format("failed {} at {}", e->id, e->at.offset);
+    return fmt::format("failed {} at {}{}", e->id, e->at.offset, e->retry ? ", again" : "");
   if (const auto* e = std::get_if<SourceChanged>(&event)) return fmt::format("changed {}", e->id);
+  if (const auto* e = std::get_if<SourceMoved>(&event)) return fmt::format("moved {}", e->id);
+  if (const auto* e = std::get_if<SourceFinished>(&event)) {
+    return fmt::format("finished {} {}{}", e->id, e->action, e->reason.empty() ? "" : " refused");
+  }
+  if (std::holds_alternative<Note>(event)) return "note";
   const auto& end = std::get<End>(event);
   return end.error ? "end: " + end.error->text : end.stopped ? "stopped" : "end";
 }
@@ -60,6 +66,8 @@ inline std::string text(const Event& event) {
 inline std::string wait_text(ReadAhead& ahead) {
   return text(wait(ahead));
 }
+
+using Texts = std::vector<std::string>;
 
 inline std::vector<std::string> all(ReadAhead& ahead) {
   std::vector<std::string> out;
@@ -69,6 +77,12 @@ inline std::vector<std::string> all(ReadAhead& ahead) {
   return out;
 }
 
-using Texts = std::vector<std::string>;
 
 }  // namespace leat::reader::test
+
+template <>
+struct doctest::StringMaker<leat::reader::test::Texts> {
+  static doctest::String convert(const leat::reader::test::Texts& texts) {
+    return fmt::format("{}", fmt::join(texts, " | ")).c_str();
+  }
+};

@@ -172,7 +172,7 @@ TEST_CASE("a source that fails delivers the whole lines first, then the error, a
     REQUIRE_FALSE(failed);
     CHECK(failed.error().text == "broken");
   }
-  CHECK(reader.position() == Position{3, 4, {}});
+  CHECK(reader.position() == Position{3, 4, {}, mark_of("a\nb\n")});
 }
 
 TEST_CASE("a failing source is cut at its last newline, whatever the sizes") {
@@ -243,4 +243,107 @@ TEST_CASE("newlines are counted whatever the length and place") {
   }
   const std::string all(100'003, '\n');
   CHECK(count_newlines(all.data() + 1, all.size() - 1) == all.size() - 1);
+}
+
+namespace {
+
+// Reads all lines; what was delivered, and the reader as it is then.
+std::string all_lines(LineReader& reader) {
+  std::string out;
+  for (;;) {
+    Result<std::optional<Chunk>> chunk = reader.next(7);
+    REQUIRE(chunk);
+    if (!*chunk) return out;
+    out += (*chunk)->payload.view();
+  }
+}
+
+}  // namespace
+
+TEST_CASE(
+    "the tail is of the last 64 KiB of the source: with its byte order mark, without an added newline") {
+  const std::string bytes = "\xEF\xBB\xBF" + std::string(kTailBytes, 'a') + "\nb";
+  StringSource source(bytes);
+  LineReader reader(source, {});
+  CHECK((**reader.next(10)).tail == mark_of(bytes.substr(4, kTailBytes)));
+  CHECK((**reader.next(10)).tail == mark_of(bytes.substr(5, kTailBytes)));
+  CHECK(reader.position().unterminated);
+}
+
+TEST_CASE("a line over the limit counts in the tail like any other") {
+  const std::string bytes = "a\n" + std::string(100, 'x') + "\nb\n";
+  StringSource source(bytes, [] { return std::size_t{9}; });
+  LineReader reader(source, {0, 20, {}});
+  while (*reader.next(10)) continue;
+  CHECK(reader.position().tail == mark_of(bytes));
+}
+
+TEST_CASE("reading goes on only behind the tail it stopped at") {
+  const Position at{3, 4, {}, mark_of("a\nb\n")};
+  StringSource same("a\nb\nc\n");
+  LineReader good(same, {0, kMax, at});
+  CHECK(all_lines(good) == "c\n");
+  CHECK(good.position().tail == mark_of("a\nb\nc\n"));
+  StringSource edited("a\nB\nc\n");
+  LineReader bad(edited, {0, kMax, at});
+  const Result<void> begun = bad.begin();
+  REQUIRE_FALSE(begun);
+  CHECK(bad.changed());
+  CHECK(begun.error().text == "the 4 bytes before offset 4 are not those that were read");
+  CHECK_FALSE(bad.next(10));
+  StringSource shorter("a\n");
+  LineReader cut(shorter, {0, kMax, at});
+  CHECK_FALSE(cut.begin());
+  CHECK(cut.changed());
+}
+
+TEST_CASE("a fault while passing over is no change") {
+  StringSource source("a\n");
+  source.error = Error{Fault::kRetry, "away"};
+  LineReader reader(source, {0, kMax, {3, 4, {}, mark_of("a\nb\n")}});
+  CHECK(reader.begin().error().text == "away");
+  CHECK_FALSE(reader.changed());
+}
+
+TEST_CASE("behind a last line without a newline only that newline may come, and it is passed over") {
+  const Position at{3, 3, {}, mark_of("a\nb"), true};
+  StringSource nothing("a\nb");
+  LineReader waits(nothing, {0, kMax, at});
+  CHECK(all_lines(waits) == "");
+  CHECK(waits.position() == at);
+  StringSource more("a\nb\nc\n");
+  LineReader goes_on(more, {0, kMax, at});
+  CHECK(all_lines(goes_on) == "c\n");
+  CHECK(goes_on.position() == Position{4, 6, {}, mark_of("a\nb\nc\n")});
+  StringSource longer("a\nbb\n");
+  LineReader refuses(longer, {0, kMax, at});
+  CHECK_FALSE(refuses.begin());
+  CHECK(refuses.changed());
+}
+
+TEST_CASE("a last line that ends in NUL bytes is held back, whatever its length") {
+  for (const std::string& last : {std::string("half\0\0", 6), std::string(1, '\0'), std::string(100, '\0')}) {
+    StringSource source("a\nb\n" + last, [] { return std::size_t{9}; });
+    LineReader reader(source, {0, 20, {}, true});
+    CHECK(all_lines(reader) == "a\nb\n");
+    CHECK(reader.held() == LineReader::Held::kNuls);
+    CHECK(reader.position().offset == 4);
+  }
+  StringSource middle(std::string("a\0\nb", 4));
+  LineReader reader(middle, {0, kMax, {}, true});
+  CHECK(all_lines(reader) == std::string("a\0\nb\n", 5));
+  CHECK(reader.held() == LineReader::Held::kNothing);
+}
+
+TEST_CASE("a last line without its newline is held back when it may grow") {
+  for (const std::string& last : {std::string("b"), std::string(100, 'b')}) {
+    StringSource source("a\n" + last, [] { return std::size_t{9}; });
+    LineReader reader(source, {0, 20, {}, true, true});
+    CHECK(all_lines(reader) == "a\n");
+    CHECK(reader.held() == LineReader::Held::kUnterminated);
+  }
+  StringSource whole("a\n");
+  LineReader reader(whole, {0, kMax, {}, true, true});
+  CHECK(all_lines(reader) == "a\n");
+  CHECK(reader.held() == LineReader::Held::kNothing);
 }

@@ -105,7 +105,9 @@ inline std::string compare(const std::string& bytes, StringSource& source, std::
     if (chunk.unterminated == last.terminated) return fmt::format("line {} is not marked right", next);
     if (chunk.end_offset != last.offset + last.text.size() + (last.terminated ? 1 : 0))
       return "a wrong end offset";
-    const Position after{next + 1, chunk.end_offset, {}};
+    const std::uint64_t tail = std::min<std::uint64_t>(chunk.end_offset, kTailBytes);
+    const Mark mark = mark_of(std::string_view(bytes).substr(chunk.end_offset - tail, tail));
+    const Position after{next + 1, chunk.end_offset, {}, mark, chunk.unterminated};
     if (!(chunk.after() == after) || !(reader.position() == after)) return "a wrong position";
   }
 }

@@ -1,0 +1,255 @@
+#include "workers/reader/io_thread.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "config/glob.h"
+
+namespace leat::reader {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Doing = ReadAhead::Doing;
+using ledger::SourceState;
+
+}  // namespace
+
+IoThread::IoThread(std::shared_ptr<ReadAhead::Shared> shared)
+    : shared_(std::move(shared)), options_(shared_->options), known_(*options_.known), reader_(shared_) {}
+
+End IoThread::run() {
+  const bool used_up = options_.follow ? follow() : read_all();
+  return {!used_up && !error_, std::move(error_), done_};
+}
+
+bool IoThread::give_up(Error error) {
+  error_ = std::move(error);
+  return false;
+}
+
+bool IoThread::read_all() {
+  std::optional<Listing> listing = list();
+  if (!listing) return false;
+  done_ = listing->left_out;
+  if (!push(Listed{listing->files.size(), done_, listing->total_bytes, std::move(listing->skipped)}))
+    return false;
+  if (!look_at_open_sources()) return false;
+  for (const File& file : listing->files) {
+    if (!take(file) || !hear_commits()) return false;
+  }
+  return tell_missing() && finish_the_rest();
+}
+
+bool IoThread::follow() {
+  Settler settler(options_.source.settle);
+  bool first = true;
+  for (;;) {
+    std::optional<Listing> listing = list();
+    if (!listing) return false;
+    if (std::exchange(first, false)) {
+      done_ = listing->left_out;
+      if (!push(Listed{listing->files.size(), done_, listing->total_bytes, std::move(listing->skipped)}))
+        return false;
+      if (!look_at_open_sources()) return false;
+    }
+    const std::vector<File> files =
+        options_.source.growing ? std::move(listing->files) : settler.feed(listing->files, Clock::now());
+    for (const File& file : files) {
+      if (!take(file) || !hear_commits()) return false;
+    }
+    if (!pause()) return false;
+  }
+}
+
+// A listing to believe; nullopt: stopped or given up.
+std::optional<Listing> IoThread::list() {
+  Outage outage;
+  for (;;) {
+    shared_->set(Doing::kListing, "");
+    std::string trouble;
+    if (shared_->mount_is_there()) {
+      Listing listing =
+          list_files(options_.source.paths, [this](const File& file) { return known_.nothing_to_do(file); });
+      trouble = std::move(listing.trouble);
+      if (trouble.empty() && !shared_->mount_is_there()) trouble = shared_->mount_trouble();
+      if (trouble.empty()) {
+        shared_->clear_trouble();
+        return listing;
+      }
+    } else {
+      trouble = shared_->mount_trouble();
+    }
+    if (!shared_->retry(outage, "", trouble)) return std::nullopt;
+    if (outage.over && !options_.follow) {
+      give_up({Fault::kFatal, trouble});
+      return std::nullopt;
+    }
+  }
+}
+
+std::optional<Decision> IoThread::decide(const File& file) {
+  Outage outage;
+  for (;;) {
+    Result<Decision> decision = known_.decide(file);
+    if (decision) return *std::move(decision);
+    if (decision.error().fault == Fault::kReject)
+      return Decision{Decision::Kind::kIgnore};  // it has just gone
+    if (decision.error().fault == Fault::kFatal || (outage.over && !options_.follow)) {
+      give_up({Fault::kFatal, decision.error().text, decision.error().exit_code});
+      return std::nullopt;
+    }
+    if (!shared_->retry(outage, file.path, decision.error().text)) return std::nullopt;
+  }
+}
+
+bool IoThread::take(const File& file) {
+  std::optional<Decision> decision = decide(file);
+  if (!decision) return false;
+  missing_.erase(decision->id);
+  if (!decision->moved_from.empty() && !push(SourceMoved{decision->id, file.path, decision->moved_from}))
+    return false;
+  switch (decision->kind) {
+    case Decision::Kind::kRead:
+      return read(*decision, file);
+    case Decision::Kind::kDone:
+      done_ += 1;
+      known_.done(file);
+      return true;
+    case Decision::Kind::kIgnore:
+      known_.quiet(file);
+      return true;
+    case Decision::Kind::kChanged:
+      known_.quiet(file);
+      return push(SourceChanged{decision->id, file.path, decision->reason});
+    case Decision::Kind::kFailed:
+      known_.quiet(file);
+      return push(SourceFailed{decision->id, file.path, decision->at, decision->reason, false});
+  }
+  return true;
+}
+
+bool IoThread::read(const Decision& decision, const File& file) {
+  const Outcome outcome = reader_.read(decision, file);
+  const File& now = reader_.file();
+  const Position& at = reader_.position();
+  const std::uint64_t id = decision.id;
+  switch (outcome.kind) {
+    case Outcome::Kind::kEnded:
+      known_.done(now);
+      known_.left(id, now, at, SourceState::kDone, "");
+      if (known_.has_records() && !options_.source.after.empty()) uncommitted_.insert(id);
+      return push(SourceEnded{id, now, at});
+    case Outcome::Kind::kFailed:
+      known_.quiet(now);
+      known_.left(id, now, at, outcome.retry ? SourceState::kReading : SourceState::kFailed, outcome.reason);
+      return push(SourceFailed{id, now.path, at, outcome.reason, outcome.retry});
+    case Outcome::Kind::kChanged:
+      known_.quiet(file);
+      known_.left(id, now, at, SourceState::kChanged, outcome.reason);
+      return push(SourceChanged{id, now.path, outcome.reason});
+    case Outcome::Kind::kWaits:
+      if (!outcome.more) known_.quiet(now);
+      known_.left(id, now, at, SourceState::kReading, "");
+      if (options_.follow) return true;
+      return push(Note{fmt::format("{}: {}: left for a later run", now.path, outcome.reason)});
+    case Outcome::Kind::kGone:
+      return true;
+    case Outcome::Kind::kGivenUp:
+      return give_up({Fault::kFatal, outcome.reason});
+    case Outcome::Kind::kStopped:
+      return false;
+  }
+  return true;
+}
+
+// What earlier runs have left half read, or to be moved or deleted.
+bool IoThread::look_at_open_sources() {
+  Result<std::vector<ledger::Source>> open = known_.open_sources();
+  if (!open) return give_up(std::move(open.error()));
+  for (ledger::Source& row : *open) {
+    if (row.state == SourceState::kReading && row.place.lines > 0 && !options_.follow) {
+      missing_.emplace(row.id, std::move(row));
+    } else {
+      finisher_.add(std::move(row));
+    }
+  }
+  return finish_what_is_due();
+}
+
+// What is half read and was not listed is told, and nothing else: that it is gone is also what a mount says that is
+// away.
+bool IoThread::tell_missing() {
+  for (const auto& [id, row] : missing_) {
+    const auto matches = [&path = row.path](const std::string& glob) {
+      return config::glob_match(glob, path);
+    };
+    if (std::none_of(options_.source.paths.begin(), options_.source.paths.end(), matches)) continue;
+    if (!push(Note{fmt::format(
+            "{}: it was read up to line {}, offset {}, and is not there now; a run that finds it goes "
+            "on with it",
+            row.path, row.place.lines, row.place.offset)})) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool IoThread::hear_commits() {
+  for (const std::uint64_t id : shared_->queue.take_committed()) {
+    known_.committed(id);
+    if (uncommitted_.erase(id) == 0) continue;
+    Result<std::optional<ledger::Source>> row = known_.row(id);
+    if (!row) return give_up(std::move(row.error()));
+    if (*row) finisher_.add(**std::move(row));
+  }
+  return finish_what_is_due();
+}
+
+// Until the mount is away: then the rest waits for another time.
+bool IoThread::finish_what_is_due() {
+  while (!finisher_.empty() && !shared_->queue.stopped()) {
+    shared_->set(Doing::kFinishing, "");
+    Result<SourceFinished> finished = finisher_.next();
+    if (!finished && finished.error().fault == Fault::kRetry) return true;
+    if (finished && !push(*std::move(finished))) return false;
+  }
+  return !shared_->queue.stopped();
+}
+
+// A plain run has read everything: waits for the last commits and for the mount, but not for ever. The next run does
+// what is left.
+bool IoThread::finish_the_rest() {
+  const Clock::time_point deadline = Clock::now() + options_.commit_patience;
+  while (!uncommitted_.empty()) {
+    shared_->set(Doing::kFinishing, "");
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) break;
+    if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
+  }
+  Outage outage;
+  while (!finisher_.empty()) {
+    Result<SourceFinished> finished = finisher_.next();
+    if (finished && !push(*std::move(finished))) return false;
+    if (finished || finished.error().fault != Fault::kRetry) continue;
+    if (!shared_->retry(outage, "", finished.error().text)) return false;
+    if (outage.over) break;
+  }
+  shared_->clear_trouble();
+  return true;
+}
+
+// Between two polls.
+bool IoThread::pause() {
+  const Clock::time_point next = Clock::now() + options_.source.poll;
+  for (;;) {
+    shared_->set(Doing::kPolling, "");
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - Clock::now());
+    if (left.count() <= 0) return !shared_->queue.stopped();
+    if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
+  }
+}
+
+}  // namespace leat::reader

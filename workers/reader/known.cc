@@ -1,0 +1,212 @@
+// The path is a name, not an identity: size, time and the first 64 KiB are. And of a file that is not finished, what
+// was read must still stand there: its head, and the 64 KiB before the place where reading stopped. A file that only
+// got longer keeps both, one that was rewritten loses one of them. Whatever is neither equal nor longer was truncated
+// or edited, and then nobody can say which of its records were seen: only the user can.
+#include "workers/reader/known.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace leat::reader {
+namespace {
+
+using ledger::SourceState;
+
+bool is_gone(const std::string& path) {
+  struct stat found;
+  return ::stat(path.c_str(), &found) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+Result<bool> begins_like(const File& file, const ledger::Source& row) {
+  if (row.head_bytes == 0) return row.size == 0;
+  const Result<InputFile> open = InputFile::open(file.path);
+  if (!open) return tl::unexpected(open.error());
+  const Result<std::string> head = open->bytes(0, row.head_bytes);
+  if (!head) return tl::unexpected(head.error());
+  return begins_with(*head, {row.head_hash, row.head_bytes});
+}
+
+}  // namespace
+
+Position position_of(const ledger::Place& place) {
+  return {place.lines + 1,
+          place.offset,
+          {place.frame_offset, place.frame_raw_offset},
+          {place.tail_hash, place.tail_bytes},
+          place.unterminated};
+}
+
+ledger::Place place_of(const Position& at) {
+  return {at.line - 1,  at.offset,     at.frame.offset, at.frame.raw_offset,
+          at.tail.hash, at.tail.bytes, at.unterminated};
+}
+
+std::string changed_text(const std::string& path, const std::string& what, const Position& at) {
+  return fmt::format(
+      "{}: {}; it was read up to line {}, offset {}. `leat run --reread {}` reads it again from its "
+      "start",
+      path, what, at.line - 1, at.offset, path);
+}
+
+Result<Known> Known::load(std::unique_ptr<Records> records, Options options) {
+  Known known(options);
+  if (records == nullptr) return known;
+  known.records_ = std::move(records);
+  const Result<std::uint64_t> last = known.records_->last_id();
+  if (!last) return tl::unexpected(last.error());
+  known.next_id_ = *last + 1;
+  known.empty_ = *last == 0;
+  const Result<void> read = known.records_->each_done(
+      [&done = known.done_](std::string_view path, std::uint64_t size, std::int64_t mtime_ns) {
+        done.add(path, size, mtime_ns);
+      });
+  if (!read) return tl::unexpected(read.error());
+  return known;
+}
+
+bool Known::nothing_to_do(const File& file) {
+  return done_.contains(file.path, file.size, file.mtime_ns) ||
+         (quiet_.size() > 0 && quiet_.contains(file.path, file.size, file.mtime_ns));
+}
+
+Result<Decision> Known::decide(const File& file) {
+  if (nothing_to_do(file)) return Decision{Decision::Kind::kDone};
+  Result<std::optional<ledger::Source>> row = row_at(file.path);
+  if (!row) return tl::unexpected(row.error());
+  std::string from;
+  if (!*row) {
+    row = moved_to(file);
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return Decision{Decision::Kind::kRead, next_id_++};
+    from = (*row)->path;
+    moved_[(*row)->id] = file.path;
+    (*row)->path = file.path;
+  }
+  Result<Decision> decision = judge(**row, file);
+  if (decision) {
+    decision->id = (*row)->id;
+    decision->moved_from = std::move(from);
+  }
+  return decision;
+}
+
+Result<std::optional<ledger::Source>> Known::row_at(const std::string& path) const {
+  if (const auto found = paths_.find(path); found != paths_.end()) return since_.at(found->second);
+  if (records_ == nullptr || (empty_ && !options_.follow)) return std::nullopt;
+  Result<std::optional<ledger::Source>> row = records_->at(path);
+  if (row && *row && (since_.contains((*row)->id) || moved_.contains((*row)->id))) {
+    // The ledger does not know yet that the source has another path now.
+    const auto moved = moved_.find((*row)->id);
+    if (moved == moved_.end() || moved->second != path) return std::nullopt;
+  }
+  return row;
+}
+
+// The source that has come to this path from one that is gone.
+Result<std::optional<ledger::Source>> Known::moved_to(const File& file) const {
+  if (empty_ && !options_.follow) return std::nullopt;
+  Result<std::vector<ledger::Source>> rows;
+  if (records_ != nullptr) rows = records_->like(file.size, file.mtime_ns);
+  if (!rows) return tl::unexpected(rows.error());
+  std::erase_if(*rows, [this](const ledger::Source& row) { return since_.contains(row.id); });
+  for (const auto& [id, row] : since_) {
+    if (row.size == file.size && row.mtime_ns == file.mtime_ns) rows->push_back(row);
+  }
+  for (ledger::Source& row : *rows) {
+    if (const auto moved = moved_.find(row.id); moved != moved_.end()) row.path = moved->second;
+    if (!is_gone(row.path)) continue;
+    const Result<bool> same = begins_like(file, row);
+    if (!same) return tl::unexpected(same.error());
+    if (*same) return std::move(row);
+  }
+  return std::nullopt;
+}
+
+Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
+  using Kind = Decision::Kind;
+  const bool same = row.size == file.size && row.mtime_ns == file.mtime_ns;
+  const bool over = row.state == SourceState::kDone || row.state == SourceState::kFailed;
+  if (row.state == SourceState::kChanged) {
+    return Decision{told_.insert(row.id).second ? Kind::kChanged : Kind::kIgnore, 0, {}, {}, {}, row.reason};
+  }
+  if (row.state == SourceState::kDone && same) return Decision{Kind::kDone};
+  // A failure that another run may cure is kept as kReading, with a reason.
+  if (row.state == SourceState::kFailed && same && row.place.lines > 0) {
+    return Decision{Kind::kFailed, 0, position_of(row.place), {}, {}, row.reason};
+  }
+  // What was read has been moved or deleted by us: this is another file.
+  if (row.after_done) return Decision{};
+  if (over && !same && options_.one_output_each) {
+    const Result<bool> published = records_->published(row.id);
+    if (!published) return tl::unexpected(published.error());
+    if (*published) {
+      return changed(row, file,
+                     fmt::format("it {} after its output was published: it had {} bytes and has {}",
+                                 file.size > row.size ? "grew" : "changed", row.size, file.size));
+    }
+  }
+  if (row.place.offset == 0) return Decision{};
+  // Where bytes before the end were not all there, the rest may have come in any way: head and tail will tell.
+  const bool provisional = options_.growing || row.state == SourceState::kFailed ||
+                           (row.state == SourceState::kReading && !row.reason.empty());
+  if (!same && !provisional && file.size < row.size) {
+    return changed(row, file,
+                   fmt::format("it was truncated: it had {} bytes and has {}", row.size, file.size));
+  }
+  if (!same && !provisional && file.size == row.size) {
+    return changed(row, file,
+                   fmt::format("it was written to since it was read: it still has {} bytes, but another "
+                               "time of modification",
+                               row.size));
+  }
+  return Decision{Kind::kRead, 0, position_of(row.place), {row.head_hash, row.head_bytes}};
+}
+
+Decision Known::changed(const ledger::Source& row, const File& file, const std::string& what) {
+  told_.insert(row.id);
+  return Decision{
+      Decision::Kind::kChanged, 0, {}, {}, {}, changed_text(file.path, what, position_of(row.place))};
+}
+
+void Known::left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
+                 const std::string& reason) {
+  if (state == SourceState::kChanged) told_.insert(id);
+  if (!options_.follow) return;
+  ledger::Source& row = since_[id];
+  if (!row.path.empty()) paths_.erase(row.path);
+  row.id = id;
+  row.path = file.path;
+  row.size = file.size;
+  row.mtime_ns = file.mtime_ns;
+  row.head_hash = file.head.hash;
+  row.head_bytes = file.head.bytes;
+  row.state = state;
+  row.place = place_of(at);
+  row.reason = reason;
+  paths_[row.path] = id;
+}
+
+void Known::committed(std::uint64_t id) {
+  const auto found = since_.find(id);
+  if (found == since_.end() || records_ == nullptr) return;
+  if (found->second.state == SourceState::kReading && found->second.reason.empty())
+    return;  // it waits, and may go on
+  paths_.erase(found->second.path);
+  since_.erase(found);
+  moved_.erase(id);
+}
+
+Result<std::vector<ledger::Source>> Known::open_sources() const {
+  if (records_ == nullptr) return std::vector<ledger::Source>{};
+  return records_->open();
+}
+
+Result<std::optional<ledger::Source>> Known::row(std::uint64_t id) const {
+  if (records_ == nullptr) return std::nullopt;
+  return records_->with(id);
+}
+
+}  // namespace leat::reader
