@@ -139,12 +139,12 @@ bool IoThread::read(const Decision& decision, const File& file) {
   switch (outcome.kind) {
     case Outcome::Kind::kEnded:
       known_.done(now);
-      known_.left(id, now, at, SourceState::kDone, "");
+      known_.left(id, now, at, SourceState::kDone);
       if (known_.has_records() && !options_.source.after.empty()) uncommitted_.insert(id);
       return push(SourceEnded{id, now, at});
     case Outcome::Kind::kFailed:
       known_.quiet(now);
-      known_.left(id, now, at, outcome.retry ? SourceState::kReading : SourceState::kFailed, outcome.reason);
+      known_.left(id, now, at, SourceState::kFailed, outcome.reason, outcome.retry);
       return push(SourceFailed{id, now.path, at, outcome.reason, outcome.retry});
     case Outcome::Kind::kChanged:
       known_.quiet(file);
@@ -152,7 +152,7 @@ bool IoThread::read(const Decision& decision, const File& file) {
       return push(SourceChanged{id, now.path, outcome.reason});
     case Outcome::Kind::kWaits:
       if (!outcome.more) known_.quiet(now);
-      known_.left(id, now, at, SourceState::kReading, "");
+      known_.left(id, now, at, SourceState::kReading);
       if (options_.follow) return true;
       return push(Note{fmt::format("{}: {}: left for a later run", now.path, outcome.reason)});
     case Outcome::Kind::kGone:

@@ -133,8 +133,7 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
     return Decision{told_.insert(row.id).second ? Kind::kChanged : Kind::kIgnore, 0, {}, {}, {}, row.reason};
   }
   if (row.state == SourceState::kDone && same) return Decision{Kind::kDone};
-  // A failure that another run may cure is kept as kReading, with a reason.
-  if (row.state == SourceState::kFailed && same && row.place.lines > 0) {
+  if (row.state == SourceState::kFailed && same && !row.retry && row.place.lines > 0) {
     return Decision{Kind::kFailed, 0, position_of(row.place), {}, {}, row.reason};
   }
   // What was read has been moved or deleted by us: this is another file.
@@ -150,8 +149,7 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
   }
   if (row.place.offset == 0) return Decision{};
   // Where bytes before the end were not all there, the rest may have come in any way: head and tail will tell.
-  const bool provisional = options_.growing || row.state == SourceState::kFailed ||
-                           (row.state == SourceState::kReading && !row.reason.empty());
+  const bool provisional = options_.growing || row.state == SourceState::kFailed;
   if (!same && !provisional && file.size < row.size) {
     return changed(row, file,
                    fmt::format("it was truncated: it had {} bytes and has {}", row.size, file.size));
@@ -172,7 +170,7 @@ Decision Known::changed(const ledger::Source& row, const File& file, const std::
 }
 
 void Known::left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
-                 const std::string& reason) {
+                 const std::string& reason, bool retry) {
   if (state == SourceState::kChanged) told_.insert(id);
   if (!options_.follow) return;
   ledger::Source& row = since_[id];
@@ -186,14 +184,14 @@ void Known::left(std::uint64_t id, const File& file, const Position& at, ledger:
   row.state = state;
   row.place = place_of(at);
   row.reason = reason;
+  row.retry = retry;
   paths_[row.path] = id;
 }
 
 void Known::committed(std::uint64_t id) {
   const auto found = since_.find(id);
   if (found == since_.end() || records_ == nullptr) return;
-  if (found->second.state == SourceState::kReading && found->second.reason.empty())
-    return;  // it waits, and may go on
+  if (found->second.state == SourceState::kReading) return;  // it waits, and goes on
   paths_.erase(found->second.path);
   since_.erase(found);
   moved_.erase(id);

@@ -40,6 +40,7 @@ Outcome SourceReader::read(const Decision& decision, const File& listed) {
   file_ = listed;
   first_.reset();
   Outcome outcome = read_patiently();
+  if (outcome.kind != Kind::kWaits) open_.erase(id_);
   shared_->clear_trouble();
   if (first_) consumed_before_ += first_->size;
   return outcome;
@@ -101,7 +102,8 @@ std::optional<Outcome> SourceReader::compare(const Opened& opened) const {
   }
   const bool plain = opened.compression == config::Compression::kNone;
   if ((plain ? position_.offset : position_.frame.offset) > opened.file.size) {
-    return changed(fmt::format("it ends at {} bytes, before the place up to which it was read", opened.file.size));
+    return changed(
+        fmt::format("it ends at {} bytes, before the place up to which it was read", opened.file.size));
   }
   if (!first_ || growing()) return std::nullopt;
   if (opened.file.size < first_->size) {
@@ -127,7 +129,8 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
     first_ = opened.file;
     file_ = opened.file;
     head_ = opened.file.head;
-    if (!shared_->queue.push(SourceOpened{id_, opened.file, opened.compression, start}))
+    const bool opens = open_.insert(id_).second;
+    if (opens && !shared_->queue.push(SourceOpened{id_, opened.file, opened.compression, start}))
       return Outcome{Kind::kStopped};
   }
   for (;;) {
@@ -202,7 +205,8 @@ Outcome SourceReader::refused(const Error& error) {
   }
   if (growing() && cut_short_) return {Kind::kWaits, error.text};
   if (first_) {
-    if (const Result<NulRun> run = nul_run_at_end(file_.path); run && run->bytes >= kSector) return nul_run(*run);
+    if (const Result<NulRun> run = nul_run_at_end(file_.path); run && run->bytes >= kSector)
+      return nul_run(*run);
   }
   return {Kind::kFailed, error.text, false};
 }
