@@ -123,6 +123,7 @@ bool IoThread::take(const File& file) {
       return true;
     case Decision::Kind::kChanged:
       known_.quiet(file);
+      known_.left(decision->id, file, decision->at, SourceState::kChanged, decision->reason);
       return push(SourceChanged{decision->id, file.path, decision->reason});
     case Decision::Kind::kFailed:
       known_.quiet(file);

@@ -20,6 +20,12 @@ bool is_gone(const std::string& path) {
   return ::stat(path.c_str(), &found) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+// File systems tell of a write that makes a file longer first by its time, and a moment later by its size.
+bool grows_now(const File& listed) {
+  struct stat found;
+  return ::stat(listed.path.c_str(), &found) == 0 && make_file(listed.path, found).size > listed.size;
+}
+
 Result<bool> begins_like(const File& file, const ledger::Source& row) {
   if (row.head_bytes == 0) return row.size == 0;
   const Result<InputFile> open = InputFile::open(file.path);
@@ -154,7 +160,7 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
     return changed(row, file,
                    fmt::format("it was truncated: it had {} bytes and has {}", row.size, file.size));
   }
-  if (!same && !provisional && file.size == row.size) {
+  if (!same && !provisional && file.size == row.size && !grows_now(file)) {
     return changed(row, file,
                    fmt::format("it was written to since it was read: it still has {} bytes, but another "
                                "time of modification",

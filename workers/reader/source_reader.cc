@@ -18,6 +18,8 @@ using Kind = Outcome::Kind;
 // Compressed data may end in some NUL bytes; so many of them are room that was reserved.
 constexpr std::uint64_t kSector = 512;
 
+constexpr std::chrono::milliseconds kMoment{20};
+
 std::optional<File> look(const std::string& path, const stage::Fd& fd) {
   struct stat found;
   if (!fd || ::fstat(fd.get(), &found) != 0) return std::nullopt;
@@ -159,7 +161,12 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
 
 // Everything was read. Has somebody written to it meanwhile?
 Outcome SourceReader::ended(const Opened& opened) {
-  const std::optional<File> now = look(file_.path, opened.fd);
+  std::optional<File> now = look(file_.path, opened.fd);
+  if (now && now->size == first_->size && now->mtime_ns != first_->mtime_ns) {
+    // A write that makes it longer shows first in its time, and a moment later in its size.
+    (void)shared_->queue.sleep(kMoment);
+    now = look(file_.path, opened.fd);
+  }
   if (now && !now->same_content(*first_)) {
     if (now->size < first_->size)
       return changed("it was truncated while it was read: " + bytes_text(*first_, *now));

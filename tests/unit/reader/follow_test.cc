@@ -21,6 +21,7 @@ void append(const std::string& path, const std::string& bytes) {
 ReadAhead::Options following(const TempFolder& folder, bool growing = false) {
   ReadAhead::Options given = options(folder / "*");
   given.follow = true;
+  given.source.settle = 10ms;  // a write shows in two steps: time, then size
   given.source.growing = growing;
   return given;
 }
