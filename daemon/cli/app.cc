@@ -13,7 +13,7 @@ namespace leat::cli {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kCommands{"run", "check", "explain"};
+constexpr std::array<std::string_view, 6> kCommands{"run", "check", "explain", "sources", "status", "dead"};
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done; 64 usage; 65 dead letters with --strict; 66 no input matched; 70 a bug;\n"
@@ -22,24 +22,45 @@ constexpr const char* kExitCodes =
 
 constexpr const char* kRunExamples =
     "Progress and summary go to stderr. Ctrl-C finishes what is in the window; a second one stops at once.\n"
+    "Run again, it goes on where it was, whatever ended it.\n"
     "Examples:\n"
     "  leat run reviews.yaml\n"
     "  leat run reviews.yaml --force --strict        replace the output; fail when a record is a dead "
     "letter\n"
     "  leat run reviews.yaml --quiet --json | jq .in the account of the run as JSON\n";
 
+void add_state(CLI::App* command, std::string& folder) {
+  command
+      ->add_option("--state", folder,
+                   "Where the ledger is kept (default: $STATE_DIRECTORY, $XDG_STATE_HOME/leat/NAME or "
+                   "~/.local/state/leat/NAME)")
+      ->type_name("DIR");
+}
+
+void add_runtime_dir(CLI::App* command, std::string& folder) {
+  command
+      ->add_option(
+          "--runtime-dir", folder,
+          "Where sockets live while it runs (default: $XDG_RUNTIME_DIR/leat, /run/leat or /tmp/leat-UID)")
+      ->type_name("DIR");
+}
+
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   CLI::App* run = app.add_subcommand("run", "Run one pipeline in the foreground until its input is used up");
   run->add_option("PIPELINE", options.pipeline, "Pipeline file (YAML)")->required();
   run->add_flag("--follow", options.follow, "Keep watching for new files");
   run->add_flag("--force", options.force, "Replace outputs that exist");
+  run->add_flag("--fresh", options.fresh, "Forget what earlier runs have done and read everything again");
+  run->add_option("--reread", options.reread, "Read this source again from its beginning (may be repeated)")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  run->add_flag("--accept-changes", options.accept_changes,
+                "Go on with an interrupted run although filter, steps or sink are not what they were");
   run->add_flag("--strict", options.strict, "Exit with 65 when records went to the dead-letter file");
   run->add_flag("--json", options.json, "Write the account of the run to stdout as one JSON object");
   run->add_flag("--quiet", options.quiet, "No progress and no summary, only warnings and errors");
-  run->add_option(
-         "--runtime-dir", options.runtime_dir,
-         "Where sockets live while it runs (default: $XDG_RUNTIME_DIR/leat, /run/leat or /tmp/leat-UID)")
-      ->type_name("DIR");
+  add_state(run, options.state);
+  add_runtime_dir(run, options.runtime_dir);
   run->footer(std::string(kRunExamples) + kExitCodes);
   return run;
 }
@@ -61,6 +82,86 @@ CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
   return explain;
 }
 
+// A pipeline, a state folder, or both.
+void add_state_of(CLI::App* command, StateOf& of) {
+  command->add_option("PIPELINE", of.pipeline, "Pipeline file (YAML); may be left out with --state");
+  add_state(command, of.state);
+  command->callback([&of] {
+    if (of.pipeline.empty() && of.state.empty()) throw CLI::RequiredError("PIPELINE or --state DIR");
+  });
+}
+
+CLI::App* add_sources(CLI::App& app, SourcesOptions& options) {
+  CLI::App* sources = app.add_subcommand("sources", "Show each source: state, position, counts, reason");
+  add_state_of(sources, options.of);
+  sources
+      ->add_option("--state-filter", options.state_filter,
+                   "Only those that are reading, done, changed or failed")
+      ->type_name("STATE")
+      ->check(CLI::IsMember({"reading", "done", "changed", "failed"}));
+  sources->add_flag("--json", options.json, "Write them to stdout as JSON Lines, one object a source");
+  sources->footer(
+      "Works while a run goes on. Exits with 66 when there is none to show.\n"
+      "Examples:\n  leat sources reviews.yaml --state-filter failed\n  leat sources reviews.yaml --json | jq "
+      "-r .path");
+  return sources;
+}
+
+CLI::App* add_status(CLI::App& app, StatusOptions& options) {
+  CLI::App* status = app.add_subcommand("status", "Show what a pipeline has done, and who runs it now");
+  add_state_of(status, options.of);
+  status->add_flag("--json", options.json, "Write it to stdout as one JSON object");
+  status->footer(
+      "Examples:\n  leat status reviews.yaml\n  leat status --state /var/lib/leat --json | jq .sources");
+  return status;
+}
+
+CLI::App* add_dead_list(CLI::App& dead, DeadOptions& options) {
+  CLI::App* list = dead.add_subcommand("ls", "List dead letters");
+  list->add_option("FROM", options.from, "Pipeline file (.yaml, .yml), or a dead-letter file")->required();
+  list->add_flag("--json", options.json, "Write them to stdout as JSON Lines, each with its number");
+  list->footer(
+      "Exits with 66 when there are none.\nExamples:\n  leat dead ls reviews.yaml\n  leat dead ls "
+      "old.dead.jsonl");
+  return list;
+}
+
+CLI::App* add_dead_show(CLI::App& dead, DeadOptions& options) {
+  CLI::App* show = dead.add_subcommand("show", "Show one dead letter and its record");
+  show->add_option("FROM", options.from, "Pipeline file (.yaml, .yml), or a dead-letter file")->required();
+  show->add_option("N", options.number, "Its number, as ls shows it")->required()->check(CLI::PositiveNumber);
+  show->add_flag("--record", options.record_only, "Write the record's bytes to stdout and nothing else");
+  show->add_flag("--json", options.json, "Write the letter to stdout as one JSON object");
+  show->footer("Examples:\n  leat dead show reviews.yaml 3\n  leat dead show reviews.yaml 3 --record | jq .");
+  return show;
+}
+
+CLI::App* add_replay(CLI::App& dead, ReplayOptions& options) {
+  CLI::App* replay = dead.add_subcommand("replay", "Feed dead letters through the pipeline again, each once");
+  replay->add_option("PIPELINE", options.run.pipeline, "Pipeline file (YAML)")->required();
+  replay->add_option("--file", options.file, "The dead-letter file (default: dead_letter.path)")
+      ->type_name("FILE");
+  replay
+      ->add_option("--output", options.output,
+                   "Where the records go (needed when sink.path has neither {n} nor {stem} nor {path})")
+      ->type_name("PATH");
+  replay->add_flag("--force", options.run.force, "Replace outputs that exist");
+  replay->add_flag("--accept-changes", options.run.accept_changes,
+                   "Go on with an interrupted replay although filter, steps or sink are not what they were");
+  replay->add_flag("--json", options.run.json, "Write the account of the run to stdout as one JSON object");
+  replay->add_flag("--quiet", options.run.quiet, "No progress and no summary, only warnings and errors");
+  add_state(replay, options.run.state);
+  add_runtime_dir(replay, options.run.runtime_dir);
+  replay->footer(
+      "The file is moved to FILE.replay-RUN. Letters that come again, and those whose record is not in the "
+      "file,\n"
+      "are appended to dead_letter.path at the end, with the source and line they first came from. "
+      "Interrupted,\n"
+      "it goes on when it is run again. Not while the pipeline runs.\n"
+      "Example:\n  leat dead replay reviews.yaml --output /srv/out/replayed.jsonl.zst");
+  return replay;
+}
+
 Answer usage_error(const std::string& text, const std::string& command) {
   return {kExitUsage,
           fmt::format("leat: {}\nleat: see leat{}{} --help\n", text, command.empty() ? "" : " ", command)};
@@ -75,7 +176,9 @@ bool unknown_command(const std::vector<std::string>& arguments) {
 // The command whose help or hint is wanted, or "".
 std::string chosen(const CLI::App& app) {
   auto commands = app.get_subcommands();
-  return commands.empty() ? "" : commands.front()->get_name();
+  if (commands.empty()) return "";
+  std::string below = chosen(*commands.front());
+  return commands.front()->get_name() + (below.empty() ? "" : " " + below);
 }
 
 }  // namespace
@@ -84,13 +187,27 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   RunOptions run_options;
   CheckOptions check_options;
   ExplainOptions explain_options;
+  SourcesOptions sources_options;
+  StatusOptions status_options;
+  DeadOptions list_options;
+  DeadOptions show_options;
+  show_options.show = true;
+  ReplayOptions replay_options;
   CLI::App app("leat: filters, transforms and moves JSON Lines files in a fixed amount of memory", "leat");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("leat ") + LEAT_VERSION);
   app.footer(std::string("leat COMMAND --help says more.\n") + kExitCodes);
   const CLI::App* run = add_run(app, run_options);
   const CLI::App* check = add_check(app, check_options);
-  add_explain(app, explain_options);
+  const CLI::App* explain = add_explain(app, explain_options);
+  const CLI::App* sources = add_sources(app, sources_options);
+  const CLI::App* status = add_status(app, status_options);
+  CLI::App* dead = app.add_subcommand("dead", "List, show and replay dead letters");
+  dead->require_subcommand(1);
+  dead->footer("leat dead COMMAND --help says more.");
+  const CLI::App* list = add_dead_list(*dead, list_options);
+  const CLI::App* show = add_dead_show(*dead, show_options);
+  add_replay(*dead, replay_options);
 
   if (unknown_command(arguments)) {
     return usage_error(fmt::format("unknown command {}{}; there are: {}", config::quoted(arguments[0]),
@@ -111,7 +228,12 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   }
   if (run->parsed()) return run_options;
   if (check->parsed()) return check_options;
-  return explain_options;
+  if (explain->parsed()) return explain_options;
+  if (sources->parsed()) return sources_options;
+  if (status->parsed()) return status_options;
+  if (list->parsed()) return list_options;
+  if (show->parsed()) return show_options;
+  return replay_options;
 }
 
 }  // namespace leat::cli

@@ -23,7 +23,8 @@ struct Answer {
   int exit_code = 0;
   std::string text;
 };
-using Command = std::variant<RunOptions, CheckOptions, ExplainOptions, Answer>;
+using Command = std::variant<RunOptions, CheckOptions, ExplainOptions, SourcesOptions, StatusOptions,
+                             DeadOptions, ReplayOptions, Answer>;
 
 // arguments: without the program's name.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -1,9 +1,10 @@
-// leat: runs, checks and explains pipelines.
+// leat: runs, checks and explains pipelines, and shows what their ledgers know.
 //
-// Reads   the pipeline file; the pages of its workers
-// Writes  progress, summary and mistakes to stderr; what --json asks for to stdout; a runtime folder
+// Reads   the pipeline file; the pages of its workers; ledgers and dead letters when asked about them
+// Writes  progress, summary and mistakes to stderr; what --json asks for to stdout; a runtime folder; the state folder of a
+//         replay
 // Never   opens a source, a sink or a data socket: that is the workers' business
-// Fails   64 usage, 78 bad configuration; with the worker that failed otherwise
+// Fails   64 usage, 66 nothing to show, 78 bad configuration; with the worker that failed otherwise
 // Gaps    with `stty tostop` a sink of /dev/stdout on a terminal stops the writer, which is in a group of its own
 
 #include <fmt/format.h>
@@ -27,6 +28,10 @@ int carry_out(const leat::cli::Command& command) {
     return check(options->pipelines, options->json);
   if (const auto* options = std::get_if<ExplainOptions>(&command))
     return explain(options->pipeline, options->json);
+  if (const auto* options = std::get_if<SourcesOptions>(&command)) return sources(*options);
+  if (const auto* options = std::get_if<StatusOptions>(&command)) return status(*options);
+  if (const auto* options = std::get_if<DeadOptions>(&command)) return dead(*options);
+  if (const auto* options = std::get_if<ReplayOptions>(&command)) return replay(*options);
   const auto& answer = std::get<Answer>(command);
   std::fputs(answer.text.c_str(), answer.exit_code == leat::kExitOk ? stdout : stderr);
   return answer.exit_code;

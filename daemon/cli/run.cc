@@ -4,16 +4,17 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
-#include <stdexcept>
+#include <optional>
 
 #include "config/keys.h"
 #include "config/text.h"
 #include "daemon/cli/commands.h"
+#include "daemon/cli/execute.h"
 #include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
-#include "daemon/cli/summary.h"
-#include "daemon/supervisor/process.h"
-#include "daemon/supervisor/runtime_folder.h"
+#include "daemon/cli/replay_folder.h"
+#include "daemon/cli/state.h"
+#include "workers/ledger/state_folder.h"
 
 namespace leat::cli {
 
@@ -41,16 +42,39 @@ bool has_placeholder(const std::string& path) {
                      [&](std::string_view name) { return path.find(name) != std::string::npos; });
 }
 
+Manner manner_of(const RunOptions& options) {
+  return {options.strict, options.json, options.quiet, options.runtime_dir};
+}
+
+// The state folder is ours for as long as the lock lives. Nothing of a run into a pipe can be gone on with, so it has none.
+Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, supervisor::Job& job,
+                                                  Progress& progress) {
+  job.volatile_state = is_volatile(job.pipeline.sink.path);
+  if (job.volatile_state) return std::nullopt;
+  job.state =
+      options.state.empty() ? ledger::default_state_folder(job.pipeline.name) : absolute(options.state);
+  std::string warning;
+  if (auto ready = ledger::prepare_state_folder(job.state, warning); !ready)
+    return tl::unexpected(ready.error());
+  if (!warning.empty()) progress.warning(warning);
+  auto lock = ledger::RunLock::take(job.state, job.pipeline.file);
+  if (!lock) return tl::unexpected(lock.error());
+  // One that was killed at its end has letters to bring to the dead-letter file before this run appends to it.
+  auto unfinished = unfinished_replay(job.state, job.pipeline.name);
+  if (!unfinished) return tl::unexpected(unfinished.error());
+  if (*unfinished)
+    progress.note("a replay of dead letters was interrupted: leat dead replay goes on with it");
+  return std::optional(std::move(*lock));
+}
+
 supervisor::Job job_of(const RunOptions& options, const Plan& plan) {
-  supervisor::Job job;
-  job.pipeline = plan.pipeline;
-  job.pipeline_text = plan.text;
-  job.window_bytes = plan.budget.window_bytes;
-  job.window_batches = static_cast<std::uint32_t>(plan.budget.window_batches);
+  supervisor::Job job = job_for(plan.pipeline, plan.text, plan.budget, manner_of(options));
   job.force = options.force;
   job.follow = options.follow;
-  job.program_folder = supervisor::own_folder();
-  job.runtime_root = options.runtime_dir;
+  job.run = new_run_id();
+  job.fresh = options.fresh;
+  job.accept_changes = options.accept_changes;
+  for (const auto& path : options.reread) job.reread.push_back(absolute(path));
   return job;
 }
 
@@ -69,28 +93,13 @@ int run(const RunOptions& options) {
     return kExitUsage;
   }
   Progress progress(Progress::mode_for_stderr(options.quiet));
-  supervisor::Outcome outcome;
-  try {
-    outcome = supervisor::Supervisor(job_of(options, plan), progress).run();
-  } catch (const supervisor::FolderError& error) {
-    outcome.exit_code = options.runtime_dir.empty() ? kExitIo : kExitUsage;
-    outcome.failure = error.what();
-  } catch (const std::runtime_error& error) {
-    outcome.exit_code = kExitBug;
-    outcome.failure = error.what();
+  supervisor::Job job = job_of(options, plan);
+  auto lock = take_state(options, job, progress);
+  if (!lock) {
+    fmt::print(stderr, "leat: {}\n", lock.error().text);
+    return lock.error().exit_code;
   }
-  progress.clear();
-  Summary summary = summarise(plan.pipeline.name, outcome, options.strict);
-  if (!options.quiet) fmt::print(stderr, "{}", to_text(summary));
-  if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", summary.failure);
-  if (summary.exit_code == kExitStrict) {
-    fmt::print(stderr, "leat: {} records are dead letters (--strict)\n", summary.dead);
-  }
-  if (options.json) {
-    fmt::print("{}", to_json(summary));
-    if (std::fflush(stdout) != 0) return kExitIo;
-  }
-  return summary.exit_code;
+  return execute(job, manner_of(options), progress).exit_code;
 }
 
 }  // namespace leat::cli

@@ -71,7 +71,8 @@ class Case(unittest.TestCase):
         return self.write(name, json.dumps(config, indent=1))
 
     def start(self, *arguments, **popen):
-        environment = dict(os.environ, LC_ALL="C.UTF-8", **popen.pop("env", {}))
+        environment = dict(os.environ, LC_ALL="C.UTF-8", XDG_STATE_HOME=str(self.folder / "state"), **popen.pop("env", {}))
+        environment.pop("STATE_DIRECTORY", None)
         return subprocess.Popen(
             [*popen.pop("launcher", ()), LEAT, *map(str, arguments)], cwd=self.folder, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
@@ -136,7 +137,12 @@ class Case(unittest.TestCase):
         return run
 
     def run_pipeline(self, pipeline=None, *arguments, code=0, **popen):
-        run = self.leat("run", pipeline or self.folder / "pipeline.yaml", "--json", "--force",
+        """From the beginning, whatever was there before."""
+        return self.run_on(pipeline, "--force", "--fresh", *arguments, code=code, **popen)
+
+    def run_on(self, pipeline=None, *arguments, code=0, **popen):
+        """Goes on from what the ledger knows."""
+        run = self.leat("run", pipeline or self.folder / "pipeline.yaml", "--json",
                         "--runtime-dir", self.runtime, *arguments, code=code, **popen)
         if run.summary is not None and "in" in run.summary:
             records_in, kept, dropped, dead = run.counts()
@@ -144,16 +150,24 @@ class Case(unittest.TestCase):
         self.assertNothingLeft()
         return run
 
+    def start_over(self):
+        """The next run knows nothing of the ones before."""
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        for path in [*self.folder.glob("*.jsonl"), *self.folder.glob(".*.leat-tmp")]:
+            if path.name != "in.jsonl":
+                path.unlink()
+
     def assertSame(self, got, want):
         """Of long contents: unittest would take minutes to show the difference."""
         if got != want:
             at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
             self.fail(f"{len(got)} bytes, not {len(want)}; at {at}: {got[at:at+60]!r}, not {want[at:at+60]!r}")
 
-    def assertNothingLeft(self):
-        """No socket, page or runtime folder, no temporary output, no process."""
+    def assertNothingLeft(self, unfinished=()):
+        """No socket, page or runtime folder, no process, and of temporary outputs only those of `unfinished` ones."""
         self.assertEqual([str(path) for path in self.runtime.rglob("*")], [])
-        self.assertEqual([path.name for path in self.folder.rglob(".*.leat-tmp")], [])
+        self.assertEqual([path.name for path in self.folder.rglob(".*.leat-tmp")],
+                         [f".{name}.leat-tmp" for name in unfinished])
         self.assertEqual(self.processes(), {})
 
 

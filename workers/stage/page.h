@@ -50,7 +50,7 @@ struct Page {
   std::atomic<std::uint64_t> sources_done;
   std::atomic<std::uint64_t> sources_failed;
   std::atomic<std::uint64_t> window_batches;  // reader: sent and not accepted
-  std::atomic<std::uint64_t> commits;         // writer
+  std::atomic<std::uint64_t> commits;         // writer: since it started
   // The record at work, for who looks after a death: at_source 0: none.
   std::atomic<std::uint64_t> at_source;
   std::atomic<std::uint64_t> at_offset;    // of its first byte, uncompressed

@@ -75,54 +75,83 @@ Result<std::uint64_t> end_of_last_line(int fd, std::uint64_t size, const std::st
 
 }  // namespace
 
-Result<void> DeadLetters::check_start() {
+Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
+  bool ours = known && known->path == path();
+  file_.length = 0;
+  file_.letters = ours ? known->letters : 0;
   struct stat info {};
-  if (::stat(path_.c_str(), &info) == 0) return open();
-  return check_folder(folder_of(path_));
+  if (::stat(path().c_str(), &info) == 0) {
+    if (auto opened = open(); !opened || !regular_) return opened;
+    auto size = static_cast<std::uint64_t>(info.st_size);
+    auto done = ours ? cut_uncommitted(*known, size, whole) : cut_partial_line(size);
+    if (!done) return done;
+  } else {
+    if (passes(errno)) return io_failure("look at", path(), errno);
+    if (auto checked = check_folder(folder_of(path())); !checked) return checked;
+    if (ours && known->length > 0) {
+      note_ =
+          fmt::format("{} has gone, with {} dead letters: going on with a new one", path(), known->letters);
+      file_.letters = 0;
+    }
+  }
+  untold_ = !ours || known->length != file_.length;
+  return {};
 }
 
 Result<void> DeadLetters::open() {
   struct stat info {};
-  bool existed = ::stat(path_.c_str(), &info) == 0;
+  bool existed = ::stat(path().c_str(), &info) == 0;
   regular_ = !existed || S_ISREG(info.st_mode);
   int access = regular_ ? O_RDWR : O_WRONLY | O_NOCTTY;
-  fd_ = stage::Fd(::open(path_.c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (!fd_) return io_failure("open the dead-letter file", path_, errno);
+  fd_ = stage::Fd(::open(path().c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (!fd_) return io_failure("open the dead-letter file", path(), errno);
   if (!regular_) return {};
-  auto locked = lock(fd_.get(), path_, true);
+  auto locked = lock(fd_.get(), path(), true);
   if (!locked) return tl::unexpected(locked.error());
   if (!*locked) {
     return fail(
         Fault::kFatal,
-        fmt::format("another leat is writing {}; wait for it, or choose another dead_letter.path", path_),
+        fmt::format("another leat is writing {}; wait for it, or choose another dead_letter.path", path()),
         kExitConfig);
   }
-  return existed ? cut_partial_line() : sync_folder(folder_of(path_));
+  return existed ? Result<void>{} : sync_folder(folder_of(path()));
 }
 
-Result<void> DeadLetters::cut_partial_line() {
-  struct stat info {};
-  if (::fstat(fd_.get(), &info) != 0) return io_failure("look at", path_, errno);
-  auto size = static_cast<std::uint64_t>(info.st_size);
-  auto end = end_of_last_line(fd_.get(), size, path_);
+Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size,
+                                          bool whole) {
+  file_.length = size;
+  if (size < known.length) {
+    note_ = fmt::format("{} has {} bytes, of {} that were written: going on at its end", path(), size,
+                        known.length);
+    return cut_partial_line(size);
+  }
+  if (size == known.length || whole) return cut_partial_line(size);
+  file_.length = known.length;
+  return cut(fd_.get(), known.length, path());
+}
+
+Result<void> DeadLetters::cut_partial_line(std::uint64_t size) {
+  auto end = end_of_last_line(fd_.get(), size, path());
   if (!end) return tl::unexpected(end.error());
+  file_.length = *end;
   if (*end == size) return {};
 
   // Only what looks like the beginning of a dead letter, or the NUL bytes that a power cut leaves, is
   // ours to cut.
   std::array<char, kLineStart.size()> head{};
   ssize_t count = ::pread(fd_.get(), head.data(), head.size(), static_cast<off_t>(*end));
-  if (count <= 0) return io_failure("read", path_, count < 0 ? errno : EIO);
+  if (count <= 0) return io_failure("read", path(), count < 0 ? errno : EIO);
   std::string_view start(head.data(), static_cast<std::size_t>(count));
   if (start.front() != '\0' && !kLineStart.starts_with(start)) {
     return fail(Fault::kFatal,
                 fmt::format("{} ends in the middle of a line that is not a dead letter: choose another "
                             "dead_letter.path, or end that line",
-                            path_),
+                            path()),
                 kExitConfig);
   }
-  if (::ftruncate(fd_.get(), static_cast<off_t>(*end)) != 0) return io_failure("cut", path_, errno);
-  note_ = fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path_, size - *end);
+  if (auto done = cut(fd_.get(), *end, path()); !done) return done;
+  note_ =
+      fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - *end);
   return {};
 }
 
@@ -144,6 +173,8 @@ Result<void> DeadLetters::append(const DeadLetter& letter) {
   }
   out_.append("}\n");
   ++count_;
+  ++file_.letters;
+  untold_ = true;
   if (out_.size() >= kBufferBytes) return flush();
   return {};
 }
@@ -151,7 +182,8 @@ Result<void> DeadLetters::append(const DeadLetter& letter) {
 Result<void> DeadLetters::flush() {
   if (out_.empty()) return {};
   unsynced_ = true;
-  auto written = write_all(fd_.get(), out_.view(), path_);
+  file_.length += out_.size();
+  auto written = write_all(fd_.get(), out_.view(), path());
   out_.clear();
   if (out_.capacity() > kKeptBytes) out_ = Buffer();
   return written;
@@ -160,7 +192,7 @@ Result<void> DeadLetters::flush() {
 Result<void> DeadLetters::commit() {
   if (auto flushed = flush(); !flushed) return flushed;
   if (!unsynced_ || !regular_) return {};
-  if (auto synced = sync_data(fd_.get(), path_); !synced) return synced;
+  if (auto synced = sync_data(fd_.get(), path()); !synced) return synced;
   unsynced_ = false;
   return {};
 }

@@ -5,6 +5,9 @@
 // Text that is not valid UTF-8 stands as base64 under its key with "_base64" behind: "record_base64". A
 // record that was too long to be carried has "length" instead: it is found at its offset. line counts
 // from 1, offset is in uncompressed bytes.
+//
+// As the file has no temporary name, only the ledger tells what of it counts: `file()` goes into every commit, and what is
+// behind its length at the start was never committed.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +18,7 @@
 
 #include "proto/buffer.h"
 #include "proto/result.h"
+#include "workers/ledger/ledger.h"
 #include "workers/stage/fd.h"
 
 namespace leat::writer {
@@ -33,19 +37,28 @@ struct DeadLetter {
 class DeadLetters {
  public:
   // path: absolute.
-  explicit DeadLetters(std::string path) : path_(std::move(path)) {}
+  explicit DeadLetters(std::string path) { file_.path = std::move(path); }
 
-  // Before anything is read: the folder can be written; a file that exists is opened, locked, and a last
-  // line without its newline, left by a crash, is cut off. A file that is missing is created by the
-  // first append. kFatal, 78: another leat has it, or its last line is not one of ours, so that cutting
-  // might hurt.
-  [[nodiscard]] Result<void> check_start();
+  // Before anything is read: the folder can be written; a file that exists is opened and locked. known: what the ledger
+  // has. Of a file it knows, what is behind the committed length is cut off, unless `whole` says that the last run has
+  // committed all it wrote: then that is another's. Of any other, a last line without its newline, left by a crash,
+  // is cut off. A file that is missing is created by the first append. kFatal, 78: another leat has it, or its last
+  // line is not one of ours, so that cutting might hurt. kRetry: ask again.
+  [[nodiscard]] Result<void> start(const std::optional<ledger::DeadLetterFile>& known, bool whole);
 
   // Buffered: on the disk after commit(). Needs memory for the encoded record, at most 6 times its size.
   [[nodiscard]] Result<void> append(const DeadLetter& letter);
 
-  // Everything appended is on the disk.
+  // Everything appended is on the disk, and file() says how much there is.
   [[nodiscard]] Result<void> commit();
+
+  // For the ledger; of a pipe or a device nothing, as it cannot be cut back.
+  std::optional<ledger::DeadLetterFile> file() const {
+    return regular_ ? std::optional(file_) : std::nullopt;
+  }
+  // It is not what the ledger has.
+  bool pending() const { return untold_ || unsynced_ || !out_.empty(); }
+  void committed() { untold_ = false; }
 
   std::uint64_t count() const { return count_; }  // appended by this object
 
@@ -54,13 +67,16 @@ class DeadLetters {
 
  private:
   Result<void> open();
-  Result<void> cut_partial_line();
+  Result<void> cut_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size, bool whole);
+  Result<void> cut_partial_line(std::uint64_t size);
   Result<void> flush();
+  const std::string& path() const { return file_.path; }
 
-  std::string path_;
+  ledger::DeadLetterFile file_;
   stage::Fd fd_;
-  bool regular_ = false;
+  bool regular_ = true;
   bool unsynced_ = false;
+  bool untold_ = false;
   Buffer out_;
   std::uint64_t count_ = 0;
   std::string note_;

@@ -16,6 +16,25 @@
 
 namespace leat::writer {
 
+bool passes(int error) {
+  switch (error) {
+    case EIO:
+    case ESTALE:
+    case ENODEV:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ECONNABORTED:
+    case ECONNRESET:
+      return true;
+    default:
+      return false;
+  }
+}
+
 namespace {
 
 const char* remedy(int error) {
@@ -37,14 +56,9 @@ const char* remedy(int error) {
     case EMFILE:
     case ENFILE:
       return "raise `ulimit -n`";
-    case EIO:
-    case ESTALE:
-    case ENOTCONN:
-    case ETIMEDOUT:
-    case EHOSTDOWN:
-      return "the disk or the network mount is in trouble: look at it and run again";
     default:
-      return nullptr;
+      return passes(error) ? "the disk or the network mount is in trouble: tried again until it is back"
+                           : nullptr;
   }
 }
 
@@ -57,7 +71,7 @@ bool lacks_call(int error) {
 tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error) {
   std::string text = fmt::format("cannot {} {}: {}", action, path, std::strerror(error));
   if (const char* advice = remedy(error)) text += fmt::format("; {}", advice);
-  return fail(Fault::kFatal, std::move(text));
+  return fail(passes(error) ? Fault::kRetry : Fault::kFatal, std::move(text));
 }
 
 Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
@@ -85,7 +99,41 @@ Result<void> sync_data(int fd, const std::string& path) {
 Result<void> sync_folder(const std::string& folder) {
   stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return io_failure("open the folder", folder, errno);
-  if (::fsync(fd.get()) != 0 && errno != EINVAL) return io_failure("sync the folder", folder, errno);
+  if (::fsync(fd.get()) != 0 && !lacks_call(errno)) return io_failure("sync the folder", folder, errno);
+  return {};
+}
+
+Result<void> sync_folders(std::set<std::string>& folders) {
+  while (!folders.empty()) {
+    if (auto synced = sync_folder(*folders.begin()); !synced) return synced;
+    folders.erase(folders.begin());
+  }
+  return {};
+}
+
+Result<std::optional<FileInfo>> look_at(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0) {
+    return FileInfo{.device = info.st_dev,
+                    .inode = info.st_ino,
+                    .size = static_cast<std::uint64_t>(info.st_size),
+                    .regular = S_ISREG(info.st_mode)};
+  }
+  if (errno == ENOENT || errno == ENOTDIR) return std::optional<FileInfo>();
+  return io_failure("look at", path, errno);
+}
+
+Result<FileInfo> look_at(int fd, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return io_failure("look at", path, errno);
+  return FileInfo{.device = info.st_dev,
+                  .inode = info.st_ino,
+                  .size = static_cast<std::uint64_t>(info.st_size),
+                  .regular = S_ISREG(info.st_mode)};
+}
+
+Result<void> cut(int fd, std::uint64_t length, const std::string& path) {
+  if (::ftruncate(fd, static_cast<off_t>(length)) != 0) return io_failure("cut", path, errno);
   return {};
 }
 

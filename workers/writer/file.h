@@ -1,6 +1,11 @@
 // What the writer asks of a filesystem, with errors that say what to do. Every path is absolute, in bytes.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -8,7 +13,11 @@
 
 namespace leat::writer {
 
-// A failed system call as a kFatal Error: what could not be done to which path, why, and what helps.
+// Trouble of the kind that passes: a mount that is away, a server that does not answer, a disk that hiccups.
+bool passes(int error);
+
+// A failed system call as an Error: what could not be done to which path, why, and what helps. kRetry if it passes,
+// else kFatal.
 [[nodiscard]] tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error);
 
 // Writes all of bytes, whatever EINTR, short writes and (on a descriptor set nonblocking) EAGAIN do.
@@ -19,6 +28,23 @@ namespace leat::writer {
 
 // Makes the names in a folder durable. A filesystem that cannot sync folders (EINVAL) is taken as it is.
 [[nodiscard]] Result<void> sync_folder(const std::string& folder);
+
+// The same for each of them, which leave the set as they are done.
+[[nodiscard]] Result<void> sync_folders(std::set<std::string>& folders);
+
+struct FileInfo {
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::uint64_t size = 0;
+  bool regular = false;
+  bool same_file(const FileInfo& other) const { return device == other.device && inode == other.inode; }
+};
+// What has this name (a link itself, not what it leads to); nullopt: nothing. And what is open here.
+[[nodiscard]] Result<std::optional<FileInfo>> look_at(const std::string& path);
+[[nodiscard]] Result<FileInfo> look_at(int fd, const std::string& path);
+
+// Cuts a file that is longer to `length` bytes.
+[[nodiscard]] Result<void> cut(int fd, std::uint64_t length, const std::string& path);
 
 // Folder and name of a path: "/a/b.txt" is "/a" and "b.txt"; the folder of "/b" is "/".
 std::string folder_of(std::string_view path);

@@ -1,21 +1,32 @@
-// leat-writer: puts batches back in order and writes them, whole files at a time.
+// leat-writer: puts batches back in order and writes them, whole files at a time, each record once.
 //
 // Reads   batches of records from the processors (or filters), in any order
-// Writes  outputs under temporary names, then renames them; the dead-letter file; positions to the reader
-// Never   opens a source, replaces a file it was not told to (--force), shows a half-written one
-// Fails   no room, no permission, the target exists: exits 74 or 78 and removes its temporary files
-// Gaps    what it holds out of order is bounded by the reader's window, not by itself
+// Writes  outputs under temporary names, then renames them; the dead-letter file; the ledger; positions to the reader
+// Never   opens a source, replaces a file it was not told to (--force), shows a half-written one, believes what is not
+//         committed: whatever has ended the writer before it, outputs are cut back to what the ledger says
+// Fails   mount away, ledger or output locked: waits, and says for what. No room, no permission, the target exists, less
+//         there than was committed: exits 74 or 78; what is committed stays for the next run
+// Gaps    what it holds out of order is bounded by the reader's window, not by itself; a temporary whose {date} has passed
+//         before its first commit stays behind when the writer is killed
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <type_traits>
 
 #include "proto/flow.h"
+#include "workers/ledger/ledger.h"
+#include "workers/ledger/state_folder.h"
 #include "workers/stage/worker.h"
 #include "workers/writer/reorder.h"
 #include "workers/writer/stage.h"
 
 namespace {
 
+using leat::ledger::Ledger;
+using leat::ledger::WriterLock;
 using leat::proto::Batch;
 using leat::stage::Activity;
 using leat::stage::value_or_fatal;
@@ -29,37 +40,55 @@ constexpr milliseconds kTick{1'000};
 constexpr int kAcceptedHighWaterMark = 1024;
 constexpr int kBatchesPerAnswer = 4;  // the reader hears at least that often
 
-// Waits for what may come by itself; false: told to leave.
-bool start(Worker& worker, WriterStage& stage) {
+// Calls until it does not fail with what passes by itself, and says on the page what it waits for; nullopt: told to
+// leave.
+template <class Call>
+auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(call())::value_type> {
   for (;;) {
-    auto checked = stage.check_start();
-    if (checked) return true;
-    if (checked.error().fault != leat::Fault::kRetry) throw leat::stage::Fatal(checked.error());
-    worker.page().set_text(checked.error().text);
+    auto result = call();
+    if (result) {
+      worker.page().set_text("");
+      return std::optional(*std::move(result));
+    }
+    if (result.error().fault != leat::Fault::kRetry) throw leat::stage::Fatal(std::move(result.error()));
+    worker.page().set_text(result.error().text);
     leat::proto::Poller poller;
     worker.add_to(poller);
     poller.wait(kStartAgain);
     worker.look_for_stop();
-    if (worker.leaving()) return false;
+    if (worker.leaving()) return std::nullopt;
   }
+}
+
+leat::writer::RunOptions options_of(const leat::proto::Welcome& welcome) {
+  return {.run = welcome.run,
+          .force = welcome.force,
+          .follow = welcome.follow,
+          .fresh = welcome.fresh,
+          .accept_changes = welcome.accept_changes,
+          .fingerprint = welcome.fingerprint,
+          .reread = welcome.reread};
 }
 
 // Tells the reader how far the output has come.
 class Answers {
  public:
-  explicit Answers(Worker& worker)
-      : epoch_(worker.welcome().epoch + 1),
-        socket_(worker.context(), leat::proto::SocketKind::kPush, kAcceptedHighWaterMark) {
+  Answers(Worker& worker, std::uint64_t epoch)
+      : socket_(worker.context(), leat::proto::SocketKind::kPush, kAcceptedHighWaterMark) {
+    message_.epoch = epoch;
     socket_.connect(worker.welcome().accepted);
   }
   void applied(const Batch& batch) {
-    message_.epoch = epoch_;
     message_.accepted = batch.header().sequence;
     message_.process_us = batch.header().process_us;
     message_.records = batch.header().in;
     if (++unsent_ >= kBatchesPerAnswer) send();
   }
-  void committed() { message_.committed = message_.accepted; }
+  void committed() {
+    if (message_.committed == message_.accepted) return;
+    message_.committed = message_.accepted;
+    ++unsent_;
+  }
   void send() {
     if (unsent_ == 0) return;
     leat::proto::Message message = encode(message_);
@@ -68,79 +97,87 @@ class Answers {
   }
 
  private:
-  std::uint64_t epoch_;
   leat::proto::Socket socket_;
   leat::proto::Accepted message_;
   int unsent_ = 0;
 };
 
 void book(leat::stage::Page& page, const WriterStage& stage) {
-  const auto& totals = stage.totals();
+  const auto& totals = stage.run().counts;
   page.records_in = totals.in;
   page.kept = totals.kept;
   page.dropped = totals.dropped;
   page.rejected = totals.dead;
   page.records_out = totals.out;
   page.bytes_out = totals.out_bytes;
+  page.commits = stage.commits();
 }
 
-// Receives until the end of the input has been written, or until told to leave.
-void write_all(Worker& worker, WriterStage& stage, leat::proto::Socket& input, Answers& answers) {
-  leat::writer::Reorder reorder;
-  leat::proto::Poller poller;
-  poller.add(input);
-  worker.add_to(poller);
-  const auto& limits = worker.pipeline().limits;
-  auto committed_at = Clock::now();
-  while (!worker.leaving() && !stage.ended()) {
-    auto message = input.try_receive();
-    if (!message) {
-      answers.send();
-      worker.page().enter(Activity::kIdle);
-      poller.wait(std::min(kTick, limits.commit_interval));
-      worker.look_for_stop();
-    }
-    worker.look_now_and_then();
-    worker.page().enter(Activity::kBusy);
-    if (message) {
-      Batch batch = value_or_fatal(Batch::decode(std::move(*message), worker.max_message_bytes()));
-      bool ours =
-          batch.header().epoch == worker.welcome().epoch + 1 && batch.header().pipeline == worker.pipeline_id();
-      if (ours) reorder.push(std::move(batch));
-    }
-    while (auto batch = reorder.pop()) {
-      worker.page()->sequence = batch->header().sequence;
-      value_or_fatal(stage.apply(*batch));
-      answers.applied(*batch);
-    }
-    book(*worker.page(), stage);
-    auto now = Clock::now();
-    value_or_fatal(stage.tick(now));
-    if (now - committed_at >= limits.commit_interval || stage.uncommitted_bytes() >= limits.commit_bytes) {
-      value_or_fatal(stage.commit());
-      answers.committed();
-      committed_at = Clock::now();
+// Receives until the end of the input has been applied, or until told to leave.
+class Loop {
+ public:
+  Loop(Worker& worker, WriterStage& stage, std::uint64_t epoch, leat::proto::Socket& input, Answers& answers)
+      : worker_(worker), stage_(stage), epoch_(epoch), input_(input), answers_(answers) {
+    poller_.add(input);
+    worker.add_to(poller_);
+  }
+
+  void run() {
+    while (!worker_.leaving() && !stage_.ended()) {
+      receive();
+      while (auto batch = reorder_.pop()) {
+        worker_.page()->sequence = batch->header().sequence;
+        value_or_fatal(stage_.apply(*batch));
+        answers_.applied(*batch);
+        if (stage_.commit_due()) commit();
+      }
+      book(*worker_.page(), stage_);
+      auto now = Clock::now();
+      value_or_fatal(stage_.tick(now));
+      if (stage_.commit_due() || now - committed_at_ >= interval_) commit();
     }
   }
-}
 
-void work(Worker& worker) {
-  WriterStage stage(worker.pipeline(), worker.welcome().force,
-                    [&](const std::string& text) { worker.warn(text); });
-  if (!start(worker, stage)) return;
-  leat::proto::Socket input(worker.context(), leat::proto::SocketKind::kPull,
-                            static_cast<int>(worker.welcome().window_batches) + 8,
-                            worker.max_message_bytes());
-  input.bind(worker.welcome().input);
-  Answers answers(worker);
-  worker.ready();
+ private:
+  void receive() {
+    auto message = input_.try_receive();
+    if (!message) {
+      answers_.send();
+      worker_.page().enter(Activity::kIdle);
+      poller_.wait(stage_.pending() ? std::min(kTick, interval_) : kTick);
+      worker_.look_for_stop();
+    }
+    worker_.look_now_and_then();
+    worker_.page().enter(Activity::kBusy);
+    if (!message) return;
+    auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes());
+    if (!batch) {
+      // Damaged, or its payload went with the worker that made it: the reader sees the gap and sends it again.
+      worker_.warn(fmt::format("a batch was refused: {}", batch.error().text));
+      return;
+    }
+    bool ours = batch->header().epoch == epoch_ && batch->header().pipeline == worker_.pipeline_id();
+    if (ours) reorder_.push(*std::move(batch));
+  }
 
-  write_all(worker, stage, input, answers);
-  if (!stage.ended()) return;  // the sink removes its temporary files
-  value_or_fatal(stage.finish());
-  book(*worker.page(), stage);
-  answers.send();
-  worker.done(stage.summary_json());
+  void commit() {
+    value_or_fatal(stage_.commit());
+    answers_.committed();
+    committed_at_ = Clock::now();
+  }
+
+  Worker& worker_;
+  WriterStage& stage_;
+  std::uint64_t epoch_;
+  leat::proto::Socket& input_;
+  Answers& answers_;
+  leat::proto::Poller poller_;
+  leat::writer::Reorder reorder_;
+  milliseconds interval_ = worker_.pipeline().limits.commit_interval;
+  Clock::time_point committed_at_ = Clock::now();
+};
+
+void wait_to_leave(Worker& worker) {
   worker.page().enter(Activity::kIdle);
   leat::proto::Poller poller;
   worker.add_to(poller);
@@ -148,6 +185,41 @@ void work(Worker& worker) {
     poller.wait(milliseconds(-1));
     worker.look_for_stop();
   }
+}
+
+void work(Worker& worker) {
+  const auto& welcome = worker.welcome();
+  // A writer of before that hangs in a system call is not dead: nothing is touched until its lock is free.
+  auto lock = patiently(worker, [&] { return WriterLock::try_take(welcome.state); });
+  if (!lock) return;
+  auto ledger = patiently(worker, [&] { return Ledger::open(welcome.state, worker.pipeline().name); });
+  if (!ledger) return;
+  WriterStage stage(worker.pipeline(), *ledger, options_of(welcome),
+                    [&](const std::string& text) { worker.warn(text); });
+  auto epoch = patiently(worker, [&] { return stage.begin(); });
+  if (!epoch) return;
+  worker.page()->epoch = *epoch;
+  auto recovered = patiently(worker, [&]() -> leat::Result<bool> {
+    auto done = stage.recover();
+    return done ? leat::Result<bool>(true) : tl::unexpected(done.error());
+  });
+  if (!recovered) return;
+
+  leat::proto::Socket input(worker.context(), leat::proto::SocketKind::kPull,
+                            static_cast<int>(welcome.window_batches) + 8, worker.max_message_bytes());
+  input.bind(welcome.input);
+  Answers answers(worker, *epoch);
+  book(*worker.page(), stage);
+  worker.ready(fmt::format("{{\"epoch\":{}}}", *epoch));
+
+  Loop(worker, stage, *epoch, input, answers).run();
+  if (!stage.ended()) return;  // told to leave at once: what is not committed comes again
+  value_or_fatal(stage.finish());
+  answers.committed();
+  answers.send();
+  book(*worker.page(), stage);
+  worker.done(value_or_fatal(stage.summary_json()));
+  wait_to_leave(worker);
 }
 
 }  // namespace

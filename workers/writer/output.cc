@@ -1,12 +1,3 @@
-// Publishing without surprises.
-//
-// Three others can be at odds with us over one target: a second leat with the same sink, a leat that was
-// killed and left its temporary, and a stranger who creates the target while leat is writing. A lock
-// file beside the target would need cleaning up itself, so the temporary is the lock: flock(2) dies with
-// its holder, whatever kills it. Created with O_EXCL it is never somebody else's file or a planted link.
-// Between creating and locking, another leat may take it for a stale one and remove it; so after
-// locking, the name is compared with the descriptor, and a loser begins again. Against the stranger
-// helps RENAME_NOREPLACE: the kernel's answer, not a look before the leap.
 #include "workers/writer/output.h"
 
 #include <fcntl.h>
@@ -15,34 +6,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
-#include "workers/writer/file.h"
+#include "workers/writer/temporary.h"
 
 namespace leat::writer {
 
 namespace {
 
-constexpr int kOpenTries = 16;   // each lost only to another leat that starts at the same moment
 constexpr int kFifoTries = 500;  // 10 s
 constexpr timespec kFifoPause{0, 20'000'000};
 constexpr char kStdout[] = "/dev/stdout";
-
-bool same_file(int fd, const std::string& path) {
-  struct stat opened {};
-  struct stat named {};
-  return ::fstat(fd, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
-         opened.st_ino == named.st_ino;
-}
-
-tl::unexpected<Error> in_use(const std::string& target, const std::string& temporary) {
-  return fail(
-      Fault::kFatal,
-      fmt::format("another leat is writing {} (it has locked {}); wait for it, or choose another sink.path",
-                  target, temporary),
-      kExitConfig);
-}
 
 tl::unexpected<Error> exists(const std::string& target) {
   return fail(Fault::kFatal, fmt::format("{} exists already; --force replaces it", target), kExitConfig);
@@ -70,123 +47,185 @@ Result<stage::Fd> open_device(const std::string& path) {
   return fd;
 }
 
+// By the first bytes, which no JSON text can begin with.
+config::Compression compression_of(std::string_view head) {
+  if (head.starts_with("\x28\xB5\x2F\xFD")) return config::Compression::kZstd;
+  if (head.starts_with("\x1F\x8B")) return config::Compression::kGzip;
+  return config::Compression::kNone;
+}
+
 }  // namespace
 
-std::string temporary_of(std::string_view target) {
-  std::string folder = folder_of(target);
-  return fmt::format("{}{}.{}.leat-tmp", folder, folder == "/" ? "" : "/", name_of(target));
+Output::Output(ledger::Output row, const OutputOptions& options) : row_(std::move(row)), options_(options) {}
+
+Output::~Output() {
+  if (!special() && !kept_ && row_.state != ledger::OutputState::kPublished) ::unlink(row_.temporary.c_str());
 }
 
 Result<std::unique_ptr<Output>> Output::open(std::string target, const OutputOptions& options) {
-  std::unique_ptr<Output> output(new Output(std::move(target), options.force));
+  ledger::Output row;
+  row.target = std::move(target);
+  std::unique_ptr<Output> output(new Output(std::move(row), options));
   bool special = false;
   auto opened = output->open_special(special);
   if (opened && !special) opened = output->open_temporary();
+  if (opened) opened = output->begin_encoding();
   if (!opened) return tl::unexpected(opened.error());
-  auto encoder =
-      make_encoder(options.compression, options.level, options.threads, output->fd_.get(), output->target_);
-  if (!encoder) return tl::unexpected(encoder.error());
-  output->encoder_ = std::move(*encoder);
   return output;
+}
+
+Result<std::unique_ptr<Output>> Output::reopen(const ledger::Output& row, const OutputOptions& options) {
+  std::unique_ptr<Output> output(new Output(row, options));
+  output->keep();
+  output->told();
+  bool goes_on = row.state == ledger::OutputState::kWriting;
+  auto opened = goes_on ? output->check_free() : Result<void>{};
+  if (opened) opened = output->reopen_temporary();
+  if (opened && goes_on) opened = output->begin_encoding();
+  if (!opened) return tl::unexpected(opened.error());
+  return output;
+}
+
+Result<void> Output::check_free() {
+  // A link that leads nowhere is in the way too.
+  auto name = look_at(row_.target);
+  if (!name) return tl::unexpected(name.error());
+  return *name && !options_.force ? exists(row_.target) : Result<void>{};
 }
 
 // Opens the target if it is one to write in place; refuses what can be neither that nor a new file.
 Result<void> Output::open_special(bool& special) {
+  const std::string& target = row_.target;
   struct stat info {};
-  bool found = ::stat(target_.c_str(), &info) == 0;
-  special = target_ == kStdout || (found && !S_ISREG(info.st_mode));
-  if (!special) {
-    // lstat: a link that leads nowhere is in the way too.
-    if (!force_ && ::lstat(target_.c_str(), &info) == 0) return exists(target_);
-    return {};
-  }
-  if (target_ != kStdout && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) {
+  bool found = ::stat(target.c_str(), &info) == 0;
+  if (!found && passes(errno)) return io_failure("look at", target, errno);
+  special = target == kStdout || (found && !S_ISREG(info.st_mode));
+  if (!special) return check_free();
+  if (target != kStdout && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) {
     const char* what = S_ISDIR(info.st_mode) ? "folder" : S_ISSOCK(info.st_mode) ? "socket" : "block device";
-    return fail(Fault::kFatal, fmt::format("{} is a {}, not a file: choose another sink.path", target_, what),
+    return fail(Fault::kFatal, fmt::format("{} is a {}, not a file: choose another sink.path", target, what),
                 kExitConfig);
   }
-  auto fd = target_ != kStdout && S_ISFIFO(info.st_mode) ? open_fifo(target_) : open_device(target_);
+  auto fd = target != kStdout && S_ISFIFO(info.st_mode) ? open_fifo(target) : open_device(target);
   if (!fd) return tl::unexpected(fd.error());
   fd_ = std::move(*fd);
   return {};
 }
 
 Result<void> Output::open_temporary() {
-  if (auto folder = check_folder(folder_of(target_)); !folder) return folder;
-  std::string temporary = temporary_of(target_);
-  for (int i = 0; i < kOpenTries; ++i) {
-    stage::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    if (!fd) {
-      if (errno != EEXIST) return io_failure("create", temporary, errno);
-      if (auto removed = remove_stale(); !removed) return removed;
-      continue;
-    }
-    auto locked = lock(fd.get(), temporary, true);
-    if (!locked) return tl::unexpected(locked.error());
-    if (!*locked || !same_file(fd.get(), temporary)) continue;
-    temporary_ = std::move(temporary);
-    fd_ = std::move(fd);
-    return {};
-  }
-  return in_use(target_, temporary);
+  if (auto folder = check_folder(folder_of(row_.target)); !folder) return folder;
+  auto made = create_temporary(row_.target);
+  if (!made) return tl::unexpected(made.error());
+  row_.temporary = temporary_of(row_.target);
+  fd_ = std::move(made->fd);
+  info_ = made->info;
+  return {};
 }
 
-// Removes the temporary of a run that was killed; kFatal if its run is alive.
-Result<void> Output::remove_stale() {
-  std::string temporary = temporary_of(target_);
-  stage::Fd fd(::open(temporary.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!fd && errno == ENOENT) return {};
-  if (!fd) return io_failure("open the old", temporary, errno);
-  auto locked = lock(fd.get(), temporary, false);
-  if (!locked) return tl::unexpected(locked.error());
-  if (!*locked) return in_use(target_, temporary);
-  if (same_file(fd.get(), temporary) && ::unlink(temporary.c_str()) != 0) {
-    return io_failure("remove the old", temporary, errno);
+Result<void> Output::reopen_temporary() {
+  auto found = writer::open_temporary(row_.temporary);
+  if (!found) return tl::unexpected(found.error());
+  if (!found->fd && row_.length == 0) return open_temporary();
+  if (!found->fd || found->info.size < row_.length) {
+    std::string state = found->fd ? fmt::format("has {} bytes", found->info.size) : "is missing";
+    return fail(
+        Fault::kFatal,
+        fmt::format("{} {}, shorter than what was committed: {} bytes of {} (is its file system mounted?); "
+                    "--fresh starts over",
+                    row_.temporary, state, row_.length, row_.target));
   }
+  fd_ = std::move(found->fd);
+  info_ = found->info;
+  begin_ = row_.length;
+  record_bytes_ = row_.record_bytes;
+  if (auto same = check_same_compression(); !same) return same;
+  if (found->info.size > row_.length) {
+    if (auto done = cut(fd_.get(), row_.length, row_.temporary); !done) return done;
+  }
+  if (::lseek(fd_.get(), 0, SEEK_END) < 0) return io_failure("write to the end of", row_.temporary, errno);
+  return {};
+}
+
+// A frame of another kind in the middle of a file would make all of it unreadable.
+Result<void> Output::check_same_compression() {
+  if (begin_ == 0 || row_.state != ledger::OutputState::kWriting) return {};
+  std::array<char, 4> head{};
+  ssize_t count = ::pread(fd_.get(), head.data(), head.size(), 0);
+  if (count < 0) return io_failure("read", row_.temporary, errno);
+  if (compression_of({head.data(), static_cast<std::size_t>(count)}) == options_.compression) return {};
+  return fail(Fault::kFatal,
+              fmt::format("{} was begun with another sink.compression: set it back, or --fresh starts over",
+                          row_.temporary),
+              kExitConfig);
+}
+
+Result<void> Output::begin_encoding() {
+  const std::string& path = special() ? row_.target : row_.temporary;
+  auto encoder = make_encoder(options_.compression, options_.level, options_.threads, fd_.get(), path);
+  if (!encoder) return tl::unexpected(encoder.error());
+  encoder_ = std::move(*encoder);
   return {};
 }
 
 Result<void> Output::write(std::string_view records) {
+  if (records.empty()) return {};
   record_bytes_ += records.size();
+  unsynced_ = true;
   return encoder_->write(records);
 }
 
 Result<std::uint64_t> Output::commit() {
-  std::uint64_t fresh = uncommitted_bytes();
-  if (fresh == 0) return fresh;
-  auto done = encoder_->end_frame();
-  if (done && !temporary_.empty()) done = sync_data(fd_.get(), temporary_);
-  if (!done) return tl::unexpected(done.error());
-  committed_ = record_bytes_;
-  return fresh;
+  if (unsynced_) {
+    auto done = encoder_ ? encoder_->end_frame() : Result<void>{};
+    if (done && encoder_) row_.length = begin_ + encoder_->bytes_out();
+    if (done && !special()) done = sync_data(fd_.get(), row_.temporary);
+    if (!done) return tl::unexpected(done.error());
+    unsynced_ = false;
+    told_ = false;
+    row_.record_bytes = record_bytes_;
+  }
+  return row_.length;
 }
 
-Result<void> Output::publish() {
-  auto done = encoder_->finish();
-  if (done && !temporary_.empty()) done = give_name();
+Result<void> Output::finish() {
+  if (!encoder_) return {};
+  auto done = begin_ > 0 ? encoder_->end_frame() : encoder_->finish();
   if (!done) return done;
-  committed_ = record_bytes_;
+  unsynced_ = unsynced_ || begin_ + encoder_->bytes_out() != row_.length;
+  row_.length = begin_ + encoder_->bytes_out();
+  encoder_.reset();
+  return {};
+}
+
+Result<void> Output::settle() {
+  auto done = commit();
+  if (!done) return tl::unexpected(done.error());
   fd_.reset();
   return {};
 }
 
-Result<void> Output::give_name() {
-  if (auto done = sync_data(fd_.get(), temporary_); !done) return done;
-  if (!force_) {
-    auto renamed = rename_no_replace(temporary_, target_);
-    if (!renamed) return tl::unexpected(renamed.error());
-    if (!*renamed) return exists(target_);
-  } else if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    return io_failure("rename to", target_, errno);
+Result<void> Output::publish() {
+  if (!special()) {
+    Result<bool> renamed = true;
+    if (!options_.force) {
+      renamed = rename_no_replace(row_.temporary, row_.target);
+    } else if (::rename(row_.temporary.c_str(), row_.target.c_str()) != 0) {
+      renamed = io_failure("rename to", row_.target, errno);
+    }
+    if (!renamed || !*renamed) {
+      // A crash came between link(2) and unlink(2), or a network mount has done it and lost the answer.
+      auto target = look_at(row_.target);
+      if (!target || !*target || !(*target)->same_file(info_)) {
+        return renamed ? exists(row_.target) : tl::unexpected(renamed.error());
+      }
+      if (::unlink(row_.temporary.c_str()) != 0 && errno != ENOENT) {
+        return io_failure("remove", row_.temporary, errno);
+      }
+    }
   }
-  temporary_.clear();
-  return sync_folder(folder_of(target_));
-}
-
-void Output::abandon() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  temporary_.clear();
-  fd_.reset();
+  fd_.reset();  // not before: it holds the lock. Of a FIFO: its reader sees the end
+  row_.state = ledger::OutputState::kPublished;
+  return {};
 }
 
 }  // namespace leat::writer

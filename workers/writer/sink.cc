@@ -7,12 +7,18 @@
 #include <utility>
 
 #include "workers/writer/file.h"
+#include "workers/writer/recovery.h"
 
 namespace leat::writer {
 
 namespace {
 
 constexpr std::uint64_t kAllSources = 0;
+
+bool is_special(const std::string& path) {
+  struct stat info {};
+  return path == "/dev/stdout" || (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode));
+}
 
 }  // namespace
 
@@ -22,25 +28,67 @@ Sink::Sink(config::Sink config, const std::vector<std::string>& globs, bool forc
       options_{config_.compression, config_.level, config_.threads, force},
       wall_clock_(std::move(wall_clock)) {}
 
-Result<void> Sink::check_start() {
+Result<void> Sink::start(ledger::View& view, bool begun) {
+  view_ = &view;
+  begun_ = begun;
+  streams_.clear();
+  publisher_ = Publisher();
+  forgotten_.clear();
+  claims_.clear();
   if (!config_.require_mount.empty()) {
     if (auto mounted = check_mount(config_.require_mount); !mounted) return mounted;
   }
+  auto found = recover(view, target_, options_);
+  if (!found) return tl::unexpected(found.error());
+  forgotten_ = std::move(found->forgotten);
+  notes_ = std::move(found->notes);
+  for (auto& row : found->rows) publisher_.tell(std::move(row));
+  for (auto& output : found->whole) {
+    if (auto added = publisher_.add(std::move(output)); !added) return added;
+  }
   if (target_.per_source()) return check_folder(target_.fixed_folder());
-  return open(streams_[kAllSources]);
+  streams_[kAllSources].output = std::move(found->open);
+  return start_for_all();
 }
 
-Result<void> Sink::source_opened(std::uint64_t id, const std::string& path) {
+Result<void> Sink::start_for_all() {
+  Stream& stream = streams_[kAllSources];
+  auto last = view_->last_n(kAllSources);
+  if (!last) return tl::unexpected(last.error());
+  stream.next_n = *last + 1;
+  if (stream.output) return {};
+  // A reader of a FIFO is waited for here, where waiting is looked after.
+  std::string target = target_.expand({}, stream.next_n, wall_clock_());
+  return is_special(target) ? open(stream) : check_folder(target_.fixed_folder());
+}
+
+Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, bool from_start) {
   LEAT_CHECK(id != kAllSources, path);
-  if (!target_.per_source()) return {};
+  if (!target_.per_source()) {
+    Stream& all = stream_of(id);
+    bool first = !begun_ && !all.output && from_start;
+    begun_ = begun_ || from_start;
+    return first ? open(all) : Result<void>{};
+  }
   auto [at, fresh] = streams_.try_emplace(id);
   LEAT_CHECK(fresh, fmt::format("source {} opened twice: {}", id, path));
-  at->second.source = path;
-  return open(at->second);
+  Stream& stream = at->second;
+  stream.id = id;
+  stream.source = path;
+  stream.from_start = from_start;
+  auto last = view_->last_n(id);
+  if (!last) return tl::unexpected(last.error());
+  stream.next_n = *last + 1;
+  auto reopened = reopen_output(*view_, id, options_);
+  if (!reopened) return tl::unexpected(reopened.error());
+  stream.output = std::move(*reopened);
+  if (stream.output) stream.from_start = false;
+  return stream.from_start ? open(stream) : Result<void>{};
 }
 
 Result<void> Sink::write(std::uint64_t id, std::string_view records) {
   Stream& stream = stream_of(id);
+  uncommitted_ += records.size();
   while (!records.empty()) {
     if (!stream.output) {
       if (auto opened = open(stream); !opened) return opened;
@@ -52,7 +100,7 @@ Result<void> Sink::write(std::uint64_t id, std::string_view records) {
       records.remove_prefix(count);
     }
     if (!records.empty()) {
-      if (auto published = publish(stream); !published) return published;
+      if (auto retired = retire(stream); !retired) return retired;
     }
   }
   return {};
@@ -73,9 +121,26 @@ std::size_t Sink::room(const Stream& stream, std::string_view records) const {
 
 Result<void> Sink::source_ended(std::uint64_t id) {
   if (!target_.per_source()) return {};
-  auto published = publish(stream_of(id));
-  streams_.erase(id);
-  return published;
+  auto at = streams_.find(id);
+  if (at != streams_.end()) {
+    auto retired = retire(at->second);
+    streams_.erase(at);
+    return retired;
+  }
+  auto left = reopen_output(*view_, id, options_);  // by an earlier writer
+  if (!left) return tl::unexpected(left.error());
+  return *left ? publisher_.add(std::move(*left)) : Result<void>{};
+}
+
+Result<void> Sink::source_suspended(std::uint64_t id) {
+  auto at = streams_.find(id);
+  if (!target_.per_source() || at == streams_.end()) return {};
+  std::unique_ptr<Output> output = std::move(at->second.output);
+  streams_.erase(at);
+  if (!output || output->special()) return {};
+  auto finished = output->finish();
+  if (finished) suspended_.push_back(std::move(output));
+  return finished;
 }
 
 Result<void> Sink::tick(Clock::time_point now) {
@@ -86,41 +151,57 @@ Result<void> Sink::tick(Clock::time_point now) {
     if (std::exchange(stream.active, false)) {
       stream.idle_since = now;
     } else if (now - stream.idle_since >= config_.rotate.idle) {
-      if (auto published = publish(stream); !published) return published;
+      if (auto retired = retire(stream); !retired) return retired;
     }
   }
   return {};
 }
 
-Result<std::uint64_t> Sink::commit() {
-  std::uint64_t bytes = 0;
-  for (auto& [id, stream] : streams_) {
-    if (!stream.output) continue;
-    auto committed = stream.output->commit();
-    if (!committed) return committed;
-    bytes += *committed;
-  }
-  return bytes;
-}
-
 Result<void> Sink::finish() {
   for (auto& [id, stream] : streams_) {
-    if (auto published = publish(stream); !published) return published;
+    if (auto retired = retire(stream); !retired) return retired;
   }
   streams_.clear();
   return {};
 }
 
-std::uint64_t Sink::uncommitted_bytes() const {
-  std::uint64_t bytes = 0;
-  for (const auto& [id, stream] : streams_) bytes += stream.output ? stream.output->uncommitted_bytes() : 0;
-  return bytes;
+Result<void> Sink::prepare(ledger::Commit& commit) {
+  auto add = [&](Output& output) -> Result<void> {
+    output.keep();
+    auto length = output.commit();
+    if (!length) return tl::unexpected(length.error());
+    if (output.untold() && !output.special()) commit.outputs.push_back(&output.row());
+    return {};
+  };
+  for (auto& [id, stream] : streams_) {
+    if (!stream.output) continue;
+    if (auto added = add(*stream.output); !added) return added;
+  }
+  for (auto& output : suspended_) {
+    if (auto added = add(*output); !added) return added;
+  }
+  if (auto prepared = publisher_.prepare(commit); !prepared) return prepared;
+  commit.forget_outputs.insert(commit.forget_outputs.end(), forgotten_.begin(), forgotten_.end());
+  return sync_folders(new_names_);
 }
 
-std::size_t Sink::memory() const {
-  std::size_t bytes = 0;
-  for (const auto& [id, stream] : streams_) bytes += stream.output ? stream.output->memory() : 0;
-  return bytes;
+Result<void> Sink::committed() {
+  for (auto& [id, stream] : streams_) {
+    if (stream.output) stream.output->told();
+  }
+  suspended_.clear();
+  forgotten_.clear();
+  claims_.clear();  // the ledger has them
+  uncommitted_ = 0;
+  auto published = publisher_.committed();
+  if (!published) return tl::unexpected(published.error());
+  if (target_.numbered()) return {};
+  for (const ledger::Output& row : **published) {
+    auto replaced = superseded(*view_, row);
+    if (!replaced) return tl::unexpected(replaced.error());
+    forgotten_.insert(forgotten_.end(), replaced->begin(), replaced->end());
+  }
+  return {};
 }
 
 std::size_t Sink::open_outputs() const {
@@ -137,7 +218,8 @@ Sink::Stream& Sink::stream_of(std::uint64_t id) {
 
 Result<void> Sink::open(Stream& stream) {
   std::string target = target_.expand(stream.source, stream.next_n, wall_clock_());
-  if (auto claimed = claim(target, stream.source); !claimed) return claimed;
+  auto replace = may_replace(stream, target);
+  if (!replace) return tl::unexpected(replace.error());
   // Only folders that a placeholder names are created: a folder written out in the config that is
   // missing is more likely a typing mistake, or a mount that is away.
   struct stat info {};
@@ -145,37 +227,83 @@ Result<void> Sink::open(Stream& stream) {
   if (folder != target_.fixed_folder() && ::stat(target_.fixed_folder().c_str(), &info) == 0) {
     if (auto made = make_folders(target_.fixed_folder(), folder); !made) return made;
   }
-  auto output = Output::open(std::move(target), options_);
+  OutputOptions options = options_;
+  options.force = *replace;
+  auto output = Output::open(std::move(target), options);
   if (!output) return tl::unexpected(output.error());
   stream.output = std::move(*output);
+  stream.output->row().source = stream.id;
+  stream.output->row().n = stream.next_n++;
   stream.active = true;
-  ++stream.next_n;
+  stream.from_start = false;
+  if (stream.output->special()) return {};
+  new_names_.insert(folder);
+  claims_[stream.output->target()] = stream.source;
   return {};
 }
 
-Result<void> Sink::publish(Stream& stream) {
-  if (!stream.output) return {};
-  if (auto published = stream.output->publish(); !published) return published;
-  published_.push_back({stream.output->target(), stream.output->record_bytes(), stream.output->disk_bytes()});
-  stream.output.reset();
-  return {};
+// The output takes no more records.
+Result<void> Sink::retire(Stream& stream) {
+  return stream.output ? publisher_.add(std::move(stream.output)) : Result<void>{};
 }
 
-// Refuses a target that another source of this run has: with force it would silently replace that one's
-// records.
-Result<void> Sink::claim(const std::string& target, const std::string& source) {
-  if (target == source) {
-    return fail(Fault::kFatal, fmt::format("sink.path: the output of {} would replace it", source),
+// Whether an output that is to be opened may take the place of what its target holds. Refused, even with force: what
+// would be lost for good, as its records do not come again.
+Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) {
+  if (target == stream.source) {
+    return fail(Fault::kFatal, fmt::format("sink.path: the output of {} would replace it", stream.source),
                 kExitConfig);
   }
-  if (!target_.per_source()) return {};
-  auto [at, fresh] = claimed_.try_emplace(target, source);
-  if (fresh) return {};
+  if (auto free = check_other_sources(stream, target); !free) return tl::unexpected(free.error());
+  auto known = view_->output_at(target);
+  if (!known) return tl::unexpected(known.error());
+  bool published = *known && (*known)->state == ledger::OutputState::kPublished;
+  if (!published) return options_.force;
+  auto there = look_at(target);
+  if (!there) return tl::unexpected(there.error());
+  if (!*there) {  // somebody has taken it away
+    forgotten_.push_back((*known)->id);
+    return options_.force;
+  }
+  if (stream.id != kAllSources && (*known)->source == stream.id && stream.from_start) return true;
+  std::string advice = stream.id == kAllSources ? "--fresh --force makes it anew from all sources, {n} or "
+                                                  "{stem} in sink.path gives new records a file of their own"
+                                                : fmt::format("--reread {} makes it anew", stream.source);
+  return fail(
+      Fault::kFatal,
+      fmt::format(
+          "{} exists already, and holds records that leat has read before and does not read again: {}; or "
+          "move it away",
+          target, advice),
+      kExitConfig);
+}
+
+// With force one would silently replace the other's records. What the ledger has forgotten is nobody's.
+Result<void> Sink::check_other_sources(const Stream& stream, const std::string& target) {
+  std::string other;
+  if (auto claim = claims_.find(target); claim != claims_.end()) {
+    if (claim->second == stream.source) {
+      return fail(Fault::kFatal,
+                  fmt::format("{} is finished already: {{n}} in sink.path keeps outputs apart", target),
+                  kExitConfig);
+    }
+    other = claim->second;
+  }
+  if (stream.id != kAllSources && other.empty()) {
+    auto known = view_->output_at(target);
+    if (!known) return tl::unexpected(known.error());
+    if (*known && (*known)->source != stream.id) {
+      auto source = view_->source_with((*known)->source);
+      if (!source) return tl::unexpected(source.error());
+      if (*source) other = (*source)->path;
+    }
+  }
+  if (other.empty()) return {};
   return fail(
       Fault::kFatal,
       fmt::format("two sources with one target: {} and {} would both become {}; {{path}} in sink.path keeps "
                   "folders apart",
-                  at->second, source, target),
+                  other, stream.source, target),
       kExitConfig);
 }
 

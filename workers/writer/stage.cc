@@ -1,76 +1,78 @@
 #include "workers/writer/stage.h"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
+#include <ctime>
 #include <utility>
 
 namespace leat::writer {
 
-namespace {
-
-using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
-
-constexpr std::size_t kTroublesKept = 100;  // in the summary; all are warned about
-
-std::string text_of(const rapidjson::Document& event, const char* key) {
-  auto member = event.FindMember(key);
-  if (member == event.MemberEnd() || !member->value.IsString()) return {};
-  return {member->value.GetString(), member->value.GetStringLength()};
-}
-
-std::uint64_t number_of(const rapidjson::Document& event, const char* key) {
-  auto member = event.FindMember(key);
-  return member != event.MemberEnd() && member->value.IsUint64() ? member->value.GetUint64() : 0;
-}
-
-}  // namespace
-
-WriterStage::WriterStage(const config::Pipeline& pipeline, bool force, OnWarning on_warning)
+WriterStage::WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledger, RunOptions options,
+                         OnWarning on_warning)
     : pipeline_(pipeline),
+      ledger_(ledger),
+      options_(std::move(options)),
       on_warning_(std::move(on_warning)),
-      sink_(pipeline.sink, pipeline.source.paths, force) {
+      sink_(pipeline.sink, pipeline.source.paths, options_.force),
+      sources_(ledger.view(), run_, pipeline.source.after) {
   if (!pipeline.dead_letter_path.empty())
     dead_letters_ = std::make_unique<DeadLetters>(pipeline.dead_letter_path);
 }
 
-Result<void> WriterStage::check_start() {
-  if (auto checked = sink_.check_start(); !checked || !dead_letters_) return checked;
-  auto checked = dead_letters_->check_start();
-  if (std::string note = dead_letters_->take_note(); !note.empty()) on_warning_(note);
-  return checked;
+Result<std::uint64_t> WriterStage::begin() {
+  ledger::View& view = ledger_.view();
+  auto last = view.last_run();
+  if (!last) return tl::unexpected(last.error());
+  if (*last && (*last)->id != options_.run) whole_before_ = (*last)->ended_s != 0;
+  auto known = view.run(options_.run);
+  if (!known) return tl::unexpected(known.error());
+  if (!*known) {
+    if (auto begun = begin_run(ledger_, options_); !begun) return tl::unexpected(begun.error());
+  }
+  auto epoch = ledger_.begin_epoch(options_.run);
+  if (!epoch) return epoch;
+  auto run = view.run(options_.run);
+  if (!run) return tl::unexpected(run.error());
+  LEAT_CHECK(run->has_value(), options_.run);
+  run_ = **run;
+  done_at_begin_ = run_.sources_done;
+  if (auto recalled = recall_published(); !recalled) return tl::unexpected(recalled.error());
+  return epoch;
+}
+
+Result<void> WriterStage::recover() {
+  bool begun = run_.counts.in > 0 || run_.sources_done > 0;
+  if (auto started = sink_.start(ledger_.view(), begun); !started) return started;
+  if (dead_letters_) {
+    auto known = ledger_.view().dead_letters();
+    if (!known) return tl::unexpected(known.error());
+    if (auto started = dead_letters_->start(*known, whole_before_); !started) return started;
+    if (std::string note = dead_letters_->take_note(); !note.empty()) on_warning_(note);
+  }
+  for (const std::string& note : sink_.take_notes()) on_warning_(note);
+  // The second one: what the first one has published.
+  auto committed = commit();
+  return committed ? commit() : committed;
 }
 
 Result<void> WriterStage::apply(const proto::Batch& batch) {
-  return batch.header().kind == proto::BatchKind::kRecords ? apply_records(batch) : apply_event(batch);
+  if (batch.header().kind == proto::BatchKind::kRecords) return apply_records(batch);
+  auto event = decode_event(batch.records());
+  return event ? apply_event(batch.header(), *event) : tl::unexpected(event.error());
 }
 
 Result<void> WriterStage::apply_records(const proto::Batch& batch) {
-  const proto::Header& header = batch.header();
-  totals_.in += header.in;
-  totals_.kept += header.kept;
-  totals_.dropped += header.dropped;
-  totals_.dead += header.rejected;
-  totals_.out += header.out;
-  totals_.out_bytes += header.records_bytes;
-  if (!totals_.adds_up()) {
-    return fail(Fault::kFatal,
-                fmt::format("the counts of batch {} do not add up: in {} kept {} dropped {} rejected {}",
-                            header.sequence, header.in, header.kept, header.dropped, header.rejected),
-                kExitBug);
-  }
-  if (auto applied = apply_rejects(batch); !applied) return applied;
-  return batch.records().empty() ? Result<void>{} : sink_.write(header.source, batch.records());
+  auto source = sources_.apply(batch.header());
+  if (!source) return tl::unexpected(source.error());
+  if (auto applied = apply_rejects(batch, (*source)->path); !applied) return applied;
+  return batch.records().empty() ? Result<void>{} : sink_.write(batch.header().source, batch.records());
 }
 
-Result<void> WriterStage::apply_rejects(const proto::Batch& batch) {
+Result<void> WriterStage::apply_rejects(const proto::Batch& batch, const std::string& path) {
   if (batch.rejects().empty()) return {};
   const proto::Header& header = batch.header();
-  auto source = open_sources_.find(header.source);
-  std::string path = source == open_sources_.end() ? std::string() : source->second;
   Result<void> result;
+  std::uint64_t by_reference = 0;
   auto decoded = proto::decode_rejects(batch.rejects(), [&](const proto::Reject& reject) {
     DeadLetter letter;
     letter.source = path;
@@ -81,134 +83,165 @@ Result<void> WriterStage::apply_rejects(const proto::Batch& batch) {
     letter.attempts = reject.attempts;
     letter.length = reject.record_bytes;
     if (!reject.by_reference) letter.record = reject.record;
-    if (dead_letters_) {
-      if (result) result = dead_letters_->append(letter);
-    } else if (!std::exchange(told_of_loss_, true)) {
-      on_warning_(
-          fmt::format("{}:{}: rejected by the {}: {}. Set dead_letter.path to keep such records; without it "
-                      "they are only counted (said once)",
-                      path, letter.line, letter.stage, letter.reason));
-    }
+    if (reject.by_reference || !dead_letters_) ++by_reference;
+    if (!dead_letters_) return tell_of_loss(letter);
+    if (result) result = dead_letters_->append(letter);
   });
+  sources_.add_by_reference(header.source, by_reference);
   return decoded ? result : decoded;
 }
 
-Result<void> WriterStage::apply_event(const proto::Batch& batch) {
-  const proto::Header& header = batch.header();
-  rapidjson::Document event;
-  event.Parse(batch.records().data(), batch.records().size());
-  if (event.HasParseError() || !event.IsObject()) {
-    return fail(Fault::kFatal, fmt::format("event {} is not a JSON object", header.sequence), kExitBug);
-  }
-  auto trouble = [&](std::vector<Trouble>& list) {
-    Trouble found{text_of(event, "path"), number_of(event, "offset"), text_of(event, "reason")};
-    bool named = found.reason.find(found.path) != std::string::npos;
-    on_warning_(named ? found.reason : fmt::format("{}: {}", found.path, found.reason));
-    if (list.size() < kTroublesKept) list.push_back(std::move(found));
-  };
+void WriterStage::tell_of_loss(const DeadLetter& letter) {
+  if (std::exchange(told_of_loss_, true)) return;
+  on_warning_(
+      fmt::format("{}:{}: rejected by the {}: {}. Set dead_letter.path to keep such records; without it "
+                  "they are only counted (said once)",
+                  letter.source, letter.line, letter.stage, letter.reason));
+}
+
+Result<void> WriterStage::apply_event(const proto::Header& header, const Event& event) {
   switch (header.kind) {
     case proto::BatchKind::kSourceOpened:
-      open_sources_[header.source] = text_of(event, "path");
-      return sink_.source_opened(header.source, text_of(event, "path"));
+      return open(header, event);
     case proto::BatchKind::kSourceEnded:
-      ++sources_done_;
-      open_sources_.erase(header.source);
-      return sink_.source_ended(header.source);
-    case proto::BatchKind::kSourceFailed: {
-      ++sources_failed_;
-      trouble(failed_);
-      // A source that could not even be opened has no output to end.
-      bool opened = open_sources_.erase(header.source) != 0;
-      return opened ? sink_.source_ended(header.source) : Result<void>{};
-    }
+    case proto::BatchKind::kSourceFailed:
     case proto::BatchKind::kSourceChanged:
-      ++sources_changed_;
-      trouble(changed_);
-      return {};
-    case proto::BatchKind::kEndOfInput: {
-      auto stopped = event.FindMember("stopped");
-      stopped_ = stopped != event.MemberEnd() && stopped->value.IsTrue();
+      return end(header, event);
+    case proto::BatchKind::kSourceMoved:
+      return sources_.move(header, event);
+    case proto::BatchKind::kSourceFinished:
+      if (!event.reason.empty()) warn_of(event);
+      return sources_.finish(header, event);
+    case proto::BatchKind::kEndOfInput:
+      summary_.stopped = event.stopped;
+      summary_.already_done = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
       ended_ = true;
       return {};
-    }
     case proto::BatchKind::kRecords:
       break;
   }
   return fail(Fault::kFatal, "an event of an unknown kind", kExitBug);
 }
 
+Result<void> WriterStage::open(const proto::Header& header, const Event& event) {
+  // Of a source that was open before, the ledger must know what has become of it and of its output.
+  if (sources_.ended_untold(header.source)) {
+    if (auto committed = commit(); !committed) return committed;
+  }
+  auto source = sources_.open(header, event);
+  if (!source) return tl::unexpected(source.error());
+  return sink_.source_opened(header.source, (*source)->path, (*source)->place.offset == 0);
+}
+
+Result<void> WriterStage::end(const proto::Header& header, const Event& event) {
+  Result<bool> was_open = false;
+  if (header.kind == proto::BatchKind::kSourceEnded) {
+    was_open = sources_.end(header, event);
+  } else {
+    warn_of(event);
+    was_open = header.kind == proto::BatchKind::kSourceFailed ? sources_.fail_at(header, event)
+                                                              : sources_.change(header, event);
+  }
+  if (!was_open) return tl::unexpected(was_open.error());
+  if (event.retry && header.kind == proto::BatchKind::kSourceFailed)
+    return sink_.source_suspended(header.source);
+  return sink_.source_ended(header.source);
+}
+
+void WriterStage::warn_of(const Event& event) {
+  bool named = event.reason.find(event.path) != std::string::npos;
+  on_warning_(named ? event.reason : fmt::format("{}: {}", event.path, event.reason));
+}
+
+bool WriterStage::pending() const {
+  return sources_.pending() || sink_.pending() || run_changed_ || (dead_letters_ && dead_letters_->pending());
+}
+
+bool WriterStage::commit_due() const {
+  return sink_.crowded() || sources_.crowded() || sink_.uncommitted_bytes() >= pipeline_.limits.commit_bytes;
+}
+
 Result<void> WriterStage::commit() {
-  if (auto committed = sink_.commit(); !committed) return tl::unexpected(committed.error());
-  return dead_letters_ ? dead_letters_->commit() : Result<void>{};
+  if (!pending()) return {};
+  ledger::Commit commit;
+  commit.epoch = run_.epoch;
+  if (auto prepared = sink_.prepare(commit); !prepared) return prepared;
+  for (ledger::Output* output : commit.outputs) output->run = run_.id;
+  if (dead_letters_) {
+    if (auto synced = dead_letters_->commit(); !synced) return synced;
+    commit.dead_letters = dead_letters_->file();
+  }
+  sources_.prepare(commit);
+  commit.run = run_;
+  if (auto committed = ledger_.commit(commit); !committed) return committed;
+  ++commits_;
+  sources_.committed();
+  if (dead_letters_) dead_letters_->committed();
+  run_changed_ = false;
+  auto named = sink_.committed();
+  collect_published();
+  return named;
 }
 
 Result<void> WriterStage::finish() {
-  if (stopped_) {
-    abandon();
-    return dead_letters_ ? dead_letters_->commit() : Result<void>{};
+  if (!summary_.stopped && !options_.follow) {
+    if (auto finished = sink_.finish(); !finished) return finished;
   }
-  if (auto finished = sink_.finish(); !finished) return finished;
-  return dead_letters_ ? dead_letters_->commit() : Result<void>{};
+  if (auto committed = commit(); !committed) return committed;
+  if (auto checked = check_sums(); !checked) return checked;
+  run_.ended_s = static_cast<std::int64_t>(std::time(nullptr));
+  run_changed_ = true;
+  return commit();
 }
 
-std::string WriterStage::summary_json() {
-  for (auto& published : sink_.take_published()) published_.push_back(std::move(published));
-  rapidjson::StringBuffer buffer;
-  JsonWriter json(buffer);
-  auto number = [&](const char* key, std::uint64_t value) {
-    json.Key(key);
-    json.Uint64(value);
-  };
-  auto text = [&](const char* key, const std::string& value) {
-    json.Key(key);
-    json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-  };
-  auto troubles = [&](const char* key, const std::vector<Trouble>& list) {
-    json.Key(key);
-    json.StartArray();
-    for (const auto& found : list) {
-      json.StartObject();
-      text("path", found.path);
-      number("offset", found.offset);
-      text("reason", found.reason);
-      json.EndObject();
-    }
-    json.EndArray();
-  };
-  json.StartObject();
-  json.Key("stopped");
-  json.Bool(stopped_);
-  number("in", totals_.in);
-  number("kept", totals_.kept);
-  number("dropped", totals_.dropped);
-  number("dead", totals_.dead);
-  number("out", totals_.out);
-  number("out_bytes", totals_.out_bytes);
-  json.Key("outputs");
-  json.StartArray();
-  for (const auto& published : published_) {
-    json.StartObject();
-    text("path", published.path);
-    number("bytes", published.disk_bytes);
-    number("records_bytes", published.record_bytes);
-    json.EndObject();
+Result<void> WriterStage::check_sums() {
+  auto totals = ledger_.view().totals();
+  if (!totals) return tl::unexpected(totals.error());
+  summary_.last_done_s = totals->last_done_s;
+  if (totals->counts.adds_up() && run_.counts.adds_up()) return {};
+  return fail(Fault::kFatal,
+              fmt::format("the ledger does not add up: in {} kept {} dropped {} dead {}", totals->counts.in,
+                          totals->counts.kept, totals->counts.dropped, totals->counts.dead),
+              kExitBug);
+}
+
+// What earlier epochs of this run have published.
+Result<void> WriterStage::recall_published() {
+  summary_.outputs.clear();
+  summary_.outputs_count = 0;
+  auto rows = ledger_.view().outputs_of_run(run_.id);
+  if (!rows) return tl::unexpected(rows.error());
+  for (const ledger::Output& row : *rows) {
+    if (row.state != ledger::OutputState::kPublished || summary_.outputs_count++ >= kOutputsListed) continue;
+    summary_.outputs.push_back({row.target, row.record_bytes, row.length});
   }
-  json.EndArray();
-  json.Key("dead_letter");
-  json.StartObject();
-  text("path", pipeline_.dead_letter_path);
-  number("records", dead_letters_ ? dead_letters_->count() : 0);
-  json.EndObject();
-  json.Key("sources");
-  json.StartObject();
-  number("done", sources_done_);
-  number("failed_count", sources_failed_);
-  number("changed_count", sources_changed_);
-  troubles("failed", failed_);
-  troubles("changed", changed_);
-  json.EndObject();
-  json.EndObject();
-  return {buffer.GetString(), buffer.GetSize()};
+  return {};
+}
+
+void WriterStage::collect_published() {
+  for (Published& published : sink_.take_published()) {
+    if (summary_.outputs_count++ < kOutputsListed) summary_.outputs.push_back(std::move(published));
+  }
+}
+
+Result<std::string> WriterStage::summary_json() {
+  summary_.run = run_;
+  summary_.resumed = sources_.resumed();
+  summary_.dead_letter_path = pipeline_.dead_letter_path;
+  summary_.troubles.clear();
+  if (run_.sources_failed + run_.sources_changed > 0) {
+    auto open = ledger_.view().open_sources();
+    if (!open) return tl::unexpected(open.error());
+    std::uint64_t failed = 0;
+    std::uint64_t changed = 0;
+    for (ledger::Source& source : *open) {
+      if (source.run != run_.id) continue;
+      bool listed = (source.state == ledger::SourceState::kFailed && failed++ < kTroublesListed) ||
+                    (source.state == ledger::SourceState::kChanged && changed++ < kTroublesListed);
+      if (listed) summary_.troubles.push_back(std::move(source));
+    }
+  }
+  return to_json(summary_);
 }
 
 }  // namespace leat::writer

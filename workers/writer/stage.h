@@ -1,10 +1,19 @@
-// The writer's work: batches in sequence become records in the sink and lines in the dead-letter file, and
-// are counted.
+// The writer's work: batches in sequence become records in the sink, lines in the dead-letter file and rows in the
+// ledger.
+//
+//   begin     a new epoch; what is to be done once a run
+//   recover   what an earlier writer has left half done, until it succeeds
+//   apply     a batch: in memory and in buffers
+//   commit    everything applied is on the disk and in the ledger, together
+//   finish    after the last batch
+//
+// How a commit is safe to be killed in: outputs and dead letters are flushed and synced first, then one transaction moves
+// places and lengths together, then outputs that are complete in it get their names, and the next transaction says so.
+// What a later writer finds in between is put right by recovery.h and DeadLetters::start.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,75 +21,76 @@
 #include "config/pipeline.h"
 #include "proto/batch.h"
 #include "proto/result.h"
+#include "workers/ledger/ledger.h"
+#include "workers/writer/begin.h"
 #include "workers/writer/dead_letters.h"
+#include "workers/writer/event.h"
 #include "workers/writer/sink.h"
+#include "workers/writer/sources.h"
+#include "workers/writer/summary.h"
 
 namespace leat::writer {
-
-// Records, counted as they were accepted. in = kept + dropped + dead, always.
-struct Totals {
-  std::uint64_t in = 0;
-  std::uint64_t kept = 0;
-  std::uint64_t dropped = 0;
-  std::uint64_t dead = 0;
-  std::uint64_t out = 0;
-  std::uint64_t out_bytes = 0;  // uncompressed
-  bool adds_up() const { return in == kept + dropped + dead; }
-};
 
 class WriterStage {
  public:
   using OnWarning = std::function<void(const std::string&)>;
 
-  // pipeline: borrowed for the life of this.
-  WriterStage(const config::Pipeline& pipeline, bool force, OnWarning on_warning);
+  // pipeline, ledger: borrowed for the life of this. The caller holds the writer's lock.
+  WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledger, RunOptions options,
+              OnWarning on_warning);
 
-  // Before anything is read; fails as Sink::check_start and DeadLetters::check_start do.
-  [[nodiscard]] Result<void> check_start();
+  // Returns the epoch, which all batches must be of. Fails as begin_run does.
+  [[nodiscard]] Result<std::uint64_t> begin();
 
-  // The next batch in sequence. Any failure ends the run; kFatal with exit code 70: its counts do not add up.
+  // Before anything is read; ends with a commit if something was put right. kRetry: ask again.
+  [[nodiscard]] Result<void> recover();
+
+  // The next batch in sequence. Any failure ends the writer; kFatal with exit code 70: its counts do not add up; kRetry:
+  // a new writer may have more luck.
   [[nodiscard]] Result<void> apply(const proto::Batch& batch);
-
-  // Everything applied so far is on the disk.
-  [[nodiscard]] Result<void> commit();
   [[nodiscard]] Result<void> tick(Sink::Clock::time_point now) { return sink_.tick(now); }
-  std::uint64_t uncommitted_bytes() const { return sink_.uncommitted_bytes(); }
+
+  // Everything applied so far is durable. Costs nothing if there is nothing new.
+  [[nodiscard]] Result<void> commit();
+  bool pending() const;     // a commit would do something
+  bool commit_due() const;  // and should not wait for its time: limits.commit.bytes, outputs that wait
+  std::uint64_t commits() const { return commits_; }
 
   bool ended() const { return ended_; }  // the end of the input has been applied
-  // After ended(): commits and publishes; of an input that was stopped early, only what belongs to whole
+  // After ended(): commits, and publishes: everything; of an input that was stopped early, only what belongs to whole
   // sources.
   [[nodiscard]] Result<void> finish();
-  void abandon() { sink_.abandon(); }
 
-  const Totals& totals() const { return totals_; }
-  std::string summary_json();  // the details of the writer's last report
+  const ledger::Run& run() const { return run_; }    // with what is not committed yet
+  [[nodiscard]] Result<std::string> summary_json();  // the details of the writer's last report
 
  private:
-  struct Trouble {
-    std::string path;
-    std::uint64_t offset = 0;
-    std::string reason;
-  };
-
   [[nodiscard]] Result<void> apply_records(const proto::Batch& batch);
-  [[nodiscard]] Result<void> apply_rejects(const proto::Batch& batch);
-  [[nodiscard]] Result<void> apply_event(const proto::Batch& batch);
+  [[nodiscard]] Result<void> apply_rejects(const proto::Batch& batch, const std::string& path);
+  [[nodiscard]] Result<void> apply_event(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<void> open(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<void> end(const proto::Header& header, const Event& event);
+  void warn_of(const Event& event);
+  void tell_of_loss(const DeadLetter& letter);
+  [[nodiscard]] Result<void> check_sums();
+  [[nodiscard]] Result<void> recall_published();
+  void collect_published();
 
   const config::Pipeline& pipeline_;
+  ledger::Ledger& ledger_;
+  RunOptions options_;
   OnWarning on_warning_;
   Sink sink_;
   std::unique_ptr<DeadLetters> dead_letters_;
-  std::map<std::uint64_t, std::string> open_sources_;  // paths
-  std::vector<Trouble> failed_;
-  std::vector<Trouble> changed_;
-  std::vector<Published> published_;
-  std::uint64_t sources_done_ = 0;
-  std::uint64_t sources_failed_ = 0;
-  std::uint64_t sources_changed_ = 0;
-  Totals totals_;
+  ledger::Run run_;
+  Sources sources_;
+  Summary summary_;
+  std::uint64_t commits_ = 0;
+  std::uint64_t done_at_begin_ = 0;  // sources that this run had done in earlier epochs
+  bool whole_before_ = false;        // the run before has committed all that it wrote
+  bool run_changed_ = false;
   bool told_of_loss_ = false;
   bool ended_ = false;
-  bool stopped_ = false;
 };
 
 }  // namespace leat::writer

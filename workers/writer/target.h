@@ -17,6 +17,11 @@ class Target {
 
   bool per_source() const { return per_source_; }  // holds {stem} or {path}: one output per input file
 
+  bool numbered() const { return numbered_; }  // holds {n}
+
+  // Whether expand() may have made it.
+  bool fits(std::string_view target) const;
+
   // The folder in front of the first placeholder: it must exist. Folders that a placeholder names are
   // created.
   const std::string& fixed_folder() const { return fixed_folder_; }
@@ -34,6 +39,7 @@ class Target {
   std::vector<std::string> prefixes_;  // the fixed folder of each glob, '/' at the end
   std::string fixed_folder_;
   bool per_source_;
+  bool numbered_;
 };
 
 }  // namespace leat::writer

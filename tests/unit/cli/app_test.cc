@@ -25,7 +25,7 @@ bool has(const std::string& text, std::string_view part) {
 TEST_CASE("an unknown command says what there is, and what may have been meant") {
   Answer unknown = answer({"chekc", "a.yaml"});
   CHECK(unknown.exit_code == kExitUsage);
-  CHECK(has(unknown.text, "run, check, explain"));
+  CHECK(has(unknown.text, "run, check, explain, sources, status, dead"));
   CHECK(has(unknown.text, "did you mean \"check\""));
 }
 
@@ -85,4 +85,55 @@ TEST_CASE("steps are told as text") {
   step.moves = {{*config::Pointer::parse("/a"), *config::Pointer::parse("/b")},
                 {*config::Pointer::parse("/c"), *config::Pointer::parse("/d")}};
   CHECK(describe(step) == "rename /a to /b, /c to /d");
+}
+
+TEST_CASE("what run is to do with its state is read") {
+  Command command = parse_command_line(
+      {"run", "--reread", "a", "p.yaml", "--reread", "b", "--state", "/s", "--fresh", "--accept-changes"});
+  REQUIRE(std::holds_alternative<RunOptions>(command));
+  const auto& run = std::get<RunOptions>(command);
+  CHECK(run.pipeline == "p.yaml");
+  CHECK(run.reread == std::vector<std::string>{"a", "b"});
+  CHECK(run.state == "/s");
+  CHECK(run.fresh);
+  CHECK(run.accept_changes);
+}
+
+TEST_CASE("sources and status take a pipeline, a state folder or both, and not neither") {
+  auto sources =
+      std::get<SourcesOptions>(parse_command_line({"sources", "--state", "/s", "--state-filter", "failed"}));
+  CHECK(sources.of.state == "/s");
+  CHECK(sources.of.pipeline.empty());
+  CHECK(sources.state_filter == "failed");
+  auto status = std::get<StatusOptions>(parse_command_line({"status", "p.yaml", "--json"}));
+  CHECK(status.of.pipeline == "p.yaml");
+  CHECK(status.json);
+  for (const char* name : {"sources", "status"}) {
+    Answer refused = answer({name});
+    CHECK(refused.exit_code == kExitUsage);
+    CHECK(has(refused.text, "--state DIR"));
+    CHECK(has(refused.text, std::string("see leat ") + name + " --help"));
+  }
+  CHECK(answer({"sources", "p.yaml", "--state-filter", "lost"}).exit_code == kExitUsage);
+}
+
+TEST_CASE("dead has commands of its own") {
+  auto list = std::get<DeadOptions>(parse_command_line({"dead", "ls", "p.yaml", "--json"}));
+  CHECK_FALSE(list.show);
+  CHECK(list.json);
+  auto show = std::get<DeadOptions>(parse_command_line({"dead", "show", "x.jsonl", "3", "--record"}));
+  CHECK(show.show);
+  CHECK(show.from == "x.jsonl");
+  CHECK(show.number == 3);
+  CHECK(show.record_only);
+  auto replay = std::get<ReplayOptions>(
+      parse_command_line({"dead", "replay", "p.yaml", "--file", "f", "--output", "o", "--state", "/s"}));
+  CHECK(replay.run.pipeline == "p.yaml");
+  CHECK(replay.file == "f");
+  CHECK(replay.output == "o");
+  CHECK(replay.run.state == "/s");
+  CHECK(answer({"dead"}).exit_code == kExitUsage);
+  CHECK(has(answer({"dead", "show", "p.yaml"}).text, "see leat dead show --help"));
+  CHECK(answer({"dead", "show", "p.yaml", "0"}).exit_code == kExitUsage);
+  CHECK(has(answer({"dead", "replay", "--help"}).text, "--output"));
 }

@@ -17,9 +17,14 @@ config::Pipeline pipeline_with(int filters, int processors) {
   return pipeline;
 }
 
+// Instances are 10 times the stage and the index.
+std::uint32_t instance_of(const Seat& seat) {
+  return static_cast<std::uint32_t>(seat.stage) * 10 + seat.index;
+}
+
 proto::Welcome welcome_of(const config::Pipeline& pipeline, Seat seat) {
   proto::Welcome welcome;
-  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, seat);
+  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, seat, instance_of);
   return welcome;
 }
 
@@ -37,6 +42,25 @@ TEST_CASE("a seat's name is read back, and nothing else is") {
   }
 }
 
+TEST_CASE("a worker's name says seat and instance") {
+  auto name = parse_worker_name(worker_name({Stage::kProcessor, 3}, 17));
+  REQUIRE(name);
+  CHECK(name->seat == Seat{Stage::kProcessor, 3});
+  CHECK(name->instance == 17);
+  for (const char* bad : {"", "filter-0", "filter-0.", "filter-0.01", "filter-0.x", "pump-0.1", ".1"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_worker_name(bad));
+  }
+}
+
+TEST_CASE("two workers of one seat never take in at the same place") {
+  config::Pipeline pipeline = pipeline_with(1, 1);
+  Layout layout(pipeline, "/run/leat/x-1", 7);
+  CHECK(layout.input({Stage::kFilter, 0}, 1) != layout.input({Stage::kFilter, 0}, 2));
+  CHECK(layout.dealer_of(Stage::kProcessor) == Stage::kFilter);
+  CHECK_FALSE(layout.dealer_of(Stage::kWriter));
+}
+
 TEST_CASE("without steps there are no processors, whatever the pool's size") {
   config::Pipeline pipeline = pipeline_with(2, 0);
   pipeline.process.workers = 4;
@@ -47,30 +71,30 @@ TEST_CASE("without steps there are no processors, whatever the pool's size") {
 
 TEST_CASE("the reader deals to the filters and hears from the writer") {
   proto::Welcome welcome = welcome_of(pipeline_with(2, 3), {Stage::kReader, 0});
-  CHECK(welcome.epoch == 7);
+  CHECK(welcome.output_instances == std::vector<std::uint64_t>{20, 21});
   CHECK(welcome.input.empty());
-  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/e7-filter-0.in", "ipc:///run/leat/x-1/e7-filter-1.in"});
-  CHECK(welcome.credits == "ipc:///run/leat/x-1/e7-reader.credits");
+  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/g7-filter-0.20.in", "ipc:///run/leat/x-1/g7-filter-1.21.in"});
+  CHECK(welcome.credits == "ipc:///run/leat/x-1/g7-reader.credits");
   CHECK(welcome.accepted == welcome_of(pipeline_with(2, 3), {Stage::kWriter, 0}).accepted);
 }
 
 TEST_CASE("a filter deals to the processors, or hands to the writer when there are none") {
   proto::Welcome dealing = welcome_of(pipeline_with(2, 3), {Stage::kFilter, 1});
-  CHECK(dealing.input == "ipc:///run/leat/x-1/e7-filter-1.in");
+  CHECK(dealing.input == "ipc:///run/leat/x-1/g7-filter-1.21.in");
   CHECK(dealing.outputs.size() == 3);
-  CHECK(dealing.credits == "ipc:///run/leat/x-1/e7-filter-1.credits");
-  CHECK(dealing.credit_to == Texts{"ipc:///run/leat/x-1/e7-reader.credits"});
+  CHECK(dealing.credits == "ipc:///run/leat/x-1/g7-filter-1.credits");
+  CHECK(dealing.credit_to == Texts{"ipc:///run/leat/x-1/g7-reader.credits"});
   proto::Welcome handing = welcome_of(pipeline_with(2, 0), {Stage::kFilter, 1});
-  CHECK(handing.outputs == Texts{"ipc:///run/leat/x-1/e7-writer.in"});
+  CHECK(handing.outputs == Texts{"ipc:///run/leat/x-1/g7-writer-0.40.in"});
   CHECK(handing.credits.empty());
 }
 
 TEST_CASE("a processor gives its credits to the filter that dealt") {
   proto::Welcome welcome = welcome_of(pipeline_with(2, 3), {Stage::kProcessor, 2});
-  CHECK(welcome.input == "ipc:///run/leat/x-1/e7-processor-2.in");
-  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/e7-writer.in"});
+  CHECK(welcome.input == "ipc:///run/leat/x-1/g7-processor-2.32.in");
+  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/g7-writer-0.40.in"});
   CHECK(welcome.credit_to ==
-        Texts{"ipc:///run/leat/x-1/e7-filter-0.credits", "ipc:///run/leat/x-1/e7-filter-1.credits"});
+        Texts{"ipc:///run/leat/x-1/g7-filter-0.credits", "ipc:///run/leat/x-1/g7-filter-1.credits"});
 }
 
 TEST_CASE("every output is somebody's input, and every credit somebody's credits") {

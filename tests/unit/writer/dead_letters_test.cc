@@ -73,7 +73,7 @@ TEST_CASE("names and reasons that are not UTF-8 are base64 too") {
 TEST_CASE("the file is not there before the first dead letter") {
   Folder folder;
   DeadLetters letters(folder.path("dead"));
-  REQUIRE(letters.check_start());
+  REQUIRE(letters.start({}, false));
   REQUIRE(letters.commit());
   CHECK(folder.names().empty());
   REQUIRE(letters.append(letter_of("x")));
@@ -85,7 +85,7 @@ TEST_CASE("dead letters of a later run go behind those of an earlier one") {
   Folder folder;
   for (std::string_view record : {"one", "two"}) {
     DeadLetters letters(folder.path("dead"));
-    REQUIRE(letters.check_start());
+    REQUIRE(letters.start({}, false));
     REQUIRE(letters.append(letter_of(record)));
     REQUIRE(letters.commit());
     CHECK(letters.take_note().empty());
@@ -101,7 +101,7 @@ TEST_CASE("the unfinished line of a crash is cut off at the start, and that is s
                                   std::string(kHead) + std::string(200'000, 'x'), std::string(512, '\0')}) {
     test::write_file(folder.path("dead"), whole + rest);
     DeadLetters letters(folder.path("dead"));
-    REQUIRE(letters.check_start());
+    REQUIRE(letters.start({}, false));
     CHECK(read_file(folder.path("dead")) == whole);
     CHECK(letters.take_note().find("cut off " + std::to_string(rest.size()) + " bytes") != std::string::npos);
     CHECK(letters.take_note().empty());
@@ -112,14 +112,14 @@ TEST_CASE("a file that is nothing but an unfinished line is cut to nothing") {
   Folder folder;
   test::write_file(folder.path("dead"), "{\"source\":\"/in");
   DeadLetters letters(folder.path("dead"));
-  REQUIRE(letters.check_start());
+  REQUIRE(letters.start({}, false));
   CHECK(read_file(folder.path("dead")).empty());
 }
 
 TEST_CASE("a file that ends in a stranger's line is refused and left alone") {
   Folder folder;
   test::write_file(folder.path("dead"), "notes\nmy diary, unfinished");
-  auto started = DeadLetters(folder.path("dead")).check_start();
+  auto started = DeadLetters(folder.path("dead")).start({}, false);
   REQUIRE_FALSE(started);
   CHECK(started.error().exit_code == kExitConfig);
   CHECK(read_file(folder.path("dead")) == "notes\nmy diary, unfinished");
@@ -129,16 +129,100 @@ TEST_CASE("a dead-letter file that another leat writes is refused") {
   Folder folder;
   DeadLetters first(folder.path("dead"));
   REQUIRE(first.append(letter_of("x")));
-  auto second = DeadLetters(folder.path("dead")).check_start();
+  auto second = DeadLetters(folder.path("dead")).start({}, false);
   REQUIRE_FALSE(second);
   CHECK(second.error().text.find("another leat") != std::string::npos);
 }
 
 TEST_CASE("a missing folder of the dead letters is found before anything is read") {
   Folder folder;
-  auto started = DeadLetters(folder.path("none/dead")).check_start();
+  auto started = DeadLetters(folder.path("none/dead")).start({}, false);
   REQUIRE_FALSE(started);
   CHECK(started.error().text.find("mkdir -p") != std::string::npos);
+}
+
+TEST_CASE("what was written after the last commit is cut off") {
+  Folder folder;
+  DeadLetters first(folder.path("dead"));
+  REQUIRE(first.start({}, false));
+  CHECK(first.pending());  // the ledger must know where it begins before anything is appended
+  first.committed();
+  REQUIRE(first.append(letter_of("one")));
+  CHECK(first.pending());
+  REQUIRE(first.commit());
+  auto committed = first.file();
+  REQUIRE(committed);
+  CHECK(committed->letters == 1);
+  CHECK(committed->length == read_file(folder.path("dead")).size());
+  REQUIRE(first.append(letter_of("two")));
+  REQUIRE(first.commit());
+  first = DeadLetters("");  // killed before the ledger heard of it
+
+  DeadLetters second(folder.path("dead"));
+  REQUIRE(second.start(committed, false));
+  CHECK(read_file(folder.path("dead")) == std::string(kHead) + "\"record\":\"one\"}\n");
+  CHECK(second.take_note().empty());
+  CHECK_FALSE(second.pending());
+  REQUIRE(second.append(letter_of("two")));
+  REQUIRE(second.commit());
+  CHECK(second.file()->letters == 2);
+}
+
+TEST_CASE(
+    "letters of a run that was killed before its first commit are cut off, but not what was there before") {
+  Folder folder;
+  test::write_file(folder.path("dead"), "{\"source\":\"old\"}\n");
+  DeadLetters first(folder.path("dead"));
+  REQUIRE(first.start({}, false));
+  auto base = first.file();
+  REQUIRE(first.append(letter_of("x")));
+  REQUIRE(first.commit());
+  first = DeadLetters("");
+  DeadLetters second(folder.path("dead"));
+  REQUIRE(second.start(base, false));
+  CHECK(read_file(folder.path("dead")) == "{\"source\":\"old\"}\n");
+}
+
+TEST_CASE("what another pipeline has appended since a run that ended well stays") {
+  Folder folder;
+  std::string text = "{\"source\":\"ours\"}\n{\"source\":\"theirs\"}\n";
+  test::write_file(folder.path("dead"), text);
+  DeadLetters letters(folder.path("dead"));
+  REQUIRE(letters.start(ledger::DeadLetterFile{folder.path("dead"), 18, 1}, true));
+  CHECK(read_file(folder.path("dead")) == text);
+  CHECK(letters.pending());
+  CHECK(letters.file()->length == text.size());
+}
+
+TEST_CASE("a dead-letter file that was rotated away is gone on with at its new end, and that is said") {
+  Folder folder;
+  ledger::DeadLetterFile known{folder.path("dead"), 1000, 5};
+  DeadLetters gone(folder.path("dead"));
+  REQUIRE(gone.start(known, false));
+  CHECK(gone.take_note().find("has gone, with 5 dead letters") != std::string::npos);
+  CHECK(gone.file()->length == 0);
+  test::write_file(folder.path("dead"), "{\"source\":\"a\"}\n");
+  DeadLetters shorter(folder.path("dead"));
+  REQUIRE(shorter.start(known, false));
+  CHECK(shorter.take_note().find("has 15 bytes, of 1000 that were written") != std::string::npos);
+  CHECK(shorter.file()->length == 15);
+}
+
+TEST_CASE("the ledger's length of another file means nothing") {
+  Folder folder;
+  test::write_file(folder.path("dead"), "{\"source\":\"a\"}\n");
+  DeadLetters letters(folder.path("dead"));
+  REQUIRE(letters.start(ledger::DeadLetterFile{folder.path("other"), 3, 1}, false));
+  CHECK(letters.file()->length == 15);
+  CHECK(letters.file()->letters == 0);
+}
+
+TEST_CASE("a device has nothing for the ledger") {
+  DeadLetters letters("/dev/null");
+  REQUIRE(letters.start({}, false));
+  REQUIRE(letters.append(letter_of("x")));
+  REQUIRE(letters.commit());
+  CHECK_FALSE(letters.file());
 }
 
 TEST_CASE("many dead letters, and one larger than every buffer, are all there in order") {
@@ -157,7 +241,7 @@ TEST_CASE("many dead letters, and one larger than every buffer, are all there in
 
 TEST_CASE("no room for dead letters is an error at the commit") {
   DeadLetters letters("/dev/full");
-  REQUIRE(letters.check_start());
+  REQUIRE(letters.start({}, false));
   REQUIRE(letters.append(letter_of("x")));
   auto committed = letters.commit();
   REQUIRE_FALSE(committed);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <thread>
 
 #include "tests/unit/writer/folder.h"
@@ -27,6 +28,18 @@ std::unique_ptr<Output> must_open(const std::string& target, const OutputOptions
   return std::move(*output);
 }
 
+// As the writer does it, with the ledger's part left out.
+Result<void> publish(Output& output) {
+  if (auto finished = output.finish(); !finished) return finished;
+  if (auto committed = output.commit(); !committed) return tl::unexpected(committed.error());
+  return output.publish();
+}
+
+ledger::Output abandon(std::unique_ptr<Output> output) {
+  output->keep();
+  return output->row();
+}
+
 std::string open_error(const std::string& target, const OutputOptions& options = {}) {
   auto output = Output::open(target, options);
   REQUIRE_FALSE(output);
@@ -41,28 +54,31 @@ TEST_CASE("an output has only its temporary name until it is published") {
   auto output = must_open(folder.path("out.jsonl"));
   REQUIRE(output->write("{}\n"));
   CHECK(folder.names() == std::vector<std::string>{".out.jsonl.leat-tmp"});
-  REQUIRE(output->publish());
+  REQUIRE(publish(*output));
   CHECK(folder.names() == std::vector<std::string>{"out.jsonl"});
   CHECK(test::read_file(folder.path("out.jsonl")) == "{}\n");
 }
 
-TEST_CASE("a commit puts what was written into the file and counts it once") {
+TEST_CASE("a commit puts what was written into the file, and says how long it is") {
   Folder folder;
   auto output = must_open(folder.path("out.zst"), {.compression = config::Compression::kZstd});
   REQUIRE(output->write("one\n"));
   CHECK(output->uncommitted_bytes() == 4);
   auto committed = output->commit();
   REQUIRE(committed);
-  CHECK(*committed == 4);
+  std::string bytes = test::read_file(folder.path(".out.zst.leat-tmp"));
+  CHECK(*committed == bytes.size());
+  CHECK(test::unzstd(bytes) == "one\n");
+  CHECK(output->row().length == bytes.size());
+  CHECK(output->row().record_bytes == 4);
   CHECK(output->uncommitted_bytes() == 0);
-  CHECK(test::unzstd(test::read_file(folder.path(".out.zst.leat-tmp"))) == "one\n");
-  CHECK(*output->commit() == 0);
+  CHECK(*output->commit() == bytes.size());
 }
 
 TEST_CASE("an output without records is published as a valid empty file") {
   Folder folder;
-  REQUIRE(must_open(folder.path("a.jsonl"))->publish());
-  REQUIRE(must_open(folder.path("b.zst"), {.compression = config::Compression::kZstd})->publish());
+  REQUIRE(publish(*must_open(folder.path("a.jsonl"))));
+  REQUIRE(publish(*must_open(folder.path("b.zst"), {.compression = config::Compression::kZstd})));
   CHECK(test::read_file(folder.path("a.jsonl")).empty());
   CHECK(test::unzstd(test::read_file(folder.path("b.zst"))).empty());
 }
@@ -88,7 +104,7 @@ TEST_CASE("force replaces the target, at the very end") {
   REQUIRE(output->write("new\n"));
   REQUIRE(output->commit());
   CHECK(test::read_file(folder.path("out")) == "old");
-  REQUIRE(output->publish());
+  REQUIRE(publish(*output));
   CHECK(test::read_file(folder.path("out")) == "new\n");
 }
 
@@ -97,7 +113,7 @@ TEST_CASE("a target that came into being meanwhile is not replaced") {
   auto output = must_open(folder.path("out"));
   REQUIRE(output->write("new\n"));
   test::write_file(folder.path("out"), "theirs");
-  auto published = output->publish();
+  auto published = publish(*output);
   REQUIRE_FALSE(published);
   CHECK(published.error().text.find("exists already") != std::string::npos);
   output.reset();
@@ -119,22 +135,12 @@ TEST_CASE("without RENAME_NOREPLACE a link does the same: it moves, and does not
   CHECK(test::read_file(folder.path("to")) == "new");
 }
 
-TEST_CASE("abandoning leaves nothing, and so does going out of scope") {
+TEST_CASE("an output that the ledger does not know goes with its object, one that it may know stays") {
   Folder folder;
-  auto output = must_open(folder.path("a"));
-  REQUIRE(output->write("x\n"));
-  output->abandon();
+  { auto dropped = must_open(folder.path("a")); }
   CHECK(folder.names().empty());
-  { auto dropped = must_open(folder.path("b")); }
-  CHECK(folder.names().empty());
-}
-
-TEST_CASE("abandoning after publishing keeps the output") {
-  Folder folder;
-  auto output = must_open(folder.path("a"));
-  REQUIRE(output->publish());
-  output->abandon();
-  CHECK(test::exists(folder.path("a")));
+  abandon(must_open(folder.path("b")));
+  CHECK(folder.names() == std::vector<std::string>{".b.leat-tmp"});
 }
 
 TEST_CASE("a second writer of the same target is refused, and the first goes on") {
@@ -142,7 +148,7 @@ TEST_CASE("a second writer of the same target is refused, and the first goes on"
   auto first = must_open(folder.path("out"));
   CHECK(open_error(folder.path("out"), kForce).find("another leat is writing") != std::string::npos);
   REQUIRE(first->write("x\n"));
-  REQUIRE(first->publish());
+  REQUIRE(publish(*first));
   CHECK(test::read_file(folder.path("out")) == "x\n");
 }
 
@@ -160,8 +166,151 @@ TEST_CASE("the temporary of a killed run is removed and its bytes do not come ba
   REQUIRE(folder.names() == std::vector<std::string>{".out.leat-tmp"});
   auto output = must_open(folder.path("out"));
   REQUIRE(output->write("fresh\n"));
-  REQUIRE(output->publish());
+  REQUIRE(publish(*output));
   CHECK(test::read_file(folder.path("out")) == "fresh\n");
+}
+
+TEST_CASE("an output is gone on with behind what was committed, and the rest is cut off") {
+  for (auto compression :
+       {config::Compression::kNone, config::Compression::kZstd, config::Compression::kGzip}) {
+    Folder folder;
+    OutputOptions options{.compression = compression};
+    auto first = must_open(folder.path("out"), options);
+    REQUIRE(first->write("one\n"));
+    REQUIRE(first->commit());
+    ledger::Output row = first->row();
+    REQUIRE(first->write("lost\n"));
+    REQUIRE(first->commit());
+    abandon(std::move(first));
+
+    auto second = Output::reopen(row, options);
+    REQUIRE(second);
+    CHECK((*second)->record_bytes() == 4);
+    CHECK_FALSE((*second)->untold());
+    CHECK(test::read_file(row.temporary).size() == row.length);
+    REQUIRE((*second)->write("two\n"));
+    REQUIRE(publish(**second));
+    std::string bytes = test::read_file(folder.path("out"));
+    CHECK((*second)->row().length == bytes.size());
+    CHECK((*second)->row().record_bytes == 8);
+    std::string text = compression == config::Compression::kZstd   ? test::unzstd(bytes)
+                       : compression == config::Compression::kGzip ? test::ungzip(bytes)
+                                                                   : bytes;
+    CHECK(text == "one\ntwo\n");
+  }
+}
+
+TEST_CASE("going on without a new record adds no frame") {
+  Folder folder;
+  OutputOptions options{.compression = config::Compression::kZstd};
+  auto first = must_open(folder.path("out"), options);
+  REQUIRE(first->write("one\n"));
+  REQUIRE(first->commit());
+  ledger::Output row = abandon(std::move(first));
+  auto second = Output::reopen(row, options);
+  REQUIRE(second);
+  REQUIRE(publish(**second));
+  CHECK(test::read_file(folder.path("out")).size() == row.length);
+}
+
+TEST_CASE("an output that was in the ledger before anything was in it is made anew when it is missing") {
+  Folder folder;
+  ledger::Output row = abandon(must_open(folder.path("out")));
+  std::filesystem::remove(row.temporary);
+  row.id = 7;
+  auto again = Output::reopen(row, {});
+  REQUIRE(again);
+  REQUIRE((*again)->write("x\n"));
+  REQUIRE(publish(**again));
+  CHECK(test::read_file(folder.path("out")) == "x\n");
+  CHECK((*again)->row().id == 7);
+}
+
+TEST_CASE("an output that is shorter than what was committed, or gone, stops the run") {
+  Folder folder;
+  auto first = must_open(folder.path("out"));
+  REQUIRE(first->write("one\n"));
+  REQUIRE(first->commit());
+  ledger::Output row = abandon(std::move(first));
+  test::write_file(row.temporary, "one");
+  auto shorter = Output::reopen(row, {});
+  REQUIRE_FALSE(shorter);
+  CHECK(shorter.error().fault == Fault::kFatal);
+  CHECK(shorter.error().exit_code == kExitIo);
+  CHECK(shorter.error().text.find("has 3 bytes, shorter than what was committed: 4 bytes") !=
+        std::string::npos);
+  CHECK(test::read_file(row.temporary) == "one");
+  std::filesystem::remove(row.temporary);
+  auto gone = Output::reopen(row, {});
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().text.find("is missing, shorter than what was committed") != std::string::npos);
+}
+
+TEST_CASE("an output that another process has locked is waited for") {
+  Folder folder;
+  auto first = must_open(folder.path("out"));
+  auto second = Output::reopen(first->row(), {});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().fault == Fault::kRetry);
+  CHECK(second.error().text.find("another process has locked") != std::string::npos);
+  ledger::Output row = abandon(std::move(first));
+  CHECK(Output::reopen(row, {}));
+}
+
+TEST_CASE("an output is not gone on with in another compression") {
+  Folder folder;
+  auto first = must_open(folder.path("out"), {.compression = config::Compression::kZstd});
+  REQUIRE(first->write("one\n"));
+  REQUIRE(first->commit());
+  ledger::Output row = abandon(std::move(first));
+  auto second = Output::reopen(row, {});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().exit_code == kExitConfig);
+  CHECK(second.error().text.find("another sink.compression") != std::string::npos);
+}
+
+TEST_CASE("a target that came into being between two runs is in the way before more is written") {
+  Folder folder;
+  ledger::Output row = abandon(must_open(folder.path("out")));
+  test::write_file(folder.path("out"), "theirs");
+  CHECK_FALSE(Output::reopen(row, {}));
+  CHECK(Output::reopen(row, kForce));
+}
+
+TEST_CASE("a rename that stopped between link and unlink, or whose answer was lost, is seen as done") {
+  Folder folder;
+  auto output = must_open(folder.path("out"));
+  REQUIRE(output->write("x\n"));
+  REQUIRE(output->finish());
+  REQUIRE(output->commit());
+  std::filesystem::create_hard_link(output->row().temporary, folder.path("out"));
+  REQUIRE(output->publish());
+  CHECK(folder.names() == std::vector<std::string>{"out"});
+
+  auto other = must_open(folder.path("other"));
+  REQUIRE(other->finish());
+  std::filesystem::rename(other->row().temporary, folder.path("other"));
+  CHECK(other->publish());
+}
+
+TEST_CASE("an output that has settled needs no descriptor to be published") {
+  Folder folder;
+  auto output = must_open(folder.path("out"));
+  REQUIRE(output->write("x\n"));
+  REQUIRE(output->finish());
+  REQUIRE(output->settle());
+  REQUIRE(output->publish());
+  CHECK(test::read_file(folder.path("out")) == "x\n");
+}
+
+TEST_CASE("trouble that passes is to be tried again, all other ends the run") {
+  for (int error : {ESTALE, EIO, ENOTCONN, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH,
+                    ECONNABORTED, ECONNRESET, ENODEV}) {
+    CHECK(writer::io_failure("write", "/o/x", error).value().fault == Fault::kRetry);
+  }
+  for (int error : {ENOSPC, EDQUOT, EROFS, EACCES, EPIPE, EFBIG, ENOENT}) {
+    CHECK(writer::io_failure("write", "/o/x", error).value().fault == Fault::kFatal);
+  }
 }
 
 TEST_CASE("a link planted under the temporary name is not followed") {
@@ -203,7 +352,7 @@ TEST_CASE("a character device is written in place and never replaced") {
   auto output = must_open("/dev/null", {.compression = config::Compression::kZstd});
   REQUIRE(output->write("x\n"));
   REQUIRE(output->commit());
-  REQUIRE(output->publish());
+  REQUIRE(publish(*output));
   struct stat info {};
   REQUIRE(::stat("/dev/null", &info) == 0);
   CHECK(S_ISCHR(info.st_mode));
@@ -228,7 +377,7 @@ TEST_CASE("a FIFO gets the bytes, and its reader an end, without a temporary") {
   CHECK(folder.names() == std::vector<std::string>{"fifo"});
   REQUIRE(output->write("one\n"));
   REQUIRE(output->write(std::string(200'000, 'x') + "\n"));
-  REQUIRE(output->publish());
+  REQUIRE(publish(*output));
   reader.join();
   CHECK(got == "one\n" + std::string(200'000, 'x') + "\n");
 }
@@ -254,7 +403,7 @@ TEST_CASE("standard output is written as it is, whatever it is") {
   stage::Fd saved(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
   ::dup2(file.get(), STDOUT_FILENO);
   auto output = Output::open("/dev/stdout", {});
-  bool done = output && (*output)->write("x\n") && (*output)->publish();
+  bool done = output && (*output)->write("x\n") && publish(**output);
   ::dup2(saved.get(), STDOUT_FILENO);
   CHECK(done);
   CHECK(test::read_file(folder.path("log")) == "x\n");

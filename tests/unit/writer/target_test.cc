@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "workers/writer/output.h"
+#include "workers/writer/temporary.h"
 
 using leat::writer::Target;
 
@@ -53,6 +53,16 @@ TEST_CASE("the fixed folder ends before the first placeholder") {
   CHECK(Target("/o/x/a-{date}/{n}", {}).fixed_folder() == "/o/x");
   CHECK(Target("/o/x/plain", {}).fixed_folder() == "/o/x");
   CHECK(Target("/{stem}", {}).fixed_folder() == "/");
+}
+
+TEST_CASE("a target fits the path that may have made it, and no other") {
+  CHECK(Target("/o/{date}/{stem}-{n}.x", {}).fits("/o/2026-12-31/a-b-000007.x"));
+  CHECK(Target("/o/{path}.x", {}).fits("/o/a/b.x"));
+  CHECK(Target("/o/x", {}).fits("/o/x"));
+  CHECK_FALSE(Target("/o/x", {}).fits("/o/y"));
+  CHECK_FALSE(Target("/o/{stem}.x", {}).fits("/o/.x"));
+  CHECK_FALSE(Target("/o/{stem}.x", {}).fits("/o/a.x.zst"));
+  CHECK_FALSE(Target("/p/{n}", {}).fits("/o/000001"));
 }
 
 TEST_CASE("the temporary name is hidden and beside the target") {

@@ -1,0 +1,120 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "config/parse.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/human.h"
+#include "daemon/cli/letters.h"
+#include "workers/stage/json/text.h"
+
+namespace leat::cli {
+
+namespace {
+
+// What the argument names: the file itself, or the one that a pipeline names.
+Result<std::string> dead_letter_file(const std::string& from) {
+  if (!from.ends_with(".yaml") && !from.ends_with(".yml")) return from;
+  config::Parsed parsed = config::load_pipeline(from);
+  std::string text;
+  for (const auto& problem : parsed.problems) text += (text.empty() ? "" : "\n") + to_string(problem);
+  if (text.empty() && !parsed.pipeline.dead_letter_path.empty()) return parsed.pipeline.dead_letter_path;
+  if (text.empty())
+    text = fmt::format("{}: it has no dead_letter.path; name a dead-letter file instead", from);
+  return fail(Fault::kFatal, std::move(text), kExitConfig);
+}
+
+Result<Lines> open_letters(const std::string& from) {
+  return dead_letter_file(from).and_then([](const std::string& file) { return Lines::open(file); });
+}
+
+std::string numbered(std::uint64_t number, std::string_view line) {
+  return fmt::format("{{\"number\":{},{}", number, line.substr(line.find('{') + 1));
+}
+
+void print_letter(std::uint64_t number, const Letter& letter) {
+  fmt::print(
+      "number    {}\nsource    {}\nline      {}\noffset    {}\nstage     {}\nattempts  {}\nreason    {}\n",
+      number, printable(letter.source), letter.line, letter.offset, printable(letter.stage), letter.attempts,
+      printable(letter.reason));
+  if (!letter.record) {
+    fmt::print("record    {} bytes, too long to be kept here: it is in the source at its offset\n",
+               exact_count(letter.length));
+    return;
+  }
+  fmt::print("record    {} bytes{}\n{}\n", exact_count(letter.record->size()),
+             json::is_utf8(*letter.record) ? "" : ", not valid UTF-8", printable(*letter.record));
+}
+
+int list(const DeadOptions& options) {
+  auto lines = open_letters(options.from);
+  if (!lines) return fail_with(lines.error());
+  std::uint64_t letters = 0;
+  std::uint64_t others = 0;
+  for (;;) {
+    auto line = lines->next();
+    if (!line) return fail_with(line.error());
+    if (!*line) break;
+    auto letter = parse_letter(**line);
+    if (!letter) {
+      ++others;
+      fmt::print(stderr, "leat: line {} is no dead letter\n", lines->number());
+      continue;
+    }
+    if (options.json) {
+      fmt::print("{}\n", numbered(lines->number(), **line));
+    } else {
+      fmt::print("{}{}", letters == 0 ? letter_header() : "", letter_line(lines->number(), *letter));
+    }
+    ++letters;
+  }
+  if (!options.json) {
+    fmt::print("{} dead letters{}\n", exact_count(letters),
+               others == 0 ? "" : fmt::format(" and {} other lines", exact_count(others)));
+  }
+  return letters > 0 ? kExitOk : kExitNoInput;
+}
+
+int show(const DeadOptions& options) {
+  auto lines = open_letters(options.from);
+  if (!lines) return fail_with(lines.error());
+  for (;;) {
+    auto line = lines->next();
+    if (!line) return fail_with(line.error());
+    if (!*line) {
+      fmt::print(stderr, "leat: there is no number {}: the file has {} lines\n", options.number,
+                 lines->number());
+      return kExitNoInput;
+    }
+    if (lines->number() != options.number) continue;
+    auto letter = parse_letter(**line);
+    if (!letter) {
+      fmt::print(stderr, "leat: line {} is no dead letter\n", options.number);
+      return kExitNoInput;
+    }
+    if (options.record_only && !letter->record) {
+      fmt::print(stderr, "leat: the record is not in the file, only where it is: {} bytes at byte {} of {}\n",
+                 letter->length, letter->offset, printable(letter->source));
+      return kExitNoInput;
+    }
+    if (options.record_only) {
+      letter->record->push_back('\n');
+      std::fwrite(letter->record->data(), 1, letter->record->size(), stdout);
+    } else if (options.json) {
+      fmt::print("{}\n", numbered(options.number, **line));
+    } else {
+      print_letter(options.number, *letter);
+    }
+    return kExitOk;
+  }
+}
+
+}  // namespace
+
+int dead(const DeadOptions& options) {
+  return options.show ? show(options) : list(options);
+}
+
+}  // namespace leat::cli

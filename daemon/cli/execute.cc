@@ -1,0 +1,53 @@
+#include "daemon/cli/execute.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <stdexcept>
+#include <utility>
+
+#include "config/fingerprint.h"
+#include "daemon/supervisor/process.h"
+#include "daemon/supervisor/runtime_folder.h"
+
+namespace leat::cli {
+
+supervisor::Job job_for(const config::Pipeline& pipeline, std::string text, const config::Budget& budget,
+                        const Manner& manner) {
+  supervisor::Job job;
+  job.pipeline = pipeline;
+  job.pipeline_text = std::move(text);
+  job.window_bytes = budget.window_bytes;
+  job.window_batches = static_cast<std::uint32_t>(budget.window_batches);
+  job.fingerprint = config::fingerprint(pipeline);
+  job.program_folder = supervisor::own_folder();
+  job.runtime_root = manner.runtime_dir;
+  return job;
+}
+
+Summary execute(const supervisor::Job& job, const Manner& manner, Progress& progress) {
+  supervisor::Outcome outcome;
+  try {
+    outcome = supervisor::Supervisor(job, progress).run();
+  } catch (const supervisor::FolderError& error) {
+    outcome.exit_code = manner.runtime_dir.empty() ? kExitIo : kExitUsage;
+    outcome.failure = error.what();
+  } catch (const std::runtime_error& error) {
+    outcome.exit_code = kExitBug;
+    outcome.failure = error.what();
+  }
+  progress.clear();
+  Summary summary = summarise(job.pipeline.name, outcome, manner.strict);
+  if (!manner.quiet) fmt::print(stderr, "{}", to_text(summary));
+  if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", summary.failure);
+  if (summary.exit_code == kExitStrict) {
+    fmt::print(stderr, "leat: {} records are dead letters (--strict)\n", summary.dead);
+  }
+  if (manner.json) {
+    fmt::print("{}", to_json(summary));
+    if (std::fflush(stdout) != 0) summary.exit_code = kExitIo;
+  }
+  return summary;
+}
+
+}  // namespace leat::cli

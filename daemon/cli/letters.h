@@ -1,0 +1,59 @@
+// Dead-letter files, read: workers/writer/dead_letters.h says what stands in a line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/result.h"
+#include "workers/stage/fd.h"
+
+namespace leat::cli {
+
+struct Letter {
+  std::string source;
+  std::uint64_t line = 0;
+  std::uint64_t offset = 0;
+  std::string stage;
+  std::string reason;
+  std::uint64_t attempts = 0;
+  std::optional<std::string> record;  // none: by reference, `length` bytes at `offset` of the source
+  std::uint64_t length = 0;
+};
+
+// A line without its newline; nullopt: it is no dead letter.
+std::optional<Letter> parse_letter(std::string_view line);
+// And back, byte for byte as the writer writes it, with the newline.
+std::string to_line(const Letter& letter);
+
+// The lines of a file, in a memory of the longest of them. A last line without a newline is not there yet, and is not given.
+class Lines {
+ public:
+  // until: bytes of the file that count.
+  [[nodiscard]] static Result<Lines> open(const std::string& path, std::uint64_t until = UINT64_MAX);
+  // nullopt: the end. The view lives until the next call.
+  [[nodiscard]] Result<std::optional<std::string_view>> next();
+  std::uint64_t number() const { return number_; }      // of the line given last, from 1
+  std::uint64_t bytes() const { return bytes_given_; }  // up to and with it
+
+ private:
+  Lines(stage::Fd fd, std::string path, std::uint64_t until)
+      : fd_(std::move(fd)), path_(std::move(path)), left_(until) {}
+
+  stage::Fd fd_;
+  std::string path_;
+  std::uint64_t left_;
+  std::string buffer_;
+  std::size_t begin_ = 0;
+  std::size_t searched_ = 0;
+  std::uint64_t number_ = 0;
+  std::uint64_t bytes_given_ = 0;
+};
+
+// One line of `leat dead ls`.
+std::string letter_header();
+std::string letter_line(std::uint64_t number, const Letter& letter);
+
+}  // namespace leat::cli

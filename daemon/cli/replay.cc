@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "config/parse.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/execute.h"
+#include "daemon/cli/human.h"
+#include "daemon/cli/pipeline_text.h"
+#include "daemon/cli/plan.h"
+#include "daemon/cli/replay_folder.h"
+#include "daemon/cli/state.h"
+#include "workers/ledger/ledger.h"
+#include "workers/ledger/state_folder.h"
+
+namespace leat::cli {
+
+namespace {
+
+tl::unexpected<Error> refuse(std::string text, int exit_code) {
+  return fail(Fault::kFatal, "leat: " + std::move(text), exit_code);
+}
+
+bool holds(const std::string& path, std::string_view placeholder) {
+  return path.find(placeholder) != std::string::npos;
+}
+
+// Where the records of a replay go: beside those of the pipeline, never into one of its files, which are whole and stay so.
+Result<Replay> new_replay(const ReplayOptions& options, const config::Pipeline& pipeline) {
+  Replay replay;
+  replay.id = new_run_id();
+  replay.dead_letter = pipeline.dead_letter_path;
+  replay.sink = pipeline.sink.path;
+  if (!options.output.empty()) {
+    replay.sink = absolute(options.output);
+    if (is_volatile(replay.sink)) {
+      return refuse(fmt::format("--output {}: a replay can be gone on with only when it writes to a file",
+                                printable(replay.sink)),
+                    kExitUsage);
+    }
+    replay.keep_rotate = holds(replay.sink, "{n}");
+    return replay;
+  }
+  if (holds(replay.sink, "{stem}") || holds(replay.sink, "{path}")) return replay;
+  if (std::size_t n = replay.sink.find("{n}"); n != std::string::npos) {
+    replay.sink.insert(n, "replay-" + replay.id + "-");
+    return replay;
+  }
+  return refuse(
+      fmt::format("{} is one file, and once published nothing can be added to it; say where the replayed "
+                  "records go with --output PATH (or give sink.path a placeholder: {{n}}, {{stem}})",
+                  printable(replay.sink)),
+      kExitUsage);
+}
+
+Result<Replay> take_up_or_begin(const ReplayOptions& options, const Plan& plan, const std::string& state) {
+  auto going = unfinished_replay(state, plan.pipeline.name);
+  if (!going) return tl::unexpected(going.error());
+  if (*going) {
+    fmt::print(stderr, "leat: going on with the replay {} of {}\n", (*going)->id, printable((*going)->aside));
+    bool other =
+        !options.file.empty() || (!options.output.empty() && absolute(options.output) != (*going)->sink);
+    if (!other) return **std::move(going);
+    return refuse("that one has to end first: run it without --file and --output", kExitUsage);
+  }
+  auto replay = new_replay(options, plan.pipeline);
+  if (!replay) return replay;
+  std::string file = options.file.empty() ? plan.pipeline.dead_letter_path : absolute(options.file);
+  auto begun = begin_replay(state, plan.pipeline.name, file, *std::move(replay));
+  if (!begun || begun->letters > 0) return begun;
+  return refuse(begun->kept == 0
+                    ? fmt::format("there are no dead letters in {}", printable(file))
+                    : fmt::format("none of the {} lines of {} can be fed again: their records are not in the "
+                                  "file, only where they are",
+                                  exact_count(begun->kept), printable(file)),
+                kExitNoInput);
+}
+
+// A run over all of the replay's records, in a state of its own.
+Result<supervisor::Job> job_of(const ReplayOptions& options, const Plan& plan, const Replay& replay,
+                               const Manner& manner) {
+  auto text =
+      changed_pipeline(plan.text, {replay.source(), replay.dead_file(), replay.sink, replay.keep_rotate});
+  if (!text) return tl::unexpected(text.error());
+  config::Parsed parsed = config::parse_pipeline(*text, plan.pipeline.file);
+  if (!parsed.problems.empty()) {
+    return refuse(
+        "the pipeline of the replay is wrong: " + parsed.problems[0].key + ": " + parsed.problems[0].text,
+        kExitConfig);
+  }
+  supervisor::Job job = job_for(parsed.pipeline, *std::move(text), plan.budget, manner);
+  job.run = new_run_id();
+  job.state = replay.folder;
+  job.force = options.run.force;
+  job.accept_changes = options.run.accept_changes;
+  return job;
+}
+
+// Has everything gone through? The ledger knows better than an exit code.
+bool all_done(const Replay& replay) {
+  auto view = ledger::View::open(replay.folder);
+  if (!view || !*view) return false;
+  auto source = (*view)->source_at(replay.source());
+  return source && *source && (*source)->state == ledger::SourceState::kDone;
+}
+
+int finish(const std::string& state, const Plan& plan, const Replay& replay, bool quiet) {
+  auto letters = end_replay(state, plan.pipeline.name, replay);
+  if (!letters) return fail_with(letters.error());
+  if (quiet) return kExitOk;
+  fmt::print(stderr, "leat: {} dead letters were replayed, {} are in {} now", exact_count(replay.letters),
+             exact_count(*letters), printable(replay.dead_letter));
+  if (replay.kept > 0) {
+    fmt::print(stderr, " ({} of them because their records were not in the file)", exact_count(replay.kept));
+  }
+  fmt::print(stderr, "\nleat: the old file is {}; it is not needed any more\n", printable(replay.aside));
+  return kExitOk;
+}
+
+Result<void> check(const Plan& plan) {
+  if (plan.pipeline.dead_letter_path.empty()) {
+    return refuse("the pipeline has no dead_letter.path, so letters that come again would have no place",
+                  kExitConfig);
+  }
+  return {};
+}
+
+}  // namespace
+
+int replay(const ReplayOptions& options) {
+  Plan plan = load_plan(options.run.pipeline);
+  for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
+  if (!plan.problems.empty()) return kExitConfig;
+  if (auto good = check(plan); !good) return fail_with(good.error());
+
+  Manner manner{false, options.run.json, options.run.quiet, options.run.runtime_dir};
+  Progress progress(Progress::mode_for_stderr(options.run.quiet));
+  std::string state = options.run.state.empty() ? ledger::default_state_folder(plan.pipeline.name)
+                                                : absolute(options.run.state);
+  std::string warning;
+  auto ready = ledger::prepare_state_folder(state, warning);
+  if (!ready) return fail_with({Fault::kFatal, "leat: " + ready.error().text, ready.error().exit_code});
+  if (!warning.empty()) progress.warning(warning);
+  auto lock = ledger::RunLock::take(state, plan.pipeline.file);
+  if (!lock) return fail_with({Fault::kFatal, "leat: " + lock.error().text, lock.error().exit_code});
+
+  auto begun = take_up_or_begin(options, plan, state);
+  if (!begun) return fail_with(begun.error());
+  if (!all_done(*begun)) {
+    auto job = job_of(options, plan, *begun, manner);
+    if (!job) return fail_with(job.error());
+    Summary summary = execute(*job, manner, progress);
+    if (summary.exit_code != kExitOk || !all_done(*begun)) {
+      fmt::print(stderr, "leat: the replay is not over; run leat dead replay again to go on with it\n");
+      return summary.exit_code != kExitOk ? summary.exit_code : int{kExitIo};
+    }
+  }
+  return finish(state, plan, *begun, options.run.quiet);
+}
+
+}  // namespace leat::cli

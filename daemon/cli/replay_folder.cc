@@ -1,0 +1,367 @@
+// Each step can be done again, and one rename each decides whether it was done:
+//
+//   begin: all is made in STATE/.replay-RUN.new; then FILE is renamed to FILE.replay-RUN, which is the moment; then the folder
+//          gets its name. A .new folder whose FILE.replay-RUN is there gets its name later, any other is removed.
+//   end:   "end.json" says how long the dead-letter file was; it is cut to that and appended to. Then the folder is renamed to
+//          STATE/.replay-RUN.old, which is the moment, and removed. A folder with end.json is brought to its end before
+//          anything else writes letters: `leat run` and `leat dead replay` ask for that when they begin.
+#include "daemon/cli/replay_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/text.h"
+#include "daemon/cli/durable.h"
+#include "daemon/cli/human.h"
+#include "daemon/cli/json.h"
+#include "daemon/cli/letters.h"
+#include "workers/ledger/ledger.h"
+#include "workers/ledger/state_folder.h"
+#include "workers/stage/fd.h"
+
+namespace leat::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "replay-";
+constexpr std::string_view kNew = ".new";
+constexpr std::string_view kOld = ".old";
+
+// Calls `each` for every line of a file (of its first `until` bytes), or not at all when there is none.
+template <class Each>
+Result<void> for_lines(const std::string& path, std::uint64_t until, Each each) {
+  auto lines = Lines::open(path, until);
+  if (!lines) return lines.error().exit_code == kExitNoInput ? Result<void>() : tl::unexpected(lines.error());
+  for (;;) {
+    auto line = lines->next();
+    if (!line) return tl::unexpected(line.error());
+    if (!*line) return {};
+    if (auto done = each(**line); !done) return done;
+  }
+}
+
+// What the pipeline's own ledger knows of a dead-letter file, and the lock that keeps it so.
+class OwnLedger {
+ public:
+  static Result<OwnLedger> open(const std::string& state, const std::string& pipeline) {
+    OwnLedger own;
+    auto lock = ledger::WriterLock::try_take(state);
+    if (!lock) return fail(Fault::kFatal, "leat: " + lock.error().text + "; try again later", kExitIo);
+    own.lock_.emplace(std::move(*lock));
+    auto view = ledger::View::open(state);
+    if (!view) return tl::unexpected(view.error());
+    if (!*view) return own;
+    auto opened = ledger::Ledger::open(state, pipeline);
+    if (!opened) return tl::unexpected(opened.error());
+    own.ledger_.emplace(std::move(*opened));
+    return own;
+  }
+  // Letters behind it were never committed: they come again when the run that wrote them goes on.
+  Result<std::uint64_t> committed(const std::string& file) {
+    if (!ledger_) return UINT64_MAX;
+    auto known = ledger_->view().dead_letters();
+    if (!known) return tl::unexpected(known.error());
+    return *known && (*known)->path == file ? (*known)->length : UINT64_MAX;
+  }
+  Result<void> forget() {
+    if (!ledger_) return {};
+    auto epoch = ledger_->view().epoch();
+    if (!epoch) return tl::unexpected(epoch.error());
+    ledger::Commit commit;
+    commit.epoch = *epoch;
+    commit.dead_letters = ledger::DeadLetterFile{};
+    return ledger_->commit(commit);
+  }
+
+ private:
+  OwnLedger() = default;
+  std::optional<ledger::WriterLock> lock_;
+  std::optional<ledger::Ledger> ledger_;
+};
+
+// The file, locked as its writer locks it.
+Result<stage::Fd> lock_letters(const std::string& file, int flags) {
+  stage::Fd fd(::open(file.c_str(), flags | O_RDWR | O_APPEND | O_CLOEXEC, 0666));
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0) {
+    return fail(Fault::kFatal, fmt::format("leat: cannot open {}: {}", printable(file), std::strerror(errno)),
+                errno == ENOENT ? kExitNoInput : kExitIo);
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return fail(Fault::kFatal,
+                fmt::format("leat: {} is no regular file: nothing can be replayed from it", printable(file)),
+                kExitConfig);
+  }
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return fail(Fault::kFatal, fmt::format("leat: another leat is writing {}; wait for it", printable(file)),
+                kExitConfig);
+  }
+  return fd;
+}
+
+std::uint64_t size_of(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+Result<std::uint64_t> end_of_lines(const std::string& file, std::uint64_t until) {
+  std::uint64_t end = 0;
+  auto done = for_lines(file, until, [&](std::string_view line) -> Result<void> {
+    end += line.size() + 1;
+    return {};
+  });
+  if (!done) return tl::unexpected(done.error());
+  return end;
+}
+
+std::string to_json(const Replay& replay) {
+  Json json;
+  json.object([&] {
+    json.put("id", replay.id);
+    json.put("dead_letter", replay.dead_letter);
+    json.put("aside", replay.aside);
+    json.put("sink", replay.sink);
+    json.put("keep_rotate", replay.keep_rotate);
+    json.put("letters", replay.letters);
+    json.put("kept", replay.kept);
+  });
+  return json.text() + "\n";
+}
+
+Result<rapidjson::Document> read_json(const std::string& path) {
+  auto lines = Lines::open(path);
+  if (!lines) return tl::unexpected(lines.error());
+  auto line = lines->next();
+  if (!line) return tl::unexpected(line.error());
+  rapidjson::Document document;
+  if (*line) document.Parse<rapidjson::kParseIterativeFlag>((*line)->data(), (*line)->size());
+  if (*line && !document.HasParseError() && document.IsObject()) return document;
+  return fail(Fault::kFatal,
+              fmt::format("leat: {} is damaged; look at what is in its folder, and move that away", path));
+}
+
+std::string text(const rapidjson::Document& document, const char* key) {
+  auto found = document.FindMember(key);
+  return found != document.MemberEnd() && found->value.IsString() ? found->value.GetString() : "";
+}
+
+std::uint64_t number(const rapidjson::Document& document, const char* key) {
+  auto found = document.FindMember(key);
+  return found != document.MemberEnd() && found->value.IsUint64() ? found->value.GetUint64() : 0;
+}
+
+Result<Replay> read_replay(const std::string& folder) {
+  auto document = read_json(folder + "/replay.json");
+  if (!document) return tl::unexpected(document.error());
+  auto rotate = document->FindMember("keep_rotate");
+  Replay replay;
+  replay.folder = folder;
+  replay.id = text(*document, "id");
+  replay.dead_letter = text(*document, "dead_letter");
+  replay.aside = text(*document, "aside");
+  replay.sink = text(*document, "sink");
+  replay.keep_rotate = rotate != document->MemberEnd() && rotate->value.IsTrue();
+  replay.letters = number(*document, "letters");
+  replay.kept = number(*document, "kept");
+  return replay;
+}
+
+bool exists(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
+// Takes the letters of `file` apart into the new folder.
+Result<void> extract(const std::string& file, std::uint64_t until, const std::string& folder,
+                     Replay& replay) {
+  Out records(folder + "/replay-" + replay.id + ".jsonl");
+  Out kept(folder + "/kept.jsonl");
+  if (auto opened = records.open(); !opened) return opened;
+  if (auto opened = kept.open(); !opened) return opened;
+  auto done = for_lines(file, until, [&](std::string_view line) -> Result<void> {
+    auto letter = parse_letter(line);
+    // A line break inside would be two records; the writer of letters never makes one, a person may.
+    bool fed = letter && letter->record && !letter->record->empty() &&
+               letter->record->find('\n') == std::string::npos;
+    ++(fed ? replay.letters : replay.kept);
+    return fed ? records.add(*letter->record + '\n') : kept.add(std::string(line) + '\n');
+  });
+  if (done) done = records.close();
+  if (done) done = kept.close();
+  return done;
+}
+
+// The letters of the run tell where in the file of the run their record was: put the first origin back.
+Result<std::uint64_t> append_letters(Out& out, const Replay& replay) {
+  std::uint64_t appended = 0;
+  auto count = [&](std::string_view line) {
+    ++appended;
+    return out.add(std::string(line) + '\n');
+  };
+  if (auto done = for_lines(replay.kept_file(), UINT64_MAX, count); !done)
+    return tl::unexpected(done.error());
+
+  // Should somebody have removed it, the letters stay as they are: nothing is lost but where they came from.
+  auto origins = Lines::open(replay.aside);
+  if (!origins && origins.error().exit_code != kExitNoInput) return tl::unexpected(origins.error());
+  std::uint64_t at = 0;  // records of the run that `origin` has come to
+  std::optional<Letter> origin;
+  auto done = for_lines(replay.dead_file(), UINT64_MAX, [&](std::string_view line) -> Result<void> {
+    auto letter = parse_letter(line);
+    if (!letter) return count(line);
+    while (origins && at < letter->line) {
+      auto next = origins->next();
+      if (!next) return tl::unexpected(next.error());
+      if (!*next) break;
+      auto read = parse_letter(**next);
+      if (!read || !read->record || read->record->empty() || read->record->find('\n') != std::string::npos)
+        continue;
+      origin = std::move(read);
+      ++at;
+    }
+    if (origin && at == letter->line) {
+      letter->source = origin->source;
+      letter->line = origin->line;
+      letter->offset = origin->offset;
+      letter->attempts += origin->attempts;
+    }
+    std::string whole = to_line(*letter);
+    whole.pop_back();
+    return count(whole);
+  });
+  if (!done) return tl::unexpected(done.error());
+  return appended;
+}
+
+Result<std::uint64_t> length_before(const Replay& replay, OwnLedger& own, const std::string& marker, int fd) {
+  if (exists(marker)) {
+    auto document = read_json(marker);
+    if (!document) return tl::unexpected(document.error());
+    return number(*document, "length");
+  }
+  auto committed = own.committed(replay.dead_letter);
+  if (!committed) return committed;
+  auto length = end_of_lines(replay.dead_letter, std::min(*committed, size_of(fd)));
+  if (!length) return length;
+  Result<void> written = write_file(marker + std::string(kNew), fmt::format("{{\"length\":{}}}\n", *length));
+  if (written) written = rename_durably(marker + std::string(kNew), marker);
+  if (!written) return tl::unexpected(written.error());
+  return length;
+}
+
+}  // namespace
+
+Result<std::optional<Replay>> unfinished_replay(const std::string& state, const std::string& pipeline) {
+  std::error_code error;
+  std::optional<Replay> found;
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(state, error))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    std::string folder = state + "/" + name;
+    std::string hidden = "." + std::string(kPrefix);
+    if (name.starts_with(hidden) && name.ends_with(kNew)) {
+      auto replay = read_replay(folder);
+      if (replay && exists(replay->aside)) {
+        std::string whole = state + "/" + name.substr(1, name.size() - 1 - kNew.size());
+        if (auto done = rename_durably(folder, whole); !done) return tl::unexpected(done.error());
+        replay->folder = whole;
+        found = *std::move(replay);
+      } else {
+        fs::remove_all(folder, error);
+      }
+    } else if (name.starts_with(hidden) && name.ends_with(kOld)) {
+      fs::remove_all(folder, error);
+    } else if (name.starts_with(kPrefix) && fs::is_directory(folder, error)) {
+      auto replay = read_replay(folder);
+      if (!replay) return tl::unexpected(replay.error());
+      if (exists(folder + "/end.json")) {
+        auto ended = end_replay(state, pipeline, *replay);
+        if (!ended) return tl::unexpected(ended.error());
+      } else {
+        found = *std::move(replay);
+      }
+    }
+  }
+  return found;
+}
+
+Result<Replay> begin_replay(const std::string& state, const std::string& pipeline, const std::string& file,
+                            Replay replay) {
+  if (!config::is_utf8(file)) {
+    return fail(Fault::kFatal, fmt::format("leat: {} is not UTF-8; rename it first", config::quoted(file)),
+                kExitConfig);
+  }
+  auto letters = lock_letters(file, 0);
+  if (!letters) return tl::unexpected(letters.error());
+  auto own = OwnLedger::open(state, pipeline);
+  if (!own) return tl::unexpected(own.error());
+  auto committed = own->committed(file);
+  if (!committed) return tl::unexpected(committed.error());
+  std::uint64_t until = std::min(*committed, size_of(letters->get()));
+
+  std::string name = std::string(kPrefix) + replay.id;
+  std::string folder = state + "/." + name + std::string(kNew);
+  if (::mkdir(folder.c_str(), 0700) != 0) return cannot("make", folder, errno);
+  replay.folder = state + "/" + name;
+  replay.aside = file + "." + name;
+  Result<void> done = extract(file, until, folder, replay);
+  if (done) done = write_file(folder + "/replay.json", to_json(replay));
+  if (done) done = sync_folder(folder);
+  if (!done || replay.letters == 0) {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    if (!done) return tl::unexpected(done.error());
+    return replay;
+  }
+  if (until < size_of(letters->get()) && ::ftruncate(letters->get(), static_cast<off_t>(until)) != 0) {
+    return cannot("cut", file, errno);
+  }
+  done = own->forget();
+  if (done) done = rename_durably(file, replay.aside);
+  if (done) done = rename_durably(folder, replay.folder);
+  if (!done) return tl::unexpected(done.error());
+  return replay;
+}
+
+Result<std::uint64_t> end_replay(const std::string& state, const std::string& pipeline,
+                                 const Replay& replay) {
+  auto letters = lock_letters(replay.dead_letter, O_CREAT);
+  if (!letters) return tl::unexpected(letters.error());
+  auto own = OwnLedger::open(state, pipeline);
+  if (!own) return tl::unexpected(own.error());
+  auto before = length_before(replay, *own, replay.folder + "/end.json", letters->get());
+  if (!before) return before;
+  if (auto done = own->forget(); !done) return tl::unexpected(done.error());
+  if (::ftruncate(letters->get(), static_cast<off_t>(*before)) != 0)
+    return cannot("cut", replay.dead_letter, errno);
+  Out out(replay.dead_letter);
+  out.take(letters->get());
+  auto appended = append_letters(out, replay);
+  if (!appended) return appended;
+  Result<void> done = out.close();
+  if (done) done = sync_folder(folder_of(replay.dead_letter));
+  std::string old = state + "/." + std::string(kPrefix) + replay.id + std::string(kOld);
+  if (done) done = rename_durably(replay.folder, old);
+  if (!done) return tl::unexpected(done.error());
+  std::error_code ignored;
+  fs::remove_all(old, ignored);
+  return appended;
+}
+
+}  // namespace leat::cli

@@ -1,0 +1,15 @@
+// A source of the ledger as a person or a program reads it. Exposed for tests.
+#pragma once
+
+#include <string>
+
+#include "daemon/cli/json.h"
+#include "workers/ledger/ledger.h"
+
+namespace leat::cli {
+
+std::string source_header();
+std::string source_line(const ledger::Source& source);  // with its newline; a second line says the reason
+void put_source(Json& json, const ledger::Source& source);
+
+}  // namespace leat::cli

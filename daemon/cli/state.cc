@@ -1,0 +1,83 @@
+#include "daemon/cli/state.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+
+#include "config/parse.h"
+#include "workers/ledger/state_folder.h"
+
+namespace leat::cli {
+
+namespace {
+
+Result<std::string> name_of(const std::string& pipeline_file) {
+  config::Parsed parsed = config::load_pipeline(pipeline_file);
+  if (parsed.problems.empty()) return parsed.pipeline.name;
+  std::string text;
+  for (const auto& problem : parsed.problems) text += (text.empty() ? "" : "\n") + to_string(problem);
+  return fail(Fault::kFatal, std::move(text), kExitConfig);
+}
+
+}  // namespace
+
+Result<OpenState> open_state(const StateOf& of) {
+  std::string name;
+  if (!of.pipeline.empty()) {
+    auto found = name_of(of.pipeline);
+    if (!found) return tl::unexpected(found.error());
+    name = *std::move(found);
+  }
+  std::string folder = of.state.empty() ? ledger::default_state_folder(name) : absolute(of.state);
+  auto view = ledger::View::open(folder);
+  if (!view) return tl::unexpected(view.error());
+  if (!*view) {
+    return fail(
+        Fault::kFatal,
+        fmt::format("leat: there is no ledger in {}: nothing has been run with this state yet", folder),
+        kExitConfig);
+  }
+  auto owner = (*view)->pipeline();
+  if (!owner) return tl::unexpected(owner.error());
+  if (!name.empty() && *owner != name) {
+    return fail(Fault::kFatal,
+                fmt::format("leat: the ledger in {} is of the pipeline {}, not of {}", folder, *owner, name),
+                kExitConfig);
+  }
+  return OpenState{std::move(folder), *std::move(owner), **std::move(view)};
+}
+
+int fail_with(const Error& error) {
+  fmt::print(stderr, "{}\n", error.text);
+  return error.exit_code;
+}
+
+std::string absolute(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path full = std::filesystem::absolute(path, error);
+  std::string text = (error ? std::filesystem::path("/") / path : full).lexically_normal().string();
+  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::string new_run_id() {
+  return fmt::format("{:%Y%m%dT%H%M%SZ}-{}", fmt::gmtime(std::time(nullptr)), ::getpid());
+}
+
+bool is_volatile(const std::string& sink_path) {
+  // Whatever stdout is: bytes that went into a file there are behind those of somebody else.
+  if (sink_path == "/dev/stdout" || sink_path == "/dev/stderr" || sink_path.starts_with("/dev/fd/") ||
+      sink_path.starts_with("/proc/self/fd/")) {
+    return true;
+  }
+  struct stat info {};
+  if (::stat(sink_path.c_str(), &info) != 0) return false;
+  return S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode) || S_ISSOCK(info.st_mode);
+}
+
+}  // namespace leat::cli

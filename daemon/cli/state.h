@@ -1,0 +1,38 @@
+// Which state folder a command means, and its ledger to look at.
+#pragma once
+
+#include <string>
+
+#include "proto/result.h"
+#include "workers/ledger/ledger.h"
+
+namespace leat::cli {
+
+// As the command line has it: a pipeline file, or a folder, or both.
+struct StateOf {
+  std::string pipeline;
+  std::string state;
+};
+
+struct OpenState {
+  std::string folder;
+  std::string pipeline;  // the name
+  ledger::View view;
+};
+
+// kFatal, 78: the pipeline file is wrong (all that is wrong, a line each), there is no ledger, or it is another pipeline's.
+[[nodiscard]] Result<OpenState> open_state(const StateOf& of);
+
+// Prints the error and gives its exit code.
+int fail_with(const Error& error);
+
+// Absolute, without "..", whether it exists or not.
+std::string absolute(const std::string& path);
+
+// For a run that begins now: "20261005T120000Z-12345".
+std::string new_run_id();
+
+// Is the sink a FIFO, a device or what stdout is? Then nothing of the run outlives it.
+bool is_volatile(const std::string& sink_path);
+
+}  // namespace leat::cli

@@ -1,0 +1,80 @@
+#include "daemon/cli/state.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include "daemon/cli/sources.h"
+#include "tests/unit/cli/folder.h"
+
+using namespace leat;
+using namespace leat::cli;
+using namespace leat::cli::test;
+
+namespace {
+
+constexpr const char* kPipeline =
+    "version: 1\nname: orders\nsource: {paths: [/in/*]}\nsink: {path: /out/a}\n";
+
+}  // namespace
+
+TEST_CASE("a folder without a ledger, a wrong pipeline and another's ledger are 78 with what is wrong") {
+  Folder folder;
+  folder.write("p.yaml", kPipeline);
+  folder.write("bad.yaml", "version: 1\nnam: x\n");
+  auto none = open_state({"", folder.root()});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().exit_code == kExitConfig);
+  CHECK(none.error().text.find(folder.root()) != std::string::npos);
+  auto bad = open_state({folder.path("bad.yaml"), folder.root()});
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().exit_code == kExitConfig);
+  CHECK(bad.error().text.find("bad.yaml:2:1") != std::string::npos);
+  { REQUIRE(ledger::Ledger::open(folder.root(), "reviews")); }
+  auto other = open_state({folder.path("p.yaml"), folder.root()});
+  REQUIRE_FALSE(other);
+  CHECK(other.error().exit_code == kExitConfig);
+  CHECK(other.error().text.find("reviews") != std::string::npos);
+  auto good = open_state({"", folder.root()});
+  REQUIRE(good);
+  CHECK(good->pipeline == "reviews");
+}
+
+TEST_CASE("pipes and devices are volatile, files and what is not there yet are not") {
+  Folder folder;
+  REQUIRE(::mkfifo(folder.path("fifo").c_str(), 0600) == 0);
+  folder.write("file", "");
+  CHECK(is_volatile(folder.path("fifo")));
+  CHECK(is_volatile("/dev/null"));
+  CHECK(is_volatile("/dev/stdout"));
+  CHECK_FALSE(is_volatile(folder.path("file")));
+  CHECK_FALSE(is_volatile(folder.path("{stem}.jsonl")));
+}
+
+TEST_CASE("a run's id is a time and a process") {
+  std::string id = new_run_id();
+  CHECK(id.size() > 17);
+  CHECK(id[8] == 'T');
+  CHECK(id.substr(15, 2) == "Z-");
+}
+
+TEST_CASE("a source is a line with its columns under their names, and a second line with the reason") {
+  ledger::Source source;
+  source.path = "/in/\x1b[1ma.jsonl";
+  source.state = ledger::SourceState::kFailed;
+  source.place.offset = 3 * 1024 * 1024;
+  source.place.lines = 1999;
+  source.counts.in = 1'234'567;
+  source.reason = "zstd: damaged\n";
+  std::string line = source_line(source);
+  CHECK(line.starts_with("failed    3.00 MiB    1,234,567"));
+  CHECK(line.find("/in/?[1ma.jsonl\n") != std::string::npos);
+  CHECK(line.find("line 2,000, byte 3,145,728: zstd: damaged?\n") != std::string::npos);
+  CHECK(source_header().find("SOURCE") == line.find("/in/"));
+
+  Json json;
+  source.path = "/in/\xFF";
+  put_source(json, source);
+  CHECK(json.text().find(
+            R"("path_base64":"L2luL/8=","state":"failed","reason":"zstd: damaged\n","lines":1999)") !=
+        std::string::npos);
+}

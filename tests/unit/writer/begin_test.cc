@@ -1,0 +1,85 @@
+#include "workers/writer/begin.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/writer/writer.h"
+
+using namespace leat;
+using test::kA;
+using test::kB;
+using test::Script;
+using test::Writer;
+using Names = std::vector<std::string>;
+
+TEST_CASE("--fresh forgets everything and removes what was unfinished; published outputs stay in the way") {
+  Writer writer("{stem}");
+  writer.start();
+  writer.run({kA});
+  writer.start({.run = "two"});
+  Script script(writer.epoch);
+  writer.apply(script.opened(2, kB));
+  writer.apply(script.records(2, kB, 1, 6));
+  writer.commit();
+  writer.start({.run = "three", .fresh = true});
+  CHECK(writer.folder.names() == Names{"a", "dead"});
+  CHECK_FALSE(writer.ledger->view().source_at(kA.path).value());
+  auto opened = writer.stage->apply(Script(writer.epoch).opened(3, kA));
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().text.find("--force") != std::string::npos);
+  writer.start({.run = "four", .force = true, .fresh = true});
+  writer.run({kA, kB});
+  CHECK(writer.out("a") == kA.kept());
+  CHECK(writer.out("b") == kB.kept());
+}
+
+TEST_CASE("what is asked for once a run is done once, however often its writer is started") {
+  Writer writer("out");
+  writer.start({.run = "one", .fresh = true});
+  Script script(writer.epoch);
+  writer.apply(script.opened(1, kA));
+  writer.apply(script.records(1, kA, 1, 6));
+  writer.commit();
+  writer.start({.run = "one", .fresh = true});
+  CHECK(writer.source(kA).place.lines == 6);
+  writer.run({kA});
+  CHECK(writer.out("out") == kA.kept());
+}
+
+TEST_CASE("--reread starts a source over, and its own output is replaced") {
+  Writer writer("{stem}");
+  writer.start();
+  writer.run({kA, kB});
+  std::string text = writer.start_error({.run = "two", .reread = {"/in/other"}}, kExitUsage);
+  CHECK(text.find("/in/other") != std::string::npos);
+  CHECK(text.find("leat sources") != std::string::npos);
+  CHECK_FALSE(writer.ledger->view().run("two").value());  // so that it can be asked for again
+  test::write_file(writer.folder.path("a"), "old");
+  writer.start({.run = "two", .reread = {kA.path}});
+  auto summary = writer.run({kA, kB});
+  CHECK(summary["in"].GetUint64() == 20);
+  CHECK(summary["already_done"].GetUint64() == 1);
+  CHECK(writer.out("a") == kA.kept());
+  CHECK(writer.out("b") == kB.kept());
+}
+
+TEST_CASE("another filter in the middle of a source is refused, or accepted, or starts over") {
+  Writer writer("out");
+  writer.start({.run = "one", .fingerprint = 1});
+  Script script(writer.epoch);
+  writer.apply(script.opened(1, kA));
+  writer.commit();
+  writer.start({.run = "two", .fingerprint = 2});  // no record is in the output yet
+  Script second(writer.epoch);
+  writer.apply(second.opened(1, kA));
+  writer.apply(second.records(1, kA, 1, 6));
+  writer.commit();
+  std::string text = writer.start_error({.run = "three", .fingerprint = 3}, kExitConfig);
+  CHECK(text.find("--accept-changes") != std::string::npos);
+  CHECK(text.find("--fresh") != std::string::npos);
+  writer.start({.run = "three", .fingerprint = 2});  // as it was
+  writer.start({.run = "four", .accept_changes = true, .fingerprint = 3});
+  writer.start({.run = "five", .fingerprint = 3});
+  writer.start({.run = "six", .fresh = true, .fingerprint = 4});
+  writer.run({kA});
+  writer.start({.run = "seven", .fingerprint = 5});  // nothing is half done
+}

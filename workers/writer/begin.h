@@ -1,0 +1,30 @@
+// What is done once in a run, before its first epoch: what its user has asked for, and whether the ledger's unfinished
+// work may be gone on with at all.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "proto/result.h"
+#include "workers/ledger/ledger.h"
+
+namespace leat::writer {
+
+struct RunOptions {
+  std::string run;              // names it, whatever is started again in it
+  bool force = false;           // replace outputs that exist
+  bool follow = false;          // the end of the input is only ever a stop
+  bool fresh = false;           // forget all sources and outputs
+  bool accept_changes = false;  // go on although the fingerprint is another one
+  std::uint64_t fingerprint = 0;
+  std::vector<std::string> reread = {};  // paths of sources to start over
+};
+
+// Precondition: the run has not begun an epoch (the ledger has no row for it). All of it can be done again: a writer that
+// dies in the middle leaves no row, and the next one does it from the beginning. kFatal: 64, a source to start over is
+// not known; 78, the pipeline has changed in the middle of its work. kRetry: ask again.
+[[nodiscard]] Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options);
+
+}  // namespace leat::writer

@@ -1,0 +1,155 @@
+#include "workers/writer/recovery.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "workers/writer/file.h"
+#include "workers/writer/temporary.h"
+
+namespace leat::writer {
+
+namespace {
+
+using ledger::OutputState;
+
+class Recovery {
+ public:
+  Recovery(ledger::View& view, const Target& target, const OutputOptions& options)
+      : view_(view), target_(target), options_(options) {}
+
+  Result<void> look_at_output(const ledger::Output& row) {
+    if (row.state == OutputState::kComplete) return complete(row);
+    bool ours = target_.fits(row.target) && (row.source != 0) == target_.per_source();
+    if (!ours) return give_up(row);
+    return row.source == 0 ? go_on(row) : check(row);
+  }
+
+  Recovered take() { return std::move(found_); }
+
+ private:
+  Result<std::unique_ptr<Output>> reopen(const ledger::Output& row) {
+    auto replaced = superseded(view_, row);
+    if (!replaced) return tl::unexpected(replaced.error());
+    OutputOptions options = options_;
+    options.force = options.force || !replaced->empty();
+    return Output::reopen(row, options);
+  }
+
+  Result<void> complete(const ledger::Output& row) {
+    auto temporary = look_at(row.temporary);
+    if (!temporary) return tl::unexpected(temporary.error());
+    if (*temporary) {
+      auto output = reopen(row);
+      if (!output) return tl::unexpected(output.error());
+      found_.whole.push_back(std::move(*output));
+      return {};
+    }
+    auto target = look_at(row.target);
+    if (!target) return tl::unexpected(target.error());
+    if (!*target || (*target)->size != row.length) {
+      std::string state = *target ? fmt::format("has {} bytes", (*target)->size) : "is missing";
+      std::string text = fmt::format("{} was complete with {} bytes, but {} has gone and {} {}", row.target,
+                                     row.length, row.temporary, row.target, state);
+      if (!options_.force) {
+        return fail(Fault::kFatal,
+                    text + ": is its file system mounted? Put it back, or go on without it with --force");
+      }
+      found_.notes.push_back(text + ": going on without it");
+    } else if (auto synced = sync_folder(folder_of(row.target)); !synced) {
+      return synced;
+    }
+    found_.rows.push_back(row);
+    found_.rows.back().state = OutputState::kPublished;
+    return {};
+  }
+
+  // The sink path has changed (--accept-changes): what is in the output stays an output.
+  Result<void> give_up(const ledger::Output& row) {
+    if (row.length == 0) {
+      found_.forgotten.push_back(row.id);
+      return remove_temporary(row.temporary);
+    }
+    ledger::Output whole = row;
+    whole.state = OutputState::kComplete;
+    auto output = reopen(whole);
+    if (!output) return tl::unexpected(output.error());
+    found_.whole.push_back(std::move(*output));
+    return {};
+  }
+
+  Result<void> go_on(const ledger::Output& row) {
+    if (found_.open) {
+      return fail(Fault::kFatal,
+                  fmt::format("the ledger has two unfinished outputs of all sources: {} and {}",
+                              found_.open->target(), row.target),
+                  kExitBug);
+    }
+    auto output = reopen(row);
+    if (!output) return tl::unexpected(output.error());
+    found_.open = std::move(*output);
+    return {};
+  }
+
+  Result<void> check(const ledger::Output& row) {
+    auto source = view_.source_with(row.source);
+    if (!source) return tl::unexpected(source.error());
+    if (*source && (*source)->place.offset == 0 && row.length > 0) {
+      // It starts over. The ledger first: a file that is shorter than it says is taken for a loss.
+      found_.rows.push_back(row);
+      found_.rows.back().length = 0;
+      found_.rows.back().record_bytes = 0;
+      return {};
+    }
+    if (row.length == 0) return {};
+    auto output = reopen(row);
+    return output ? Result<void>{} : tl::unexpected(output.error());
+  }
+
+  ledger::View& view_;
+  const Target& target_;
+  const OutputOptions& options_;
+  Recovered found_;
+};
+
+}  // namespace
+
+Result<Recovered> recover(ledger::View& view, const Target& target, const OutputOptions& options) {
+  auto rows = view.unfinished_outputs();
+  if (!rows) return tl::unexpected(rows.error());
+  Recovery recovery(view, target, options);
+  for (const ledger::Output& row : *rows) {
+    if (auto looked = recovery.look_at_output(row); !looked) return tl::unexpected(looked.error());
+  }
+  return recovery.take();
+}
+
+Result<std::unique_ptr<Output>> reopen_output(ledger::View& view, std::uint64_t source,
+                                              const OutputOptions& options) {
+  auto rows = view.outputs_of_source(source);
+  if (!rows) return tl::unexpected(rows.error());
+  for (const ledger::Output& row : *rows) {
+    if (row.state != OutputState::kWriting) continue;
+    auto replaced = superseded(view, row);
+    if (!replaced) return tl::unexpected(replaced.error());
+    OutputOptions with = options;
+    with.force = with.force || !replaced->empty();
+    return Output::reopen(row, with);
+  }
+  return std::unique_ptr<Output>();
+}
+
+Result<std::vector<std::uint64_t>> superseded(ledger::View& view, const ledger::Output& row) {
+  std::vector<std::uint64_t> ids;
+  if (row.source == 0) return ids;
+  auto rows = view.outputs_of_source(row.source);
+  if (!rows) return tl::unexpected(rows.error());
+  for (const ledger::Output& other : *rows) {
+    if (other.target == row.target && other.id != row.id && other.state == OutputState::kPublished) {
+      ids.push_back(other.id);
+    }
+  }
+  return ids;
+}
+
+}  // namespace leat::writer

@@ -1,0 +1,215 @@
+#include "workers/writer/sources.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace leat::writer {
+
+namespace {
+
+using ledger::SourceState;
+
+ledger::Place place_of(const proto::Header& header) {
+  return {.lines = header.end_line,
+          .offset = header.end_offset,
+          .frame_offset = header.frame_offset,
+          .frame_raw_offset = header.frame_raw_offset,
+          .tail_hash = header.tail_hash,
+          .tail_bytes = header.tail_bytes,
+          .unterminated = (header.flags & proto::Header::kUnterminated) != 0};
+}
+
+// The newline that an unterminated last line has got since is passed over.
+bool goes_on(const ledger::Place& place, const proto::Header& header) {
+  bool at =
+      header.end_offset == place.offset || (place.unterminated && header.end_offset == place.offset + 1);
+  return at && header.end_line == place.lines;
+}
+
+void identify(ledger::Source& row, const Event& event) {
+  if (event.size) row.size = *event.size;
+  if (event.mtime_ns) row.mtime_ns = *event.mtime_ns;
+  if (event.head_bytes == 0) return;
+  row.head_bytes = event.head_bytes;
+  row.head_hash = event.head_hash;
+}
+
+}  // namespace
+
+Result<const ledger::Source*> Sources::open(const proto::Header& header, const Event& event) {
+  auto row = find_or_make(header, event);
+  if (!row) return tl::unexpected(row.error());
+  if (!goes_on(row->place, header)) {
+    return fail(
+        Fault::kFatal,
+        fmt::format("{} was opened at line {}, offset {}; the ledger is at line {}, offset {}", row->path,
+                    header.end_line, header.end_offset, row->place.lines, row->place.offset),
+        kExitBug);
+  }
+  if (row->run == run_.id) count(row->state, -1);
+  if (!row->run.empty() && row->run != run_.id && row->place.offset > 0) resumed_ = true;
+  identify(*row, event);
+  row->state = SourceState::kReading;
+  row->reason.clear();
+  row->retry = false;
+  row->after.clear();
+  row->after_done = false;
+  row->run = run_.id;
+  if (header.end_offset != row->place.offset) row->place = place_of(header);
+  auto [at, fresh] = open_.try_emplace(header.source, Open{*std::move(row)});
+  if (!fresh) {
+    return fail(Fault::kFatal, fmt::format("source {} opened twice: {}", header.source, event.path),
+                kExitBug);
+  }
+  ended_.erase(header.source);
+  changed_ = true;
+  return &at->second.row;
+}
+
+Result<const ledger::Source*> Sources::apply(const proto::Header& header) {
+  ledger::Counts counts{.in = header.in,
+                        .kept = header.kept,
+                        .dropped = header.dropped,
+                        .dead = header.rejected,
+                        .out = header.out,
+                        .out_bytes = header.records_bytes};
+  if (!counts.adds_up()) {
+    return fail(Fault::kFatal,
+                fmt::format("the counts of batch {} do not add up: in {} kept {} dropped {} rejected {}",
+                            header.sequence, header.in, header.kept, header.dropped, header.rejected),
+                kExitBug);
+  }
+  auto at = open_.find(header.source);
+  if (at == open_.end()) {
+    return fail(Fault::kFatal, fmt::format("batch {}: source {} is not open", header.sequence, header.source),
+                kExitBug);
+  }
+  ledger::Source& row = at->second.row;
+  row.counts.add(counts);
+  run_.counts.add(counts);
+  row.place = place_of(header);
+  at->second.changed = changed_ = true;
+  return &row;
+}
+
+void Sources::add_by_reference(std::uint64_t source, std::uint64_t count) {
+  if (count == 0) return;
+  open_.at(source).row.counts.by_reference += count;
+  run_.counts.by_reference += count;
+}
+
+Result<bool> Sources::end(const proto::Header& header, const Event& event) {
+  return close(header, event, SourceState::kDone);
+}
+
+Result<bool> Sources::fail_at(const proto::Header& header, const Event& event) {
+  return close(header, event, SourceState::kFailed);
+}
+
+Result<bool> Sources::change(const proto::Header& header, const Event& event) {
+  return close(header, event, SourceState::kChanged);
+}
+
+Result<bool> Sources::close(const proto::Header& header, const Event& event, SourceState state) {
+  auto at = open_.find(header.source);
+  bool was_open = at != open_.end();
+  ledger::Source row;
+  if (was_open) {
+    row = std::move(at->second.row);
+    open_.erase(at);
+    // A change is noticed anywhere: its place is the last one that was applied.
+    if (state != SourceState::kChanged) row.place = place_of(header);
+  } else {
+    auto found = find_or_make(header, event);
+    if (!found) return tl::unexpected(found.error());
+    row = *std::move(found);
+    if (state == SourceState::kDone) {
+      return fail(Fault::kFatal,
+                  fmt::format("source {} ended and was not open: {}", header.source, event.path), kExitBug);
+    }
+    if (row.run == run_.id) count(row.state, -1);
+  }
+  // What a changed source was is how it will be known again.
+  if (state != SourceState::kChanged) identify(row, event);
+  row.state = state;
+  row.reason = event.reason;
+  row.retry = event.retry && state == SourceState::kFailed;
+  row.run = run_.id;
+  if (state == SourceState::kDone && row.counts.by_reference == 0) row.after = after_;
+  count(state, 1);
+  ended_[header.source] = std::move(row);
+  return was_open;
+}
+
+Result<void> Sources::move(const proto::Header& header, const Event& event) {
+  auto row = look_up(header, event);
+  if (!row) return tl::unexpected(row.error());
+  (*row)->path = event.path;
+  return {};
+}
+
+Result<void> Sources::finish(const proto::Header& header, const Event& event) {
+  if (!event.reason.empty()) return {};
+  auto row = look_up(header, event);
+  if (!row) return tl::unexpected(row.error());
+  (*row)->after_done = true;
+  return {};
+}
+
+// The row, in memory from now on, and to be committed.
+Result<ledger::Source*> Sources::look_up(const proto::Header& header, const Event& event) {
+  changed_ = true;
+  if (auto at = open_.find(header.source); at != open_.end()) {
+    at->second.changed = true;
+    return &at->second.row;
+  }
+  auto row = find_or_make(header, event);
+  if (!row) return tl::unexpected(row.error());
+  return &(ended_[header.source] = *std::move(row));
+}
+
+Result<ledger::Source> Sources::find_or_make(const proto::Header& header, const Event& event) {
+  if (auto at = ended_.find(header.source); at != ended_.end()) return at->second;
+  auto known = view_.source_with(header.source);
+  if (!known) return tl::unexpected(known.error());
+  if (*known) return **known;
+  ledger::Source row;
+  row.id = header.source;
+  row.path = event.path;
+  return row;
+}
+
+void Sources::count(SourceState state, int by) {
+  auto add = [&](std::uint64_t& counter) {
+    if (by > 0 || counter > 0) counter += static_cast<std::uint64_t>(static_cast<std::int64_t>(by));
+  };
+  switch (state) {
+    case SourceState::kReading:
+      return;
+    case SourceState::kDone:
+      return add(run_.sources_done);
+    case SourceState::kChanged:
+      return add(run_.sources_changed);
+    case SourceState::kFailed:
+      return add(run_.sources_failed);
+  }
+}
+
+void Sources::prepare(ledger::Commit& commit) const {
+  for (const auto& [id, row] : ended_) commit.sources.push_back(row);
+  for (const auto& [id, open] : open_) {
+    if (open.changed) commit.sources.push_back(open.row);
+  }
+  std::sort(commit.sources.begin(), commit.sources.end(),
+            [](const ledger::Source& a, const ledger::Source& b) { return a.id < b.id; });
+}
+
+void Sources::committed() {
+  ended_.clear();
+  for (auto& [id, open] : open_) open.changed = false;
+  changed_ = false;
+}
+
+}  // namespace leat::writer
