@@ -90,9 +90,9 @@ def leat(processors):
     return command
 
 
-def leat_run(folder, paths, process, sink):
-    """Writes the pipeline file and gives the command that runs it."""
-    pipeline = {"version": 1, "name": "bench", "source": {"paths": paths}, "filter": {"keep": KEEP}, "sink": {"path": sink}}
+def leat_run(folder, paths, process, sink, filters=None):
+    """Writes the pipeline file and gives the command that runs it; `filters`: more keys of its filter section."""
+    pipeline = {"version": 1, "name": "bench", "source": {"paths": paths}, "filter": {"keep": KEEP, **(filters or {})}, "sink": {"path": sink}}
     if process:
         pipeline["process"] = process
     if sink.endswith(".zst"):
