@@ -26,6 +26,7 @@ namespace leat::proto {
 struct ArenaId {
   std::uint32_t pid = 0;
   std::uint32_t fd = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for one
   auto operator<=>(const ArenaId&) const = default;
 };
 
