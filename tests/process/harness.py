@@ -107,10 +107,12 @@ class Case(unittest.TestCase):
             self.fail(f"still running after {seconds} s\n{(heard + err).decode(errors='replace')}")
         return Run(self.folder, process, out, (heard + err).decode(errors="replace"))
 
-    def until(self, condition, what, seconds=DEADLINE_S):
-        """Waits for what other processes do; returns what `condition` did."""
+    def until(self, condition, what, seconds=DEADLINE_S, run=None):
+        """Waits for what other processes do; returns what `condition` did. When `run` has ended, it waits no more."""
         deadline = time.monotonic() + seconds
         while not (value := condition()):
+            if run and run.poll() is not None and not condition():
+                self.fail(f"the run ended with {run.returncode} before: {what}\n{self.finish(run).stderr}")
             self.assertLess(time.monotonic(), deadline, f"not within {seconds} s: {what}")
             time.sleep(0.01)
         return value
@@ -214,9 +216,9 @@ class BlockedCase(Case):
     def child_step(self):
         return {"exec": {"command": ["python3", str(self.folder / "child.py")], "timeout": "5m"}}
 
-    def wait_until_blocked(self):
+    def wait_until_blocked(self, run):
         """Returns the child's process number."""
-        self.until((self.folder / "started").exists, "the child is at the record that blocks")
+        self.until((self.folder / "started").exists, "the child is at the record that blocks", run=run)
         return int((self.folder / "started").read_text())
 
     def open_gate(self):

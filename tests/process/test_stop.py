@@ -16,7 +16,7 @@ class Stop(BlockedCase):
         self.write("in.jsonl", content)
         self.pipeline(steps=[self.child_step()], workers=1, **more)
         process = self.start_pipeline(*arguments)
-        self.wait_until_blocked()
+        self.wait_until_blocked(process)
         return process
 
     def assertGone(self, process, code, output=None):
@@ -63,7 +63,7 @@ class Stop(BlockedCase):
         self.write("in/b.jsonl", BLOCKED)
         self.pipeline(paths="in/*", steps=[self.child_step()], workers=1, out="{stem}.out")
         process = self.start_pipeline()
-        self.wait_until_blocked()
+        self.wait_until_blocked(process)
         process.send_signal(signal.SIGINT)
         self.hear(process, "stopping")
         self.open_gate()

@@ -92,7 +92,7 @@ TEST_CASE("more sources may have failed than the list holds") {
 TEST_CASE("a stopped run is 75, and without an output says so") {
   Summary summary = summarise("p", done(R"({"stopped":true,"in":0})"), true);
   CHECK(summary.exit_code == kExitStopped);
-  CHECK(has(to_text(summary), "no output was published"));
+  CHECK(has(to_text(summary), "run again to go on"));
 }
 
 TEST_CASE("a run that failed keeps its exit code and has no summary to mislead") {
