@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -71,8 +72,7 @@ class Case(unittest.TestCase):
         return self.write(name, json.dumps(config, indent=1))
 
     def start(self, *arguments, **popen):
-        environment = dict(os.environ, LC_ALL="C.UTF-8", XDG_STATE_HOME=str(self.folder / "state"),
-                           **popen.pop("env", {}))
+        environment = dict(os.environ, LC_ALL="C.UTF-8", XDG_STATE_HOME=str(self.folder / "state"), **popen.pop("env", {}))
         environment.pop("STATE_DIRECTORY", None)
         return subprocess.Popen(
             [*popen.pop("launcher", ()), LEAT, *map(str, arguments)], cwd=self.folder, env=environment,
@@ -107,10 +107,12 @@ class Case(unittest.TestCase):
             self.fail(f"still running after {seconds} s\n{(heard + err).decode(errors='replace')}")
         return Run(self.folder, process, out, (heard + err).decode(errors="replace"))
 
-    def until(self, condition, what, seconds=DEADLINE_S):
-        """Waits for what other processes do; returns what `condition` did."""
+    def until(self, condition, what, seconds=DEADLINE_S, run=None):
+        """Waits for what other processes do; returns what `condition` did. When `run` has ended, it waits no more."""
         deadline = time.monotonic() + seconds
         while not (value := condition()):
+            if run and run.poll() is not None and not condition():
+                self.fail(f"the run ended with {run.returncode} before: {what}\n{self.finish(run).stderr}")
             self.assertLess(time.monotonic(), deadline, f"not within {seconds} s: {what}")
             time.sleep(0.01)
         return value
@@ -138,13 +140,34 @@ class Case(unittest.TestCase):
         return run
 
     def run_pipeline(self, pipeline=None, *arguments, code=0, **popen):
-        run = self.leat("run", pipeline or self.folder / "pipeline.yaml", "--json", "--force",
+        """From the beginning, whatever was there before."""
+        return self.run_on(pipeline, "--force", "--fresh", *arguments, code=code, **popen)
+
+    def run_on(self, pipeline=None, *arguments, code=0, **popen):
+        """Goes on from what the ledger knows."""
+        run = self.leat("run", pipeline or self.folder / "pipeline.yaml", "--json",
                         "--runtime-dir", self.runtime, *arguments, code=code, **popen)
         if run.summary is not None and "in" in run.summary:
             records_in, kept, dropped, dead = run.counts()
             self.assertEqual(records_in, kept + dropped + dead, "the counts do not add up")
         self.assertNothingLeft()
         return run
+
+    def start_over(self):
+        """The next run knows nothing of the ones before."""
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        for path in [*self.folder.glob("*.jsonl"), *self.folder.glob(".*.leat-tmp")]:
+            if path.name != "in.jsonl":
+                path.unlink()
+
+    def unfinished(self):
+        """The temporary outputs that the ledgers of the case name."""
+        named = set()
+        for path in self.folder.rglob("ledger.db"):
+            ledger = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            named |= {row[0] for row in ledger.execute("select temporary from outputs where state <> 'published'")}
+            ledger.close()
+        return named
 
     def assertSame(self, got, want):
         """Of long contents: unittest would take minutes to show the difference."""
@@ -153,9 +176,10 @@ class Case(unittest.TestCase):
             self.fail(f"{len(got)} bytes, not {len(want)}; at {at}: {got[at:at+60]!r}, not {want[at:at+60]!r}")
 
     def assertNothingLeft(self):
-        """No socket, page or runtime folder, no temporary output, no process."""
+        """No socket, page or runtime folder, no process, and of temporary outputs only those a ledger will go on with."""
         self.assertEqual([str(path) for path in self.runtime.rglob("*")], [])
-        self.assertEqual([path.name for path in self.folder.rglob(".*.leat-tmp")], [])
+        left = {str(path) for path in self.folder.rglob(".*.leat-tmp")}
+        self.assertLessEqual(left, self.unfinished())
         self.assertEqual(self.processes(), {})
 
 
@@ -192,9 +216,9 @@ class BlockedCase(Case):
     def child_step(self):
         return {"exec": {"command": ["python3", str(self.folder / "child.py")], "timeout": "5m"}}
 
-    def wait_until_blocked(self):
+    def wait_until_blocked(self, run):
         """Returns the child's process number."""
-        self.until((self.folder / "started").exists, "the child is at the record that blocks")
+        self.until((self.folder / "started").exists, "the child is at the record that blocks", run=run)
         return int((self.folder / "started").read_text())
 
     def open_gate(self):

@@ -92,12 +92,15 @@ Subsystem sftp internal-sftp
 
     def kill_server(self):
         """With every session: as when the power of the NAS fails."""
-        for pid in self.pids_in(self.server):
+        self.kill_in(self.server)
+        self.sshd.wait()
+
+    def kill_in(self, namespace):
+        for pid in self.pids_in(namespace):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self.sshd.wait()
 
     @staticmethod
     def pids_in(namespace):
@@ -130,8 +133,7 @@ Subsystem sftp internal-sftp
             self.sshfs.wait()
             self.sshfs.stderr.close()
         for name in (self.client, self.server):
-            for pid in self.pids_in(name):
-                os.kill(pid, signal.SIGKILL)
+            self.kill_in(name)
         if self.sshd is not None:
             self.sshd.wait()
         for name in (self.client, self.server):

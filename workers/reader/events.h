@@ -23,9 +23,8 @@ struct Listed {
 };
 
 // Sources have the numbers of the ledger; new ones get the next, in the order they are read. After SourceOpened come
-// its chunks in order, then one of SourceEnded, SourceFailed and SourceChanged, or nothing: a growing file waits, and
-// SourceOpened comes again, at the place where it was left, when there is more. SourceFailed and SourceChanged may
-// come without SourceOpened.
+// its chunks in order, then one of SourceEnded, SourceFailed and SourceChanged, or nothing: a growing file stays open
+// while others are read, and goes on when there is more. SourceFailed and SourceChanged may come without SourceOpened.
 struct SourceOpened {
   std::uint64_t id = 0;
   File file;  // as it was when opened

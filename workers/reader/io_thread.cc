@@ -123,6 +123,7 @@ bool IoThread::take(const File& file) {
       return true;
     case Decision::Kind::kChanged:
       known_.quiet(file);
+      known_.left(decision->id, file, decision->at, SourceState::kChanged, decision->reason);
       return push(SourceChanged{decision->id, file.path, decision->reason});
     case Decision::Kind::kFailed:
       known_.quiet(file);
@@ -139,12 +140,12 @@ bool IoThread::read(const Decision& decision, const File& file) {
   switch (outcome.kind) {
     case Outcome::Kind::kEnded:
       known_.done(now);
-      known_.left(id, now, at, SourceState::kDone, "");
+      known_.left(id, now, at, SourceState::kDone);
       if (known_.has_records() && !options_.source.after.empty()) uncommitted_.insert(id);
       return push(SourceEnded{id, now, at});
     case Outcome::Kind::kFailed:
       known_.quiet(now);
-      known_.left(id, now, at, outcome.retry ? SourceState::kReading : SourceState::kFailed, outcome.reason);
+      known_.left(id, now, at, SourceState::kFailed, outcome.reason, outcome.retry);
       return push(SourceFailed{id, now.path, at, outcome.reason, outcome.retry});
     case Outcome::Kind::kChanged:
       known_.quiet(file);
@@ -152,7 +153,7 @@ bool IoThread::read(const Decision& decision, const File& file) {
       return push(SourceChanged{id, now.path, outcome.reason});
     case Outcome::Kind::kWaits:
       if (!outcome.more) known_.quiet(now);
-      known_.left(id, now, at, SourceState::kReading, "");
+      known_.left(id, now, at, SourceState::kReading);
       if (options_.follow) return true;
       return push(Note{fmt::format("{}: {}: left for a later run", now.path, outcome.reason)});
     case Outcome::Kind::kGone:

@@ -20,6 +20,12 @@ bool is_gone(const std::string& path) {
   return ::stat(path.c_str(), &found) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+// File systems tell of a write that makes a file longer first by its time, and a moment later by its size.
+bool grows_now(const File& listed) {
+  struct stat found;
+  return ::stat(listed.path.c_str(), &found) == 0 && make_file(listed.path, found).size > listed.size;
+}
+
 Result<bool> begins_like(const File& file, const ledger::Source& row) {
   if (row.head_bytes == 0) return row.size == 0;
   const Result<InputFile> open = InputFile::open(file.path);
@@ -133,8 +139,7 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
     return Decision{told_.insert(row.id).second ? Kind::kChanged : Kind::kIgnore, 0, {}, {}, {}, row.reason};
   }
   if (row.state == SourceState::kDone && same) return Decision{Kind::kDone};
-  // A failure that another run may cure is kept as kReading, with a reason.
-  if (row.state == SourceState::kFailed && same && row.place.lines > 0) {
+  if (row.state == SourceState::kFailed && same && !row.retry && row.place.lines > 0) {
     return Decision{Kind::kFailed, 0, position_of(row.place), {}, {}, row.reason};
   }
   // What was read has been moved or deleted by us: this is another file.
@@ -150,13 +155,12 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
   }
   if (row.place.offset == 0) return Decision{};
   // Where bytes before the end were not all there, the rest may have come in any way: head and tail will tell.
-  const bool provisional = options_.growing || row.state == SourceState::kFailed ||
-                           (row.state == SourceState::kReading && !row.reason.empty());
+  const bool provisional = options_.growing || row.state == SourceState::kFailed;
   if (!same && !provisional && file.size < row.size) {
     return changed(row, file,
                    fmt::format("it was truncated: it had {} bytes and has {}", row.size, file.size));
   }
-  if (!same && !provisional && file.size == row.size) {
+  if (!same && !provisional && file.size == row.size && !grows_now(file)) {
     return changed(row, file,
                    fmt::format("it was written to since it was read: it still has {} bytes, but another "
                                "time of modification",
@@ -172,7 +176,7 @@ Decision Known::changed(const ledger::Source& row, const File& file, const std::
 }
 
 void Known::left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
-                 const std::string& reason) {
+                 const std::string& reason, bool retry) {
   if (state == SourceState::kChanged) told_.insert(id);
   if (!options_.follow) return;
   ledger::Source& row = since_[id];
@@ -186,14 +190,14 @@ void Known::left(std::uint64_t id, const File& file, const Position& at, ledger:
   row.state = state;
   row.place = place_of(at);
   row.reason = reason;
+  row.retry = retry;
   paths_[row.path] = id;
 }
 
 void Known::committed(std::uint64_t id) {
   const auto found = since_.find(id);
   if (found == since_.end() || records_ == nullptr) return;
-  if (found->second.state == SourceState::kReading && found->second.reason.empty())
-    return;  // it waits, and may go on
+  if (found->second.state == SourceState::kReading) return;  // it waits, and goes on
   paths_.erase(found->second.path);
   since_.erase(found);
   moved_.erase(id);

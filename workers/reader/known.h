@@ -62,7 +62,7 @@ class Known {
 
   // Following: what has become of a source; until committed(). Not following, each file is looked at only once.
   void left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
-            const std::string& reason);
+            const std::string& reason = {}, bool retry = false);
   void done(const File& file) { done_.add(file.path, file.size, file.mtime_ns); }
   void quiet(const File& file) { quiet_.add(file.path, file.size, file.mtime_ns); }
   // The ledger knows all of this source that was told so far.

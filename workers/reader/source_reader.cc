@@ -18,6 +18,8 @@ using Kind = Outcome::Kind;
 // Compressed data may end in some NUL bytes; so many of them are room that was reserved.
 constexpr std::uint64_t kSector = 512;
 
+constexpr std::chrono::milliseconds kMoment{20};
+
 std::optional<File> look(const std::string& path, const stage::Fd& fd) {
   struct stat found;
   if (!fd || ::fstat(fd.get(), &found) != 0) return std::nullopt;
@@ -40,6 +42,7 @@ Outcome SourceReader::read(const Decision& decision, const File& listed) {
   file_ = listed;
   first_.reset();
   Outcome outcome = read_patiently();
+  if (outcome.kind != Kind::kWaits) open_.erase(id_);
   shared_->clear_trouble();
   if (first_) consumed_before_ += first_->size;
   return outcome;
@@ -101,7 +104,8 @@ std::optional<Outcome> SourceReader::compare(const Opened& opened) const {
   }
   const bool plain = opened.compression == config::Compression::kNone;
   if ((plain ? position_.offset : position_.frame.offset) > opened.file.size) {
-    return changed(fmt::format("it ends at {} bytes, before the place up to which it was read", opened.file.size));
+    return changed(
+        fmt::format("it ends at {} bytes, before the place up to which it was read", opened.file.size));
   }
   if (!first_ || growing()) return std::nullopt;
   if (opened.file.size < first_->size) {
@@ -127,7 +131,8 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
     first_ = opened.file;
     file_ = opened.file;
     head_ = opened.file.head;
-    if (!shared_->queue.push(SourceOpened{id_, opened.file, opened.compression, start}))
+    const bool opens = open_.insert(id_).second;
+    if (opens && !shared_->queue.push(SourceOpened{id_, opened.file, opened.compression, start}))
       return Outcome{Kind::kStopped};
   }
   for (;;) {
@@ -156,7 +161,12 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
 
 // Everything was read. Has somebody written to it meanwhile?
 Outcome SourceReader::ended(const Opened& opened) {
-  const std::optional<File> now = look(file_.path, opened.fd);
+  std::optional<File> now = look(file_.path, opened.fd);
+  if (now && now->size == first_->size && now->mtime_ns != first_->mtime_ns) {
+    // A write that makes it longer shows first in its time, and a moment later in its size.
+    (void)shared_->queue.sleep(kMoment);
+    now = look(file_.path, opened.fd);
+  }
   if (now && !now->same_content(*first_)) {
     if (now->size < first_->size)
       return changed("it was truncated while it was read: " + bytes_text(*first_, *now));
@@ -202,7 +212,8 @@ Outcome SourceReader::refused(const Error& error) {
   }
   if (growing() && cut_short_) return {Kind::kWaits, error.text};
   if (first_) {
-    if (const Result<NulRun> run = nul_run_at_end(file_.path); run && run->bytes >= kSector) return nul_run(*run);
+    if (const Result<NulRun> run = nul_run_at_end(file_.path); run && run->bytes >= kSector)
+      return nul_run(*run);
   }
   return {Kind::kFailed, error.text, false};
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "workers/reader/decoder.h"
 #include "workers/reader/known.h"
@@ -64,10 +65,11 @@ class SourceReader {
   Mark head_;  // the file must begin so
   Position position_;
   File file_;
-  std::optional<File> first_;          // as it was when it was opened first
-  std::optional<File> now_;            // as its descriptor showed it when the last error came
-  bool cut_short_ = false;             // the last error was only that it ends too early
-  std::uint64_t consumed_before_ = 0;  // of the sources before
+  std::optional<File> first_;               // as it was when it was opened first
+  std::optional<File> now_;                 // as its descriptor showed it when the last error came
+  bool cut_short_ = false;                  // the last error was only that it ends too early
+  std::unordered_set<std::uint64_t> open_;  // sources that wait to be gone on with: told as opened already
+  std::uint64_t consumed_before_ = 0;       // of the sources before
 };
 
 }  // namespace leat::reader

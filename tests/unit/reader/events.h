@@ -77,7 +77,6 @@ inline std::vector<std::string> all(ReadAhead& ahead) {
   return out;
 }
 
-
 }  // namespace leat::reader::test
 
 template <>

@@ -59,7 +59,8 @@ struct Rows {
       ledger::Source& at = row(failed->id);
       at.path = failed->path;
       at.place = place_of(failed->at);
-      at.state = failed->retry ? SourceState::kReading : SourceState::kFailed;
+      at.state = SourceState::kFailed;
+      at.retry = failed->retry;
       at.reason = failed->reason;
     } else if (const auto* changed = std::get_if<SourceChanged>(&event)) {
       row(changed->id).state = SourceState::kChanged;

@@ -201,3 +201,15 @@ TEST_CASE("a mount point is told from a folder") {
   CHECK_FALSE(is_mount_point(folder / "no"));
   CHECK_FALSE(is_mount_point("/proc/self"));
 }
+
+TEST_CASE("what a listing leaves out is counted once, however often it is named") {
+  TempFolder folder;
+  folder.write("a", "1\n");
+  folder.write("b", "2\n");
+  const std::vector<std::string> globs = {folder / "a", folder / "*", folder / "a", folder / "b*"};
+  const Listing listing = list_files(globs, [](const File& file) { return file.path.ends_with("/a"); });
+  CHECK(listing.left_out == 1);
+  REQUIRE(listing.files.size() == 1);
+  CHECK(listing.files[0].path == folder / "b");
+  CHECK(list_files(globs).files.size() == 2);
+}

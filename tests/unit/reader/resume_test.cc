@@ -172,7 +172,8 @@ TEST_CASE("a place beyond the end of the file is no place to go on from") {
   rows->row(1).place.offset = 100;
   rows->row(1).place.tail_bytes = 0;
   CHECK(run(small(folder / "*"), rows) == Texts{"changed 1"});
-  CHECK(reason(rows, 1).starts_with(path + ": it ends at 4 bytes, before the place up to which it was read;"));
+  CHECK(
+      reason(rows, 1).starts_with(path + ": it ends at 4 bytes, before the place up to which it was read;"));
 }
 
 TEST_CASE("a last line without a newline was a record: it may get its newline, and no more") {
