@@ -33,6 +33,7 @@ struct ArenaId {
   std::uint32_t pid = 0;
   std::uint32_t fd = 0;
   std::uint64_t nonce = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for one
   auto operator<=>(const ArenaId&) const = default;
   bool alive() const;  // may its process still be there?
 };

@@ -55,6 +55,10 @@ bool read_account(Summary& summary, const std::string& details) {
   if (in == nullptr || !in->IsUint64()) return false;
   const Value* stopped = member(account, "stopped");
   summary.stopped = stopped != nullptr && stopped->IsTrue();
+  const Value* resumed = member(account, "resumed");
+  summary.resumed = resumed != nullptr && resumed->IsTrue();
+  summary.already_done = number(account, "already_done");
+  summary.last_done_s = static_cast<std::int64_t>(number(account, "last_done_s"));
   summary.in = in->GetUint64();
   summary.kept = number(account, "kept");
   summary.dropped = number(account, "dropped");
@@ -164,17 +168,37 @@ Summary summarise(const std::string& pipeline, const supervisor::Outcome& outcom
   return summary;
 }
 
+namespace {
+
+// What became of the run, in a few words.
+std::string headline(const Summary& summary) {
+  std::uint64_t touched = summary.sources_done + summary.sources_failed + summary.sources_changed;
+  if (summary.stopped) {
+    return fmt::format("stopped before the input was used up; run again to {}",
+                       summary.volatile_state ? "start over" : "go on");
+  }
+  std::string before = summary.already_done == 0 ? ""
+                                                 : fmt::format("{} {} done before, the last at {}",
+                                                               exact_count(summary.already_done),
+                                                               summary.already_done == 1 ? "file was" : "files were",
+                                                               human_time(summary.last_done_s));
+  if (touched == 0 && summary.in == 0 && summary.already_done > 0) {
+    return fmt::format("nothing to do: {} (--fresh --force does it all again)", before);
+  }
+  return fmt::format("{} of {} files used up{}{}", summary.sources_done, touched,
+                     summary.resumed ? ", going on with what an earlier run had begun" : "",
+                     before.empty() ? "" : "; " + before);
+}
+
+}  // namespace
+
 std::string to_text(const Summary& summary) {
   std::string text;
   Lines to(text);
   if (!summary.complete) return text;
-  fmt::format_to(to, "{}: {}\n", summary.pipeline,
-                 summary.stopped
-                     ? (summary.outputs.empty()
-                            ? "stopped before the end; no output was published (run again to start over)"
-                            : "stopped before the input was used up")
-                     : fmt::format("{} of {} files used up", summary.sources_done,
-                                   summary.sources_done + summary.sources_failed + summary.sources_changed));
+  std::string head = headline(summary);
+  fmt::format_to(to, "{}: {}\n", summary.pipeline, head);
+  if (head.starts_with("nothing")) return text;
   put_records(to, summary);
   put_stages(to, summary);
   put_sources(to, summary);
@@ -225,6 +249,7 @@ std::uint64_t bytes_written(const Summary& summary) {
 
 void put_json_account(Json& json, const Summary& summary) {
   json.put("stopped", summary.stopped);
+  json.put("resumed", summary.resumed);
   json.put("in", summary.in);
   json.put("kept", summary.kept);
   json.put("dropped", summary.dropped);
@@ -246,6 +271,7 @@ void put_json_account(Json& json, const Summary& summary) {
   });
   json.object("sources", [&] {
     json.put("done", summary.sources_done);
+    json.put("done_before", summary.already_done);
     json.put("failed_count", summary.sources_failed);
     json.put("changed_count", summary.sources_changed);
     put_json_bad(json, "failed", summary.failed);
