@@ -272,13 +272,13 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
   for (const auto& entry : fs::directory_iterator(state, error))
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
+  const std::string hidden = "." + std::string(kPrefix);
   for (const std::string& name : names) {
-    std::string folder = state + "/" + name;
-    std::string hidden = "." + std::string(kPrefix);
+    std::string folder = fmt::format("{}/{}", state, name);
     if (name.starts_with(hidden) && name.ends_with(kNew)) {
       auto replay = read_replay(folder);
       if (replay && exists(replay->aside)) {
-        std::string whole = state + "/" + name.substr(1, name.size() - 1 - kNew.size());
+        std::string whole = fmt::format("{}/{}", state, name.substr(1, name.size() - 1 - kNew.size()));
         if (auto done = rename_durably(folder, whole); !done) return tl::unexpected(done.error());
         replay->folder = whole;
         found = *std::move(replay);
