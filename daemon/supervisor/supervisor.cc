@@ -160,8 +160,8 @@ class Supervisor::Loop {
 
   std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
   Deaths deaths_;
-  std::vector<proto::Verdict> verdicts_;  // a new reader is to know them all
-  std::uint64_t commits_before_ = 0;      // of writers that have gone
+  std::uint64_t condemned_ = 0;       // records that became dead letters as they had killed
+  std::uint64_t commits_before_ = 0;  // of writers that have gone
   std::uint64_t commits_seen_ = 0;
   std::vector<Watch> watches_;                      // by seat, as in the team
   std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away
@@ -270,7 +270,6 @@ void Supervisor::Loop::welcome(Worker& worker) {
     observer_.warning(fmt::format("{} said hello and did not wait for the answer", worker.title()));
   }
   if (worker.seat.stage != Stage::kReader || !worker.welcomed) return;
-  for (const auto& verdict : verdicts_) static_cast<void>(team_.tell(worker, verdict, control_));
   if (!reading_since_) reading_since_ = Clock::now();
 }
 
@@ -334,7 +333,7 @@ std::string Supervisor::Loop::obituary(const Worker& worker) const {
 // Grows with whatever shows that the run gets on.
 std::uint64_t Supervisor::Loop::progress() {
   if (team_.writer().page) commits_seen_ = read((*team_.writer().page)->commits);
-  return commits_before_ + commits_seen_ + verdicts_.size();
+  return commits_before_ + commits_seen_ + condemned_;
 }
 
 void Supervisor::Loop::judge_deaths() {
@@ -420,13 +419,14 @@ void Supervisor::Loop::blame(Worker& worker) {
   if (deaths < Deaths::kMostAtARecord) return;
   deaths_.forget_record(source, offset);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
-  verdicts_.push_back(
-      {source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
-       fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)});
+  proto::Verdict verdict{
+      source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
+      fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)};
   observer_.warning(fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
-                                source, verdicts_.back().reason));
+                                source, verdict.reason));
+  ++condemned_;
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.tell(reader, verdicts_.back(), control_));
+  if (reader.welcomed) static_cast<void>(team_.tell(reader, verdict, control_));
 }
 
 void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
@@ -438,6 +438,8 @@ void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
     return;
   }
   epoch_ = 0;
+  // A source that is not committed yet may get another number in the next epoch: a record that kills is found again.
+  deaths_.forget_records();
   drain_sent_ = false;
   still_since_.reset();
   team_.start_all_again();
