@@ -80,7 +80,7 @@ class Arena {
   std::uint64_t slot_bytes_;
   Control* control_ = nullptr;
   char* data_ = nullptr;
-  std::mutex dead_mutex_;            // the reader builds payloads in one thread and hears of deaths in the other
+  std::mutex dead_mutex_;  // the reader builds payloads in one thread and hears of deaths in the other
   std::deque<std::uint32_t> dead_;  // receivers whose holds are void: the last few
 };
 

@@ -177,11 +177,12 @@ std::string headline(const Summary& summary) {
     return fmt::format("stopped before the input was used up; run again to {}",
                        summary.volatile_state ? "start over" : "go on");
   }
-  std::string before = summary.already_done == 0 ? ""
-                                                 : fmt::format("{} {} done before, the last at {}",
-                                                               exact_count(summary.already_done),
-                                                               summary.already_done == 1 ? "file was" : "files were",
-                                                               human_time(summary.last_done_s));
+  std::string before =
+      summary.already_done == 0
+          ? ""
+          : fmt::format("{} {} done before, the last at {}", exact_count(summary.already_done),
+                        summary.already_done == 1 ? "file was" : "files were",
+                        human_time(summary.last_done_s));
   if (touched == 0 && summary.in == 0 && summary.already_done > 0) {
     return fmt::format("nothing to do: {} (--fresh --force does it all again)", before);
   }

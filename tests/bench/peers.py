@@ -100,7 +100,7 @@ def leat_run(folder, paths, process, sink, filters=None):
     path = os.path.join(folder, "bench.yaml")
     with open(path, "w") as file:
         json.dump(pipeline, file, indent=2)  # JSON is YAML
-    return [LEAT, "run", path, "--force"]
+    return [LEAT, "run", path, "--force", "--fresh"]
 
 
 def leat_env(folder):

@@ -45,7 +45,9 @@ TEST_CASE("the account is read and shown") {
 
 TEST_CASE("a run with nothing to do says since when, and what would do it again") {
   Summary summary = summarise(
-      "p", done(R"({"in":0,"kept":0,"dropped":0,"dead":0,"already_done":3,"last_done_s":86400,"sources":{"done":0}})"),
+      "p",
+      done(
+          R"({"in":0,"kept":0,"dropped":0,"dead":0,"already_done":3,"last_done_s":86400,"sources":{"done":0}})"),
       false);
   CHECK(to_text(summary).starts_with("p: nothing to do: 3 files were done before, the last at 1970-01-02"));
   CHECK(summary.exit_code == kExitOk);
