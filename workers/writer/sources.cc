@@ -38,11 +38,12 @@ void identify(ledger::Source& row, const Event& event) {
 
 }  // namespace
 
-Result<const ledger::Source*> Sources::open(const proto::Header& header, const Event& event) {
+Result<Sources::Opened> Sources::open(const proto::Header& header, const Event& event) {
   auto row = find_or_make(header, event);
   if (!row) return tl::unexpected(row.error());
   // source.after has moved or deleted what it was: its path holds another file now.
-  if (row->after_done && header.end_offset == 0) {
+  bool other_file = row->after_done && header.end_offset == 0;
+  if (other_file) {
     row->place = {};
     row->counts = {};
   }
@@ -70,7 +71,7 @@ Result<const ledger::Source*> Sources::open(const proto::Header& header, const E
   }
   ended_.erase(header.source);
   changed_ = true;
-  return &at->second.row;
+  return Opened{&at->second.row, at->second.row.place.offset == 0 && !other_file};
 }
 
 Result<const ledger::Source*> Sources::apply(const proto::Header& header) {

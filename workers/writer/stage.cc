@@ -130,7 +130,10 @@ Result<void> WriterStage::open(const proto::Header& header, const Event& event) 
   }
   auto source = sources_.open(header, event);
   if (!source) return tl::unexpected(source.error());
-  return sink_.source_opened(header.source, (*source)->path, (*source)->place.offset == 0);
+  Sink::Begin begin = source->row->place.offset > 0 ? Sink::Begin::kGoesOn
+                      : source->replaces            ? Sink::Begin::kOver
+                                                    : Sink::Begin::kOtherFile;
+  return sink_.source_opened(header.source, source->row->path, begin);
 }
 
 Result<void> WriterStage::end(const proto::Header& header, const Event& event) {
