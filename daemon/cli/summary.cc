@@ -55,6 +55,10 @@ bool read_account(Summary& summary, const std::string& details) {
   if (in == nullptr || !in->IsUint64()) return false;
   const Value* stopped = member(account, "stopped");
   summary.stopped = stopped != nullptr && stopped->IsTrue();
+  const Value* resumed = member(account, "resumed");
+  summary.resumed = resumed != nullptr && resumed->IsTrue();
+  summary.already_done = number(account, "already_done");
+  summary.last_done_s = static_cast<std::int64_t>(number(account, "last_done_s"));
   summary.in = in->GetUint64();
   summary.kept = number(account, "kept");
   summary.dropped = number(account, "dropped");
@@ -86,6 +90,28 @@ int exit_code_of(const Summary& summary, bool strict) {
 }
 
 using Lines = std::back_insert_iterator<std::string>;
+
+bool nothing_to_do(const Summary& summary) {
+  return !summary.stopped && summary.already_done > 0 && summary.in == 0 && summary.outputs.empty() &&
+         summary.sources_done + summary.sources_failed + summary.sources_changed == 0;
+}
+
+std::string before_text(const Summary& summary) {
+  return fmt::format("{} {} done before, the last {}", exact_count(summary.already_done),
+                     summary.already_done == 1 ? "file was" : "files were", human_time(summary.last_done_s));
+}
+
+std::string headline(const Summary& summary) {
+  if (summary.stopped) {
+    return fmt::format("stopped before the end{}{}",
+                       summary.outputs.empty() ? "; no output was published" : "",
+                       summary.goes_on ? " (run again to go on)" : "");
+  }
+  if (nothing_to_do(summary)) return "nothing to do: " + before_text(summary);
+  return fmt::format("{} of {} files used up{}", summary.sources_done,
+                     summary.sources_done + summary.sources_failed + summary.sources_changed,
+                     summary.already_done == 0 ? "" : "; " + before_text(summary));
+}
 
 void put_records(Lines to, const Summary& summary) {
   auto row = [&](std::string_view name, std::uint64_t count, const std::string& more) {
@@ -168,13 +194,8 @@ std::string to_text(const Summary& summary) {
   std::string text;
   Lines to(text);
   if (!summary.complete) return text;
-  fmt::format_to(to, "{}: {}\n", summary.pipeline,
-                 summary.stopped
-                     ? (summary.outputs.empty()
-                            ? "stopped before the end; no output was published (run again to start over)"
-                            : "stopped before the input was used up")
-                     : fmt::format("{} of {} files used up", summary.sources_done,
-                                   summary.sources_done + summary.sources_failed + summary.sources_changed));
+  fmt::format_to(to, "{}: {}\n", summary.pipeline, headline(summary));
+  if (nothing_to_do(summary)) return text;
   put_records(to, summary);
   put_stages(to, summary);
   put_sources(to, summary);
@@ -225,6 +246,9 @@ std::uint64_t bytes_written(const Summary& summary) {
 
 void put_json_account(Json& json, const Summary& summary) {
   json.put("stopped", summary.stopped);
+  json.put("resumed", summary.resumed);
+  json.put("already_done", summary.already_done);
+  json.put("last_done_s", static_cast<std::uint64_t>(summary.last_done_s));
   json.put("in", summary.in);
   json.put("kept", summary.kept);
   json.put("dropped", summary.dropped);

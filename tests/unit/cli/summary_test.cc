@@ -80,6 +80,18 @@ TEST_CASE("a stopped run is 75, and without an output says so") {
   CHECK(has(to_text(summary), "no output was published"));
 }
 
+TEST_CASE("a run with nothing to do says what was done before and when, and nothing else") {
+  std::string text = to_text(summarise("p", done(R"({"in":0,"already_done":1200,"last_done_s":1700000000})"), false));
+  CHECK(has(text, "p: nothing to do: 1,200 files were done before, the last 2023-11-1"));
+  CHECK(text.find('\n') == text.size() - 1);
+}
+
+TEST_CASE("what was done before is told beside what was done now") {
+  std::string text = to_text(
+      summarise("p", done(R"({"in":5,"kept":5,"already_done":1,"last_done_s":1700000000,"sources":{"done":2}})"), false));
+  CHECK(has(text, "p: 2 of 2 files used up; 1 file was done before, the last 2023-11-1"));
+}
+
 TEST_CASE("a run that failed keeps its exit code and has no summary to mislead") {
   supervisor::Outcome outcome;
   outcome.exit_code = kExitNoInput;
