@@ -33,6 +33,7 @@ struct ArenaId {
   std::uint32_t pid = 0;
   std::uint32_t fd = 0;
   std::uint64_t nonce = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for one
   auto operator<=>(const ArenaId&) const = default;
   bool alive() const;  // may its process still be there?
 };
@@ -79,7 +80,7 @@ class Arena {
   std::uint64_t slot_bytes_;
   Control* control_ = nullptr;
   char* data_ = nullptr;
-  std::mutex dead_mutex_;            // the reader builds payloads in one thread and hears of deaths in the other
+  std::mutex dead_mutex_;  // the reader builds payloads in one thread and hears of deaths in the other
   std::deque<std::uint32_t> dead_;  // receivers whose holds are void: the last few
 };
 

@@ -25,12 +25,14 @@ inline constexpr std::size_t kHeaderBytes = 192;
 // Explicit values, never renumbered.
 enum class BatchKind : std::uint8_t {
   kRecords = 1,
-  kSourceOpened = 2,    // records holds one JSON object: path, size, mtime_ns, head_bytes, head_hash, compression
-  kSourceEnded = 3,     // ... path, size, mtime_ns, lines, bytes
-  kSourceFailed = 4,    // ... path, offset, reason, retry: may another run have better luck
-  kSourceChanged = 5,   // ... path, reason
-  kEndOfInput = 6,      // the last sequence number of an epoch; ... stopped: was it asked to stop early; done: sources
-                        // that match and were done before
+  kSourceOpened =
+      2,  // records holds one JSON object: path, size, mtime_ns, head_bytes, head_hash, compression
+  kSourceEnded = 3,    // ... path, size, mtime_ns, lines, bytes
+  kSourceFailed = 4,   // ... path, offset, reason, retry: may another run have better luck
+  kSourceChanged = 5,  // ... path, reason
+  kEndOfInput =
+      6,  // the last sequence number of an epoch; ... stopped: was it asked to stop early; done: sources
+          // that match and were done before
   kSourceMoved = 7,     // ... path: where it is now, from
   kSourceFinished = 8,  // ... path, action, to: source.after was carried out, or why it was not: reason
 };

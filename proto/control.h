@@ -41,13 +41,14 @@ struct Welcome {
   std::string pipeline_text;  // YAML, already validated by the supervisor
   std::uint64_t window_bytes = 0;
   std::uint32_t window_batches = 0;
-  bool force = false;                // replace outputs that exist
-  bool follow = false;               // go on looking for new files
-  std::string state;                 // reader, writer: folder of the ledger
-  std::string run;                   // writer: names this run, whatever is started again in it
-  bool volatile_state = false;       // writer: the ledger ends with the run (the sink is a pipe or a device)
-  bool fresh = false;                // writer, once a run: forget all sources and outputs
-  bool accept_changes = false;       // writer, once a run: go on although filter, steps or sink are not what they were
+  bool force = false;           // replace outputs that exist
+  bool follow = false;          // go on looking for new files
+  std::string state;            // reader, writer: folder of the ledger
+  std::string run;              // writer: names this run, whatever is started again in it
+  bool volatile_state = false;  // writer: the ledger ends with the run (the sink is a pipe or a device)
+  bool fresh = false;           // writer, once a run: forget all sources and outputs
+  bool accept_changes =
+      false;  // writer, once a run: go on although filter, steps or sink are not what they were
   std::uint64_t fingerprint = 0;     // writer: of filter, steps and sink (config/fingerprint.h)
   std::vector<std::string> reread;   // writer, once a run: sources to start over
   std::string input;                 // where this worker binds its PULL for batches; empty for the reader

@@ -13,7 +13,9 @@ constexpr int kCreditHighWaterMark = 1024;
 
 Dealer::Dealer(Context& context, const std::vector<std::string>& workers,
                const std::vector<std::uint64_t>& instances, const std::string& credit_endpoint)
-    : context_(context), workers_(workers.size()), credits_(context, SocketKind::kPull, kCreditHighWaterMark) {
+    : context_(context),
+      workers_(workers.size()),
+      credits_(context, SocketKind::kPull, kCreditHighWaterMark) {
   LEAT_CHECK(workers.size() == instances.size(), "each endpoint has an instance");
   credits_.bind(credit_endpoint);
   for (std::uint32_t index = 0; index < workers.size(); ++index) {

@@ -20,8 +20,7 @@ constexpr std::size_t kBufferBytes = 256 * 1024;
 }  // namespace
 
 tl::unexpected<Error> cannot(std::string_view action, const std::string& path, int error) {
-  return fail(Fault::kFatal,
-              fmt::format("leat: cannot {} {}: {}", action, printable(path), std::strerror(error)));
+  return fail(Fault::kFatal, fmt::format("cannot {} {}: {}", action, printable(path), std::strerror(error)));
 }
 
 std::string folder_of(const std::string& path) {

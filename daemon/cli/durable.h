@@ -9,7 +9,7 @@
 
 namespace leat::cli {
 
-// kFatal, 74: "leat: cannot ACTION PATH: why".
+// kFatal, 74: "cannot ACTION PATH: why".
 [[nodiscard]] tl::unexpected<Error> cannot(std::string_view action, const std::string& path, int error);
 
 std::string folder_of(const std::string& path);

@@ -38,7 +38,7 @@ Summary execute(const supervisor::Job& job, const Manner& manner, Progress& prog
   }
   progress.clear();
   Summary summary = summarise(job.pipeline.name, outcome, manner.strict);
-  summary.goes_on = !job.volatile_state;
+  summary.volatile_state = job.volatile_state;
   if (!manner.quiet) fmt::print(stderr, "{}", to_text(summary));
   if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", summary.failure);
   if (summary.exit_code == kExitStrict) {

@@ -95,8 +95,7 @@ std::string to_line(const Letter& letter) {
 Result<Lines> Lines::open(const std::string& path, std::uint64_t until) {
   stage::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (fd) return Lines(std::move(fd), path, until);
-  return fail(Fault::kFatal,
-              fmt::format("leat: {} cannot be read: {}", printable(path), std::strerror(errno)),
+  return fail(Fault::kFatal, fmt::format("{} cannot be read: {}", printable(path), std::strerror(errno)),
               errno == ENOENT ? kExitNoInput : kExitIo);
 }
 
@@ -117,7 +116,7 @@ Result<std::optional<std::string_view>> Lines::next() {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
       return fail(Fault::kFatal,
-                  fmt::format("leat: {} cannot be read: {}", printable(path_), std::strerror(errno)));
+                  fmt::format("{} cannot be read: {}", printable(path_), std::strerror(errno)));
     }
     if (count == 0) return std::nullopt;
     buffer_.append(chunk.data(), static_cast<std::size_t>(count));

@@ -106,8 +106,7 @@ Result<std::string> changed_pipeline(const std::string& text, const PipelineChan
         kExitConfig);
   }
   auto root = config::parse_yaml(text);
-  if (!root)
-    return fail(Fault::kFatal, "leat: the pipeline cannot be read: " + root.error().text, kExitConfig);
+  if (!root) return fail(Fault::kFatal, "the pipeline cannot be read: " + root.error().text, kExitConfig);
 
   Node& source = member(*root, "source");
   Node paths;

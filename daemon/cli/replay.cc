@@ -20,7 +20,7 @@ namespace leat::cli {
 namespace {
 
 tl::unexpected<Error> refuse(std::string text, int exit_code) {
-  return fail(Fault::kFatal, "leat: " + std::move(text), exit_code);
+  return fail(Fault::kFatal, std::move(text), exit_code);
 }
 
 bool holds(const std::string& path, std::string_view placeholder) {
@@ -141,10 +141,10 @@ int replay(const ReplayOptions& options) {
                                                 : absolute(options.run.state);
   std::string warning;
   auto ready = ledger::prepare_state_folder(state, warning);
-  if (!ready) return fail_with({Fault::kFatal, "leat: " + ready.error().text, ready.error().exit_code});
+  if (!ready) return fail_with(ready.error());
   if (!warning.empty()) progress.warning(warning);
   auto lock = ledger::RunLock::take(state, plan.pipeline.file);
-  if (!lock) return fail_with({Fault::kFatal, "leat: " + lock.error().text, lock.error().exit_code});
+  if (!lock) return fail_with(lock.error());
 
   auto begun = take_up_or_begin(options, plan, state);
   if (!begun) return fail_with(begun.error());

@@ -60,7 +60,7 @@ class OwnLedger {
   static Result<OwnLedger> open(const std::string& state, const std::string& pipeline) {
     OwnLedger own;
     auto lock = ledger::WriterLock::try_take(state);
-    if (!lock) return fail(Fault::kFatal, "leat: " + lock.error().text + "; try again later", kExitIo);
+    if (!lock) return fail(Fault::kFatal, lock.error().text + "; try again later", kExitIo);
     own.lock_.emplace(std::move(*lock));
     auto view = ledger::View::open(state);
     if (!view) return tl::unexpected(view.error());
@@ -98,16 +98,16 @@ Result<stage::Fd> lock_letters(const std::string& file, int flags) {
   stage::Fd fd(::open(file.c_str(), flags | O_RDWR | O_APPEND | O_CLOEXEC, 0666));
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0) {
-    return fail(Fault::kFatal, fmt::format("leat: cannot open {}: {}", printable(file), std::strerror(errno)),
+    return fail(Fault::kFatal, fmt::format("cannot open {}: {}", printable(file), std::strerror(errno)),
                 errno == ENOENT ? kExitNoInput : kExitIo);
   }
   if (!S_ISREG(info.st_mode)) {
     return fail(Fault::kFatal,
-                fmt::format("leat: {} is no regular file: nothing can be replayed from it", printable(file)),
+                fmt::format("{} is no regular file: nothing can be replayed from it", printable(file)),
                 kExitConfig);
   }
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return fail(Fault::kFatal, fmt::format("leat: another leat is writing {}; wait for it", printable(file)),
+    return fail(Fault::kFatal, fmt::format("another leat is writing {}; wait for it", printable(file)),
                 kExitConfig);
   }
   return fd;
@@ -151,7 +151,7 @@ Result<rapidjson::Document> read_json(const std::string& path) {
   if (*line) document.Parse<rapidjson::kParseIterativeFlag>((*line)->data(), (*line)->size());
   if (*line && !document.HasParseError() && document.IsObject()) return document;
   return fail(Fault::kFatal,
-              fmt::format("leat: {} is damaged; look at what is in its folder, and move that away", path));
+              fmt::format("{} is damaged; look at what is in its folder, and move that away", path));
 }
 
 std::string text(const rapidjson::Document& document, const char* key) {
@@ -272,13 +272,13 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
   for (const auto& entry : fs::directory_iterator(state, error))
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
+  const std::string hidden = "." + std::string(kPrefix);
   for (const std::string& name : names) {
-    std::string folder = state + "/" + name;
-    std::string hidden = "." + std::string(kPrefix);
+    std::string folder = fmt::format("{}/{}", state, name);
     if (name.starts_with(hidden) && name.ends_with(kNew)) {
       auto replay = read_replay(folder);
       if (replay && exists(replay->aside)) {
-        std::string whole = state + "/" + name.substr(1, name.size() - 1 - kNew.size());
+        std::string whole = fmt::format("{}/{}", state, name.substr(1, name.size() - 1 - kNew.size()));
         if (auto done = rename_durably(folder, whole); !done) return tl::unexpected(done.error());
         replay->folder = whole;
         found = *std::move(replay);
@@ -304,7 +304,7 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
 Result<Replay> begin_replay(const std::string& state, const std::string& pipeline, const std::string& file,
                             Replay replay) {
   if (!config::is_utf8(file)) {
-    return fail(Fault::kFatal, fmt::format("leat: {} is not UTF-8; rename it first", config::quoted(file)),
+    return fail(Fault::kFatal, fmt::format("{} is not UTF-8; rename it first", config::quoted(file)),
                 kExitConfig);
   }
   auto letters = lock_letters(file, 0);

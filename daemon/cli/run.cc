@@ -95,10 +95,7 @@ int run(const RunOptions& options) {
   Progress progress(Progress::mode_for_stderr(options.quiet));
   supervisor::Job job = job_of(options, plan);
   auto lock = take_state(options, job, progress);
-  if (!lock) {
-    fmt::print(stderr, "leat: {}\n", lock.error().text);
-    return lock.error().exit_code;
-  }
+  if (!lock) return fail_with(lock.error());
   return execute(job, manner_of(options), progress).exit_code;
 }
 

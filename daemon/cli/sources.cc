@@ -13,7 +13,6 @@ namespace leat::cli {
 namespace {
 
 using ledger::Source;
-using ledger::SourceState;
 
 // At a time: their rows are in memory, and while they are printed no transaction is open.
 constexpr std::size_t kPage = 1000;

@@ -37,23 +37,22 @@ Result<OpenState> open_state(const StateOf& of) {
   auto view = ledger::View::open(folder);
   if (!view) return tl::unexpected(view.error());
   if (!*view) {
-    return fail(
-        Fault::kFatal,
-        fmt::format("leat: there is no ledger in {}: nothing has been run with this state yet", folder),
-        kExitConfig);
+    return fail(Fault::kFatal,
+                fmt::format("there is no ledger in {}: nothing has been run with this state yet", folder),
+                kExitConfig);
   }
   auto owner = (*view)->pipeline();
   if (!owner) return tl::unexpected(owner.error());
   if (!name.empty() && *owner != name) {
     return fail(Fault::kFatal,
-                fmt::format("leat: the ledger in {} is of the pipeline {}, not of {}", folder, *owner, name),
+                fmt::format("the ledger in {} is of the pipeline {}, not of {}", folder, *owner, name),
                 kExitConfig);
   }
   return OpenState{std::move(folder), *std::move(owner), **std::move(view)};
 }
 
 int fail_with(const Error& error) {
-  fmt::print(stderr, "{}\n", error.text);
+  fmt::print(stderr, "leat: {}\n", error.text);
   return error.exit_code;
 }
 

@@ -23,7 +23,7 @@ struct OpenState {
 // kFatal, 78: the pipeline file is wrong (all that is wrong, a line each), there is no ledger, or it is another pipeline's.
 [[nodiscard]] Result<OpenState> open_state(const StateOf& of);
 
-// Prints the error and gives its exit code.
+// Prints "leat: " and the error, and gives its exit code.
 int fail_with(const Error& error);
 
 // Absolute, without "..", whether it exists or not.

@@ -91,28 +91,6 @@ int exit_code_of(const Summary& summary, bool strict) {
 
 using Lines = std::back_insert_iterator<std::string>;
 
-bool nothing_to_do(const Summary& summary) {
-  return !summary.stopped && summary.already_done > 0 && summary.in == 0 && summary.outputs.empty() &&
-         summary.sources_done + summary.sources_failed + summary.sources_changed == 0;
-}
-
-std::string before_text(const Summary& summary) {
-  return fmt::format("{} {} done before, the last {}", exact_count(summary.already_done),
-                     summary.already_done == 1 ? "file was" : "files were", human_time(summary.last_done_s));
-}
-
-std::string headline(const Summary& summary) {
-  if (summary.stopped) {
-    return fmt::format("stopped before the end{}{}",
-                       summary.outputs.empty() ? "; no output was published" : "",
-                       summary.goes_on ? " (run again to go on)" : "");
-  }
-  if (nothing_to_do(summary)) return "nothing to do: " + before_text(summary);
-  return fmt::format("{} of {} files used up{}", summary.sources_done,
-                     summary.sources_done + summary.sources_failed + summary.sources_changed,
-                     summary.already_done == 0 ? "" : "; " + before_text(summary));
-}
-
 void put_records(Lines to, const Summary& summary) {
   auto row = [&](std::string_view name, std::uint64_t count, const std::string& more) {
     fmt::format_to(to, "  {:<9}{:>16}{}{}\n", name, exact_count(count), more.empty() ? "" : "   ", more);
@@ -190,12 +168,38 @@ Summary summarise(const std::string& pipeline, const supervisor::Outcome& outcom
   return summary;
 }
 
+namespace {
+
+// What became of the run, in a few words.
+std::string headline(const Summary& summary) {
+  std::uint64_t touched = summary.sources_done + summary.sources_failed + summary.sources_changed;
+  if (summary.stopped) {
+    return fmt::format("stopped before the input was used up; run again to {}",
+                       summary.volatile_state ? "start over" : "go on");
+  }
+  std::string before =
+      summary.already_done == 0
+          ? ""
+          : fmt::format("{} {} done before, the last at {}", exact_count(summary.already_done),
+                        summary.already_done == 1 ? "file was" : "files were",
+                        human_time(summary.last_done_s));
+  if (touched == 0 && summary.in == 0 && summary.already_done > 0) {
+    return fmt::format("nothing to do: {} (--fresh --force does it all again)", before);
+  }
+  return fmt::format("{} of {} files used up{}{}", summary.sources_done, touched,
+                     summary.resumed ? ", going on with what an earlier run had begun" : "",
+                     before.empty() ? "" : "; " + before);
+}
+
+}  // namespace
+
 std::string to_text(const Summary& summary) {
   std::string text;
   Lines to(text);
   if (!summary.complete) return text;
-  fmt::format_to(to, "{}: {}\n", summary.pipeline, headline(summary));
-  if (nothing_to_do(summary)) return text;
+  std::string head = headline(summary);
+  fmt::format_to(to, "{}: {}\n", summary.pipeline, head);
+  if (head.starts_with("nothing")) return text;
   put_records(to, summary);
   put_stages(to, summary);
   put_sources(to, summary);
@@ -247,8 +251,6 @@ std::uint64_t bytes_written(const Summary& summary) {
 void put_json_account(Json& json, const Summary& summary) {
   json.put("stopped", summary.stopped);
   json.put("resumed", summary.resumed);
-  json.put("already_done", summary.already_done);
-  json.put("last_done_s", static_cast<std::uint64_t>(summary.last_done_s));
   json.put("in", summary.in);
   json.put("kept", summary.kept);
   json.put("dropped", summary.dropped);
@@ -270,6 +272,7 @@ void put_json_account(Json& json, const Summary& summary) {
   });
   json.object("sources", [&] {
     json.put("done", summary.sources_done);
+    json.put("done_before", summary.already_done);
     json.put("failed_count", summary.sources_failed);
     json.put("changed_count", summary.sources_changed);
     put_json_bad(json, "failed", summary.failed);

@@ -23,10 +23,10 @@ struct Summary {
   std::string pipeline;
   bool complete = false;  // the writer has given its account; the counts mean something
   bool stopped = false;
-  bool goes_on = true;             // what was stopped or failed can be gone on with
-  bool resumed = false;            // it went on with sources of an earlier run
+  bool volatile_state = false;     // the sink is a pipe or a device: the next run starts over
+  bool resumed = false;            // went on with what an earlier run had begun
   std::uint64_t already_done = 0;  // sources that match and were done before
-  std::int64_t last_done_s = 0;    // when a source was done last, by whatever run; Unix time, 0: never
+  std::int64_t last_done_s = 0;    // when the last of these was, Unix time
   std::uint64_t in = 0, kept = 0, dropped = 0, dead = 0, out = 0, blank = 0;
   std::vector<Output> outputs;
   std::string dead_letter_path;

@@ -160,10 +160,10 @@ class Supervisor::Loop {
 
   std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
   Deaths deaths_;
-  std::vector<proto::Verdict> verdicts_;  // a new reader is to know them all
-  std::uint64_t commits_before_ = 0;      // of writers that have gone
+  std::uint64_t condemned_ = 0;       // records that became dead letters as they had killed
+  std::uint64_t commits_before_ = 0;  // of writers that have gone
   std::uint64_t commits_seen_ = 0;
-  std::vector<Watch> watches_;            // by seat, as in the team
+  std::vector<Watch> watches_;                      // by seat, as in the team
   std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away
   std::optional<Clock::time_point> still_since_;
   std::optional<Clock::time_point> reading_since_;
@@ -270,15 +270,15 @@ void Supervisor::Loop::welcome(Worker& worker) {
     observer_.warning(fmt::format("{} said hello and did not wait for the answer", worker.title()));
   }
   if (worker.seat.stage != Stage::kReader || !worker.welcomed) return;
-  for (const auto& verdict : verdicts_) static_cast<void>(team_.tell(worker, verdict, control_));
   if (!reading_since_) reading_since_ = Clock::now();
 }
 
 void Supervisor::Loop::welcome_those_due() {
   for (Worker& worker : team_.workers()) {
     if (worker.welcomed || !worker.page || !worker.running()) continue;
-    bool due = worker.seat.stage == Stage::kWriter ||
-               (worker.seat.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
+    bool due =
+        worker.seat.stage == Stage::kWriter ||
+        (worker.seat.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
     if (due) welcome(worker);
   }
 }
@@ -333,7 +333,7 @@ std::string Supervisor::Loop::obituary(const Worker& worker) const {
 // Grows with whatever shows that the run gets on.
 std::uint64_t Supervisor::Loop::progress() {
   if (team_.writer().page) commits_seen_ = read((*team_.writer().page)->commits);
-  return commits_before_ + commits_seen_ + verdicts_.size();
+  return commits_before_ + commits_seen_ + condemned_;
 }
 
 void Supervisor::Loop::judge_deaths() {
@@ -367,16 +367,17 @@ void Supervisor::Loop::judge(Worker& worker) {
       observer_.warning(fmt::format("{}; trying again until it works", worker.retry));
     }
     if (!job_.follow && Clock::now() - *trouble_since_ > job_.pipeline.source.give_up) {
-      return end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on", worker.retry,
-                                      config::format_duration(job_.pipeline.source.give_up)));
+      return end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on",
+                                      worker.retry, config::format_duration(job_.pipeline.source.give_up)));
     }
     pause = milliseconds{500};
   } else {
     int in_a_row = deaths_.in_a_row(worker.seat.stage, progress());
     if (in_a_row >= Deaths::kMostInARow) {
-      return end(kExitBug, fmt::format("{} {} of them died and nothing was committed between. The run ends here; "
-                                       "run again to go on",
-                                       text, in_a_row));
+      return end(kExitBug,
+                 fmt::format("{} {} of them died and nothing was committed between. The run ends here; "
+                             "run again to go on",
+                             text, in_a_row));
     }
     pause = Deaths::pause(in_a_row);
     observer_.warning(fmt::format("{} Another one takes its place", text));
@@ -418,12 +419,14 @@ void Supervisor::Loop::blame(Worker& worker) {
   if (deaths < Deaths::kMostAtARecord) return;
   deaths_.forget_record(source, offset);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
-  verdicts_.push_back({source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
-                       fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)});
-  observer_.warning(fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset, source,
-                                verdicts_.back().reason));
+  proto::Verdict verdict{
+      source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
+      fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)};
+  observer_.warning(fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
+                                source, verdict.reason));
+  ++condemned_;
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.tell(reader, verdicts_.back(), control_));
+  if (reader.welcomed) static_cast<void>(team_.tell(reader, verdict, control_));
 }
 
 void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
@@ -435,6 +438,8 @@ void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
     return;
   }
   epoch_ = 0;
+  // A source that is not committed yet may get another number in the next epoch: a record that kills is found again.
+  deaths_.forget_records();
   drain_sent_ = false;
   still_since_.reset();
   team_.start_all_again();
@@ -476,8 +481,9 @@ void Supervisor::Loop::check_records() {
     Worker& worker = team_.workers()[i];
     if (!dies_alone(worker.seat.stage) || !worker.page || !worker.running()) continue;
     const stage::Page& page = **worker.page;
-    bool at_record = page.activity.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(stage::Activity::kBusy) &&
-                     page.at_guarded.load(std::memory_order_relaxed) == 0 && read(page.at_source) != 0;
+    bool at_record =
+        page.activity.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(stage::Activity::kBusy) &&
+        page.at_guarded.load(std::memory_order_relaxed) == 0 && read(page.at_source) != 0;
     Watch seen{worker.instance, read(page.sequence), read(page.at_source), read(page.at_offset), now};
     Watch& watch = watches_[i];
     bool same = at_record && watch.instance == seen.instance && watch.sequence == seen.sequence &&

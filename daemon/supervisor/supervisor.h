@@ -24,15 +24,16 @@ struct Job {
   std::uint32_t window_batches = 0;
   bool force = false;
   bool follow = false;
-  std::string run;              // names this run in the ledger
-  std::string state;            // folder of the ledger; prepared, and locked for the life of the run
-  bool volatile_state = false;  // the sink is a pipe or a device: nothing to go on with later, `state` is not used
-  bool fresh = false;           // forget all sources and outputs
-  bool accept_changes = false;  // go on although filter, steps or sink are not what they were
-  std::uint64_t fingerprint = 0;     // of filter, steps and sink
-  std::vector<std::string> reread;   // sources to start over, absolute
-  std::string program_folder;  // where leat-reader and the others are
-  std::string runtime_root;    // empty: default_runtime_root()
+  std::string run;    // names this run in the ledger
+  std::string state;  // folder of the ledger; prepared, and locked for the life of the run
+  bool volatile_state =
+      false;           // the sink is a pipe or a device: nothing to go on with later, `state` is not used
+  bool fresh = false;  // forget all sources and outputs
+  bool accept_changes = false;      // go on although filter, steps or sink are not what they were
+  std::uint64_t fingerprint = 0;    // of filter, steps and sink
+  std::vector<std::string> reread;  // sources to start over, absolute
+  std::string program_folder;       // where leat-reader and the others are
+  std::string runtime_root;         // empty: default_runtime_root()
   std::chrono::milliseconds start_up{
       30'000};  // for a worker to be ready, or to say on its page what it waits for
 };

@@ -20,8 +20,8 @@ using Clock = std::chrono::steady_clock;
 // A seat and who has it.
 struct Worker {
   Seat seat;
-  std::uint32_t instance = 0;  // of this run, from 1
-  std::optional<Child> child;  // none only before the first start
+  std::uint32_t instance = 0;             // of this run, from 1
+  std::optional<Child> child;             // none only before the first start
   std::optional<stage::MappedPage> page;  // from its hello on
   Clock::time_point started{};
   bool ready = false;
@@ -86,7 +86,7 @@ class Team {
   std::uint32_t last_instance_ = 0;
   Layout layout_;
   std::vector<Worker> workers_;
-  std::vector<Child> leaving_;   // killed, and not gone yet
+  std::vector<Child> leaving_;      // killed, and not gone yet
   std::uint64_t bytes_before_ = 0;  // taken in by filters that have gone
 };
 

@@ -90,9 +90,9 @@ def leat(processors):
     return command
 
 
-def leat_run(folder, paths, process, sink):
-    """Writes the pipeline file and gives the command that runs it."""
-    pipeline = {"version": 1, "name": "bench", "source": {"paths": paths}, "filter": {"keep": KEEP}, "sink": {"path": sink}}
+def leat_run(folder, paths, process, sink, filters=None):
+    """Writes the pipeline file and gives the command that runs it; `filters`: more keys of its filter section."""
+    pipeline = {"version": 1, "name": "bench", "source": {"paths": paths}, "filter": {"keep": KEEP, **(filters or {})}, "sink": {"path": sink}}
     if process:
         pipeline["process"] = process
     if sink.endswith(".zst"):
@@ -100,7 +100,7 @@ def leat_run(folder, paths, process, sink):
     path = os.path.join(folder, "bench.yaml")
     with open(path, "w") as file:
         json.dump(pipeline, file, indent=2)  # JSON is YAML
-    return [LEAT, "run", path, "--force"]
+    return [LEAT, "run", path, "--force", "--fresh"]
 
 
 def leat_env(folder):
@@ -116,9 +116,13 @@ def leat_env(folder):
 
 @functools.cache
 def python():
-    """A Python that has orjson, or any: one for both, so that the library is the only difference."""
+    """A Python that has orjson, or any: one for both, so that the library is the only difference.
+
+    The interpreter itself: in front of it may stand a script of pyenv, which takes 50 ms that are not Python's.
+    """
     found = [path for path in (shutil.which("python3"), "/usr/bin/python3") if path]
-    return next(filter(has_orjson, found), found[0])
+    chosen = next(filter(has_orjson, found), found[0])
+    return subprocess.run([chosen, "-c", "import sys; print(sys.executable)"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def has_orjson(interpreter):

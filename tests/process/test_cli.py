@@ -172,10 +172,13 @@ class Twice(BlockedCase):
         self.write("in.jsonl", content)
         self.pipeline(steps=[self.child_step()])
         first = self.start_pipeline()
-        self.wait_until_blocked()
+        self.wait_until_blocked(first)
         second = self.leat("run", "pipeline.yaml", "--json", "--force", "--runtime-dir", self.runtime, code=78)
-        self.assertIn("another leat is writing", second.stderr)
-        self.assertEqual(second.summary["bytes_in"], 0)
+        self.assertIn(f"another run has the state folder {self.folder}", second.stderr)
+        self.assertIn(f"pid {first.pid} ", second.stderr)
+        third = self.leat("run", "pipeline.yaml", "--json", "--force", "--runtime-dir", self.runtime,
+                          "--state", self.folder / "other", code=78)
+        self.assertIn("another leat is writing", third.stderr)
         self.open_gate()
         run = self.finish(first)
         self.assertEqual(run.code, 0, run.stderr)
@@ -187,8 +190,9 @@ class Twice(BlockedCase):
         self.write("other.jsonl", GOOD)
         self.pipeline(steps=[self.child_step()])
         first = self.start_pipeline()
-        self.wait_until_blocked()
+        self.wait_until_blocked(first)
         self.pipeline(paths="other.jsonl", out="other.out", name="other.yaml", dead_letter={"path": "other.dead"})
+        self.write("other.yaml", (self.folder / "other.yaml").read_text().replace('"test"', '"other"'))
         self.leat("run", "other.yaml", "--json", "--runtime-dir", self.runtime)
         self.open_gate()
         run = self.finish(first)
@@ -207,7 +211,7 @@ class Follow(Case):
         for name in ("first", "second"):
             self.write(f"in/.{name}", GOOD)
             os.rename(self.folder / f"in/.{name}", self.folder / f"in/{name}.jsonl")
-            self.until((self.folder / f"{name}.out").exists, f"{name}.out appears")
+            self.until((self.folder / f"{name}.out").exists, f"{name}.out appears", run=process)
             self.assertEqual((self.folder / f"{name}.out").read_bytes(), want)  # whole as soon as it is there
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
@@ -223,7 +227,7 @@ class Follow(Case):
         with open(self.folder / "in/a.jsonl", "wb", buffering=0) as file:
             for line in GOOD.splitlines(keepends=True)[:100]:
                 file.write(line)
-        self.until((self.folder / "a.out").exists, "a.out appears")
+        self.until((self.folder / "a.out").exists, "a.out appears", run=process)
         self.assertEqual((self.folder / "a.out").read_bytes(), b"".join(GOOD.splitlines(keepends=True)[:100]))
         process.send_signal(signal.SIGINT)
         self.assertEqual(self.finish(process).code, 75)

@@ -134,7 +134,7 @@ class State(BlockedCase):
         self.pipeline(paths=["a.jsonl", "b.jsonl"], steps=[self.child_step()], out="{stem}.out.jsonl", workers=1,
                       limits={"commit": {"interval": "10ms"}})
         process = self.start_pipeline()
-        self.wait_until_blocked()
+        self.wait_until_blocked(process)
         self.until(lambda: b'"done"' in self.finish(self.start("sources", "pipeline.yaml", "--json")).stdout, "a is done")
         status = json.loads(self.leat("status", "pipeline.yaml", "--json").stdout)
         self.assertEqual(status["running"]["pid"], str(process.pid))

@@ -151,7 +151,7 @@ class Killed(BlockedCase):
         self.write("in.jsonl", content)
         self.pipeline(steps=[self.child_step()], workers=2)
         process = self.start_pipeline()
-        os.kill(self.wait_until_blocked(), signal.SIGKILL)
+        os.kill(self.wait_until_blocked(process), signal.SIGKILL)
         self.open_gate()
         run = self.finish(process)
         self.assertEqual(run.code, 0, run.stderr)

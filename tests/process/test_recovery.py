@@ -24,7 +24,7 @@ class Killed(BlockedCase):
         self.write("in.jsonl", BLOCKED)
         self.pipeline(steps=[self.child_step()], workers=1, **more)
         process = self.start_pipeline()
-        self.wait_until_blocked()
+        self.wait_until_blocked(process)
         return process
 
     def test_each_worker_is_replaced_and_the_output_is_the_same(self):

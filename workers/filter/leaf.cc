@@ -254,7 +254,7 @@ bool Leaf::set_pattern() {
 }
 
 bool Leaf::accepts(std::strong_ordering order) const {
-  const std::uint8_t seen = order < 0 ? kLess : order > 0 ? kGreater : kEqual;
+  const std::uint8_t seen = std::is_lt(order) ? kLess : std::is_gt(order) ? kGreater : kEqual;
   return (orders_ & seen) != 0;
 }
 

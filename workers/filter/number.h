@@ -19,7 +19,7 @@ class Number {
   explicit Number(std::string_view text);
 
   std::strong_ordering operator<=>(const Number& other) const;
-  bool operator==(const Number& other) const { return (*this <=> other) == 0; }
+  bool operator==(const Number& other) const { return std::is_eq(*this <=> other); }
 
   bool is_integer() const;     // by value, as JSON Schema has it: 1.0 and 1e2 are integers
   std::uint64_t hash() const;  // equal numbers have equal hashes

@@ -81,7 +81,7 @@ Result<std::uint32_t> Predicates::add(const Predicate& predicate, json::Paths& p
     return fail(Fault::kFatal, "filter.keep: `not` takes exactly one predicate", kExitConfig);
   }
   for (const Predicate& child : predicate.children) {
-    const Result<std::uint32_t> child_id = add(child, paths, depth + 1);
+    Result<std::uint32_t> child_id = add(child, paths, depth + 1);
     if (!child_id) return child_id;
     nodes_[id].children.push_back(*child_id);
   }

@@ -41,10 +41,10 @@ Result<FilterStage> FilterStage::make(const config::Pipeline& pipeline) {
   json::Paths paths;
   auto predicates = Predicates::compile(pipeline.filter.keep, paths);
   if (!predicates) return tl::unexpected(predicates.error());
-  return FilterStage(*std::move(predicates), std::move(paths), pipeline.has_processors());
+  return FilterStage(*std::move(predicates), paths, pipeline.has_processors());
 }
 
-FilterStage::FilterStage(Predicates predicates, json::Paths paths, bool origins_wanted)
+FilterStage::FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted)
     : predicates_(std::move(predicates)),
       scanner_(paths),
       values_(paths.size()),

@@ -29,7 +29,7 @@ class FilterStage {
   const Predicates& predicates() const { return predicates_; }
 
  private:
-  FilterStage(Predicates predicates, json::Paths paths, bool origins_wanted);
+  FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted);
 
   struct Split;  // one batch on its way
   void look_at(Split& split, std::size_t begin, std::size_t end);

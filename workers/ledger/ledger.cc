@@ -233,7 +233,8 @@ Result<bool> Ledger::start_over(const std::string& path) {
   Connection& db = database_->db();
   auto done =
       db.query(
-            "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', retry=0, "
+            "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', "
+            "retry=0, "
             "lines=0, offset=0, frame_offset=0, frame_raw_offset=0, tail_hash=?, tail_bytes=0, "
             "unterminated=0, records_in=0, kept=0, dropped=0, dead=0, dead_by_reference=0, records_out=0, "
             "bytes_out=0, after_action='', after_done=0, updated_s=unixepoch() WHERE path=?")

@@ -161,7 +161,7 @@ Result<std::vector<Source>> View::sources_like(std::uint64_t size, std::int64_t 
 Result<std::vector<Source>> View::open_sources() {
   return all<Source>(
       reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources INDEXED BY sources_open WHERE state <> "
-                                                      "'done' OR (after_action <> '' AND after_done = 0) "
+                        "'done' OR (after_action <> '' AND after_done = 0) "
                         "ORDER BY path"),
       source_of);
 }

@@ -85,6 +85,7 @@ int reap(pid_t pid) {
 Result<std::unique_ptr<Child>> Child::start(const std::vector<std::string>& command,
                                             const std::string& working_dir) {
   std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
   for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 

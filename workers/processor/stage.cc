@@ -150,8 +150,12 @@ Result<const ProcessorStage::Lines*> ProcessorStage::run_segments(const Lines& r
     } else if (auto done = run_exec(*std::get<std::unique_ptr<Exec>>(segments_[i]), *in, out, made); !done) {
       return tl::unexpected(done.error());
     }
-    if (i + 1 < segments_.size()) held = std::move(out);
-    made.text = i + 1 < segments_.size() ? held.view() : out.view();
+    if (i + 1 < segments_.size()) {
+      held = std::move(out);
+      made.text = held.view();
+    } else {
+      made.text = out.view();
+    }
     in = &made;
   }
   return in;

@@ -14,6 +14,7 @@ namespace leat::reader {
 struct FrameMark {
   std::uint64_t offset = 0;      // in the file
   std::uint64_t raw_offset = 0;  // in the uncompressed bytes
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for one
   auto operator<=>(const FrameMark&) const = default;
 };
 

@@ -99,9 +99,10 @@ Result<std::size_t> InputFile::read(char* into, std::size_t capacity) {
     struct stat now {};
     if (::fstat(fd_.get(), &now) != 0) return tl::unexpected(io_error("look at", file_.path, offset_, errno));
     if (static_cast<std::uint64_t>(now.st_size) > offset_) {
-      return fail(Fault::kRetry, fmt::format("cannot read {} at offset {}: the mount gave nothing, and the file has {} "
-                                             "bytes",
-                                             file_.path, offset_, now.st_size));
+      return fail(Fault::kRetry,
+                  fmt::format("cannot read {} at offset {}: the mount gave nothing, and the file has {} "
+                              "bytes",
+                              file_.path, offset_, now.st_size));
     }
     return fail(Fault::kReject,
                 fmt::format("{} was truncated while it was read: it ends at offset {} and had {} bytes "

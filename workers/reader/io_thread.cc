@@ -95,8 +95,7 @@ std::optional<Decision> IoThread::decide(const File& file) {
   for (;;) {
     Result<Decision> decision = known_.decide(file);
     if (decision) return *std::move(decision);
-    if (decision.error().fault == Fault::kReject)
-      return Decision{Decision::Kind::kIgnore};  // it has just gone
+    return Decision{Decision::Kind::kIgnore};  // it has just gone
     if (decision.error().fault == Fault::kFatal || (outage.over && !options_.follow)) {
       give_up({Fault::kFatal, decision.error().text, decision.error().exit_code});
       return std::nullopt;
@@ -229,6 +228,13 @@ bool IoThread::finish_the_rest() {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) break;
     if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
+  }
+  if (!uncommitted_.empty() &&
+      !push(Note{fmt::format(
+          "source.after is left to the next run for {} of the sources: what was read of them is not "
+          "committed yet (see limits.commit)",
+          uncommitted_.size())})) {
+    return false;
   }
   Outage outage;
   while (!finisher_.empty()) {

@@ -125,8 +125,8 @@ Result<std::optional<ledger::Source>> Known::moved_to(const File& file) const {
     if (const auto moved = moved_.find(row.id); moved != moved_.end()) row.path = moved->second;
     if (!is_gone(row.path)) continue;
     const Result<bool> same = begins_like(file, row);
-    if (!same) return tl::unexpected(same.error());
-    if (*same) return std::move(row);
+    if (!same && same.error().fault != Fault::kReject) return tl::unexpected(same.error());
+    if (same && *same) return std::move(row);
   }
   return std::nullopt;
 }

@@ -106,9 +106,9 @@ class Walk {
         for (const State state : both->second) add(next, state);
         found_folders.erase(both);
       }
-      walk(folder + '/' + name, next, named);
+      walk(fmt::format("{}/{}", folder, name), next, named);
     }
-    for (const auto& [name, next] : found_folders) walk(folder + '/' + name, next, false);
+    for (const auto& [name, next] : found_folders) walk(fmt::format("{}/{}", folder, name), next, false);
     chain_.pop_back();
   }
 

@@ -101,6 +101,13 @@ std::string no_match_text(const leat::config::Source& source, const leat::reader
 std::shared_ptr<leat::reader::Known> load_known(const Worker& worker) {
   const auto& pipeline = worker.pipeline();
   const std::string& path = pipeline.sink.path;
+  if (worker.welcome().volatile_state && !pipeline.source.after.empty()) {
+    throw leat::stage::Fatal({leat::Fault::kFatal,
+                              fmt::format("source.after is for sources whose records are safe in a file, and "
+                                          "sink.path {} is a pipe or a device: take source.after out",
+                                          path),
+                              leat::kExitConfig});
+  }
   const auto holds = [&path](std::string_view name) { return path.find(name) != std::string::npos; };
   leat::reader::Known::Options options;
   options.growing = pipeline.source.growing;

@@ -215,7 +215,8 @@ Outcome SourceReader::refused(const Error& error) {
     if (const Result<NulRun> run = nul_run_at_end(file_.path); run && run->bytes >= kSector)
       return nul_run(*run);
   }
-  return {Kind::kFailed, error.text, false};
+  // One that could not even be opened may be let in without a change of its own.
+  return {Kind::kFailed, error.text, !first_};
 }
 
 // Room that was reserved and is not written yet reads as NUL bytes.

@@ -53,9 +53,9 @@ struct Page {
   std::atomic<std::uint64_t> commits;         // writer: since it started
   // The record at work, for who looks after a death: at_source 0: none.
   std::atomic<std::uint64_t> at_source;
-  std::atomic<std::uint64_t> at_offset;    // of its first byte, uncompressed
+  std::atomic<std::uint64_t> at_offset;   // of its first byte, uncompressed
   std::atomic<std::uint32_t> at_guarded;  // not 0: a step watches its time itself
-  std::array<char, 512> text;  // what it is at, for a person; NUL-terminated UTF-8
+  std::array<char, 512> text;             // what it is at, for a person; NUL-terminated UTF-8
 };
 
 std::uint64_t monotonic_ns();

@@ -11,9 +11,8 @@ namespace leat::stage {
 TestHook::TestHook(proto::Stage role)
     : on_(std::getenv("LEAT_TEST_HOOKS") != nullptr), role_(proto::to_string(role)) {
   std::string name = "LEAT_TEST_" + role_ + "_US";
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   if (const char* value = std::getenv(name.c_str())) sleep_us_ = std::strtoull(value, nullptr, 10);
 }
 

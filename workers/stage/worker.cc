@@ -52,9 +52,8 @@ Worker::Worker(proto::Stage role, const Arguments& arguments)
     : role_(role),
       index_(arguments.index),
       instance_(arguments.instance),
-      page_(MappedPage::create(
-          fmt::format("{}/{}-{}.{}.page", arguments.runtime_dir, proto::to_string(role), arguments.index,
-                      arguments.instance))),
+      page_(MappedPage::create(fmt::format("{}/{}-{}.{}.page", arguments.runtime_dir, proto::to_string(role),
+                                           arguments.index, arguments.instance))),
       signals_(open_signals()),
       context_(1),
       control_(context_, proto::SocketKind::kDealer, kControlHighWaterMark, proto::kMaxControlBytes) {

@@ -54,7 +54,8 @@ Result<bool> half_done(ledger::View& view) {
                      [](const ledger::Output& output) { return output.length > 0; });
 }
 
-Result<void> check_fingerprint(ledger::Ledger& ledger, const RunOptions& options) {
+Result<void> check_fingerprint(ledger::Ledger& ledger, const RunOptions& options,
+                               const std::function<void(const std::string&)>& on_warning) {
   auto before = ledger.fingerprint();
   if (!before) return tl::unexpected(before.error());
   if (*before == options.fingerprint) return {};
@@ -68,17 +69,25 @@ Result<void> check_fingerprint(ledger::Ledger& ledger, const RunOptions& options
                   kExitConfig);
     }
   }
+  auto totals = ledger.view().totals();
+  if (!totals) return tl::unexpected(totals.error());
+  if (*before && totals->done > 0) {
+    on_warning(
+        "filter, steps or sink have changed since sources were read: what is done stays as it is; "
+        "--fresh --force does it all again");
+  }
   return ledger.set_fingerprint(options.fingerprint);
 }
 
 }  // namespace
 
-Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options) {
+Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options,
+                       const std::function<void(const std::string&)>& on_warning) {
   if (options.fresh) {
     if (auto forgotten = forget_all(ledger); !forgotten) return forgotten;
   }
   if (auto started = start_over(ledger, options.reread); !started) return started;
-  return check_fingerprint(ledger, options);
+  return check_fingerprint(ledger, options, on_warning);
 }
 
 }  // namespace leat::writer

@@ -25,6 +25,8 @@ struct RunOptions {
 // Precondition: the run has not begun an epoch (the ledger has no row for it). All of it can be done again: a writer that
 // dies in the middle leaves no row, and the next one does it from the beginning. kFatal: 64, a source to start over is
 // not known; 78, the pipeline has changed in the middle of its work. kRetry: ask again.
-[[nodiscard]] Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options);
+// on_warning hears what a person should.
+[[nodiscard]] Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options,
+                                     const std::function<void(const std::string&)>& on_warning);
 
 }  // namespace leat::writer

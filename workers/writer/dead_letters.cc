@@ -114,7 +114,9 @@ Result<void> DeadLetters::open() {
         fmt::format("another leat is writing {}; wait for it, or choose another dead_letter.path", path()),
         kExitConfig);
   }
-  return existed ? Result<void>{} : sync_folder(folder_of(path()));
+  // Whoever made it may have died before this.
+  auto synced = sync_folder(folder_of(path()));
+  return existed && !synced && synced.error().fault != Fault::kRetry ? Result<void>{} : synced;
 }
 
 Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size,

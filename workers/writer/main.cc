@@ -35,7 +35,9 @@ using leat::writer::WriterStage;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds kStartAgain{500};  // while a mount or the reader of a FIFO is not there yet
+// While a mount or the reader of a FIFO is not there yet; the lock of a writer that was just killed is free soon.
+constexpr milliseconds kStartAgain{500};
+constexpr milliseconds kStartAgainSoon{10};
 constexpr milliseconds kTick{1'000};
 constexpr int kAcceptedHighWaterMark = 1024;
 constexpr int kBatchesPerAnswer = 4;  // the reader hears at least that often
@@ -44,7 +46,7 @@ constexpr int kBatchesPerAnswer = 4;  // the reader hears at least that often
 // leave.
 template <class Call>
 auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(call())::value_type> {
-  for (;;) {
+  for (milliseconds pause = kStartAgainSoon;; pause = std::min(pause * 2, kStartAgain)) {
     auto result = call();
     if (result) {
       worker.page().set_text("");
@@ -54,7 +56,7 @@ auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(cal
     worker.page().set_text(result.error().text);
     leat::proto::Poller poller;
     worker.add_to(poller);
-    poller.wait(kStartAgain);
+    poller.wait(pause);
     worker.look_for_stop();
     if (worker.leaving()) return std::nullopt;
   }

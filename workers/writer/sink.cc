@@ -35,11 +35,9 @@ Result<void> Sink::start(ledger::View& view, bool begun) {
   publisher_ = Publisher();
   forgotten_.clear();
   claims_.clear();
-  if (!config_.require_mount.empty()) {
-    if (auto mounted = check_mount(config_.require_mount); !mounted) return mounted;
-  }
+  if (auto mounted = check_mounted(); !mounted) return mounted;
   auto found = recover(view, target_, options_);
-  if (!found) return tl::unexpected(found.error());
+  if (!found) return trouble(found.error());
   forgotten_ = std::move(found->forgotten);
   notes_ = std::move(found->notes);
   for (auto& row : found->rows) publisher_.tell(std::move(row));
@@ -47,8 +45,20 @@ Result<void> Sink::start(ledger::View& view, bool begun) {
     if (auto added = publisher_.add(std::move(output)); !added) return added;
   }
   if (target_.per_source()) return check_folder(target_.fixed_folder());
-  streams_[kAllSources].output = std::move(found->open);
+  Stream& all = streams_[kAllSources];
+  all.output = std::move(found->open);
+  if (all.output) new_names_.insert(folder_of(all.output->target()));  // it may have been made anew
   return start_for_all();
+}
+
+Result<void> Sink::check_mounted() const {
+  return config_.require_mount.empty() ? Result<void>{} : check_mount(config_.require_mount);
+}
+
+// A file that is not there while the mount is away is no loss: the mount is what to wait for.
+tl::unexpected<Error> Sink::trouble(const Error& error) const {
+  auto mounted = check_mounted();
+  return tl::unexpected(mounted ? error : mounted.error());
 }
 
 Result<void> Sink::start_for_all() {
@@ -80,9 +90,12 @@ Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, bool
   if (!last) return tl::unexpected(last.error());
   stream.next_n = *last + 1;
   auto reopened = reopen_output(*view_, id, options_);
-  if (!reopened) return tl::unexpected(reopened.error());
+  if (!reopened) return trouble(reopened.error());
   stream.output = std::move(*reopened);
-  if (stream.output) stream.from_start = false;
+  if (stream.output) {
+    stream.from_start = false;
+    new_names_.insert(folder_of(stream.output->target()));
+  }
   return stream.from_start ? open(stream) : Result<void>{};
 }
 
@@ -128,7 +141,8 @@ Result<void> Sink::source_ended(std::uint64_t id) {
     return retired;
   }
   auto left = reopen_output(*view_, id, options_);  // by an earlier writer
-  if (!left) return tl::unexpected(left.error());
+  if (!left) return trouble(left.error());
+  if (*left) new_names_.insert(folder_of((*left)->target()));
   return *left ? publisher_.add(std::move(*left)) : Result<void>{};
 }
 
@@ -182,7 +196,8 @@ Result<void> Sink::prepare(ledger::Commit& commit) {
   }
   if (auto prepared = publisher_.prepare(commit); !prepared) return prepared;
   commit.forget_outputs.insert(commit.forget_outputs.end(), forgotten_.begin(), forgotten_.end());
-  return sync_folders(new_names_);
+  auto synced = sync_folders(new_names_);
+  return synced ? synced : trouble(synced.error());
 }
 
 Result<void> Sink::committed() {
@@ -194,7 +209,7 @@ Result<void> Sink::committed() {
   claims_.clear();  // the ledger has them
   uncommitted_ = 0;
   auto published = publisher_.committed();
-  if (!published) return tl::unexpected(published.error());
+  if (!published) return trouble(published.error());
   if (target_.numbered()) return {};
   for (const ledger::Output& row : **published) {
     auto replaced = superseded(*view_, row);
@@ -217,6 +232,7 @@ Sink::Stream& Sink::stream_of(std::uint64_t id) {
 }
 
 Result<void> Sink::open(Stream& stream) {
+  if (auto mounted = check_mounted(); !mounted) return mounted;
   std::string target = target_.expand(stream.source, stream.next_n, wall_clock_());
   auto replace = may_replace(stream, target);
   if (!replace) return tl::unexpected(replace.error());

@@ -106,6 +106,8 @@ class Sink {
 
   Stream& stream_of(std::uint64_t id);
   Result<void> start_for_all();
+  Result<void> check_mounted() const;
+  tl::unexpected<Error> trouble(const Error& error) const;
   Result<void> open(Stream& stream);
   Result<void> retire(Stream& stream);
   Result<bool> may_replace(const Stream& stream, const std::string& target);

@@ -41,6 +41,11 @@ void identify(ledger::Source& row, const Event& event) {
 Result<const ledger::Source*> Sources::open(const proto::Header& header, const Event& event) {
   auto row = find_or_make(header, event);
   if (!row) return tl::unexpected(row.error());
+  // source.after has moved or deleted what it was: its path holds another file now.
+  if (row->after_done && header.end_offset == 0) {
+    row->place = {};
+    row->counts = {};
+  }
   if (!goes_on(row->place, header)) {
     return fail(
         Fault::kFatal,

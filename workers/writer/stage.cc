@@ -27,7 +27,7 @@ Result<std::uint64_t> WriterStage::begin() {
   auto known = view.run(options_.run);
   if (!known) return tl::unexpected(known.error());
   if (!*known) {
-    if (auto begun = begin_run(ledger_, options_); !begun) return tl::unexpected(begun.error());
+    if (auto begun = begin_run(ledger_, options_, on_warning_); !begun) return tl::unexpected(begun.error());
   }
   auto epoch = ledger_.begin_epoch(options_.run);
   if (!epoch) return epoch;

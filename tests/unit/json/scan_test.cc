@@ -231,6 +231,17 @@ TEST_CASE("a bad escape is found across block borders, a good one is not refused
   }
 }
 
+TEST_CASE("a bad escape is found at every place of a string of any length") {
+  for (std::size_t size = 1; size < 100; ++size) {
+    CHECK(find_bad_escape(std::string(size, 'x')) == std::string_view::npos);
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, 'x');
+      text[at] = '\\';
+      CHECK(find_bad_escape(text) == (at + 1 < size ? at : std::string_view::npos));
+    }
+  }
+}
+
 TEST_CASE("decoding gives the bytes and quoting gives back an equal string") {
   std::string scratch;
   CHECK(decode(R"("a\u00e4\ud83d\ude00\n\/\"\\")", scratch) == "a\xc3\xa4\xf0\x9f\x98\x80\n/\"\\");

@@ -61,7 +61,12 @@ TEST_CASE("nothing is deleted before it is committed: the next run does it") {
     given.commit_patience = 1ms;
     ReadAhead ahead(with_ledger(std::move(given), rows));
     Event event = wait(ahead);
-    for (; !std::holds_alternative<End>(event); event = wait(ahead)) rows->commit(event);
+    Texts events;
+    for (; !std::holds_alternative<End>(event); event = wait(ahead)) {
+      rows->commit(event);
+      events.push_back(text(event));
+    }
+    CHECK(events.back() == "note");
   }
   CHECK(content(folder / "in/a") == "1\n");
   CHECK(run(ending(folder, "delete"), rows) == Texts{"finished 1 delete"});

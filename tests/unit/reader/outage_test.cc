@@ -120,6 +120,21 @@ TEST_CASE("an outage longer than the patience ends a run with an error") {
   CHECK(all(ahead) == Texts{"listed 1 0", "end: away"});
 }
 
+TEST_CASE("a file that cannot be found while the mount is in trouble is not gone") {
+  TempFolder folder;
+  const std::string path = folder.write("a", "");
+  ReadAhead::Options given = options(folder / "*");
+  given.open = [tries = 0](const std::string& opened, const Position&) mutable -> Result<Opened> {
+    tries += 1;
+    if (tries == 1) std::filesystem::remove(opened);
+    if (tries == 1) return tl::unexpected(kAway);
+    if (tries < 4) return fail(Fault::kReject, "no such file");
+    return Opened{std::make_unique<StringSource>("1\n"), config::Compression::kNone, File{opened, 100, 1, 1}};
+  };
+  ReadAhead ahead(std::move(given));
+  CHECK(all(ahead) == Texts{"listed 1 0", "opened 1 a", "chunk 1 1\n", "ended 1 at 2 2", "end"});
+}
+
 TEST_CASE("a file that is another one after an outage is changed") {
   TempFolder folder;
   folder.write("a", "");

@@ -66,7 +66,7 @@ TEST_CASE("a file that cannot be opened fails alone") {
     return fail(Fault::kReject, "closed");
   };
   ReadAhead ahead(std::move(given));
-  CHECK(all(ahead) == Texts{"listed 1 2", "failed 1 at 0", "end"});
+  CHECK(all(ahead) == Texts{"listed 1 2", "failed 1 at 0, again", "end"});
 }
 
 TEST_CASE("a file that grows while it is read is read to its end, and told") {

@@ -73,7 +73,8 @@ TEST_CASE("the reader deals to the filters and hears from the writer") {
   proto::Welcome welcome = welcome_of(pipeline_with(2, 3), {Stage::kReader, 0});
   CHECK(welcome.output_instances == std::vector<std::uint64_t>{20, 21});
   CHECK(welcome.input.empty());
-  CHECK(welcome.outputs == Texts{"ipc:///run/leat/x-1/g7-filter-0.20.in", "ipc:///run/leat/x-1/g7-filter-1.21.in"});
+  CHECK(welcome.outputs ==
+        Texts{"ipc:///run/leat/x-1/g7-filter-0.20.in", "ipc:///run/leat/x-1/g7-filter-1.21.in"});
   CHECK(welcome.credits == "ipc:///run/leat/x-1/g7-reader.credits");
   CHECK(welcome.accepted == welcome_of(pipeline_with(2, 3), {Stage::kWriter, 0}).accepted);
 }

@@ -1,6 +1,7 @@
 #include "workers/writer/sink.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <memory>
@@ -391,9 +392,16 @@ TEST_CASE("more outputs than descriptors may wait for one commit") {
   REQUIRE(sink.start(with.desk.ledger->view(), false));
   std::string text;
   for (int i = 0; i < 100; ++i) text += "1\n";
-  REQUIRE(sink.write(1, text));
-  CHECK(sink.crowded());
-  REQUIRE(with.desk.finish(sink));
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = before;
+  few.rlim_cur = 80;
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  auto written = sink.write(1, text);
+  auto finished = with.desk.finish(sink);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  REQUIRE(written);
+  REQUIRE(finished);
   CHECK(with.folder.names().size() == 100);
   CHECK(with.desk.unfinished().empty());
   CHECK(with.desk.ledger->view().last_n(0) == 100);

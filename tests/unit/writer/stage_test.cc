@@ -375,3 +375,25 @@ TEST_CASE("full room for an output is 74, and after making room the next run end
   writer.run({kA});
   CHECK(writer.out("out") == kA.kept());
 }
+
+TEST_CASE("another file at a path that source.after has emptied starts from nothing") {
+  Writer writer("out");
+  writer.start();
+  Script script(writer.epoch);
+  writer.apply(script.opened(1, kA));
+  writer.apply(script.records(1, kA, 1, 20));
+  writer.apply(script.ended(1, kA));
+  writer.commit();
+  writer.apply(script.event(BatchKind::kSourceFinished, 1,
+                            R"({"path":"/in/a.jsonl","action":"delete","to":"","reason":""})"));
+  writer.commit();
+  CHECK(writer.source(kA).after_done);
+  writer.apply(script.opened(1, kA));
+  writer.apply(script.records(1, kA, 1, 6));
+  writer.commit();
+  ledger::Source row = writer.source(kA);
+  CHECK_FALSE(row.after_done);
+  CHECK(row.state == SourceState::kReading);
+  CHECK(row.place.lines == 6);
+  CHECK(row.counts.in == 6);
+}
