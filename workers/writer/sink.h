@@ -49,8 +49,8 @@ class Sink {
   [[nodiscard]] Result<void> start(ledger::View& view, bool begun);
 
   // The first word of a source. id: not 0, its number in the ledger. path: absolute. from_start: it has no record in
-  // any output yet, or has been started over, so that the output it had may be replaced. Everything before is committed
-  // if the source was open before.
+  // any output yet, or has been started over, so that the output it had may be replaced (that of another file that had
+  // its path before may not). Everything before is committed if the source was open before.
   [[nodiscard]] Result<void> source_opened(std::uint64_t id, const std::string& path, bool from_start);
 
   // records: whole lines, each ended by '\n', of a source that is open. The view is not kept.
