@@ -100,6 +100,7 @@ class Supervisor::Loop {
       if (!over_) fill_seats();
       if (!over_) welcome_those_due();
       if (!over_) check_start_up();
+      check_trouble();  // also at the end: was it back?
       if (!over_) check_records();
       if (!over_) check_stall();
       send_drain();
@@ -139,6 +140,7 @@ class Supervisor::Loop {
   void fill_seats();
   void tell_dealers(const Worker& worker, bool gone);
   void check_start_up();
+  void check_trouble();
   void check_records();
   void check_stall();
   void tick(bool last);
@@ -165,6 +167,7 @@ class Supervisor::Loop {
   std::uint64_t commits_seen_ = 0;
   std::vector<Watch> watches_;                      // by seat, as in the team
   std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away
+  std::string trouble_;
   std::optional<Clock::time_point> still_since_;
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
@@ -366,10 +369,7 @@ void Supervisor::Loop::judge(Worker& worker) {
       trouble_since_ = Clock::now();
       observer_.warning(fmt::format("{}; trying again until it works", worker.retry));
     }
-    if (!job_.follow && Clock::now() - *trouble_since_ > job_.pipeline.source.give_up) {
-      return end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on",
-                                      worker.retry, config::format_duration(job_.pipeline.source.give_up)));
-    }
+    trouble_ = worker.retry;
     pause = milliseconds{500};
   } else {
     int in_a_row = deaths_.in_a_row(worker.seat.stage, progress());
@@ -430,13 +430,13 @@ void Supervisor::Loop::blame(Worker& worker) {
 }
 
 void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
-  progress();
-  commits_before_ += std::exchange(commits_seen_, 0);
   if (pause.count() > 0) {
     // Nobody works meanwhile: the others' batches are void anyway.
     cause.start_at = Clock::now() + pause;
     return;
   }
+  progress();
+  commits_before_ += std::exchange(commits_seen_, 0);
   epoch_ = 0;
   // A source that is not committed yet may get another number in the next epoch: a record that kills is found again.
   deaths_.forget_records();
@@ -461,8 +461,10 @@ void Supervisor::Loop::check_start_up() {
     if (worker.seat.stage == Stage::kReader && worker.page) continue;
     // Waiting for the writer's epoch is no fault of theirs.
     if (worker.seat.stage != Stage::kWriter && worker.page && epoch_ == 0) continue;
-    worker.started = Clock::now();
     if (std::string at = worker.at(); !at.empty()) {
+      bool waits = worker.seat.stage == Stage::kWriter && !job_.volatile_state;  // the reader of a FIFO may take its time
+      if (waits && !trouble_since_) trouble_since_ = worker.started;
+      worker.started = Clock::now();
       observer_.note(fmt::format("{} is not ready yet: {}", worker.title(), at));
       continue;
     }
@@ -471,6 +473,24 @@ void Supervisor::Loop::check_start_up() {
         fmt::format("{} did not start up within {} s and does not say why", worker.title(), seconds));
     return;
   }
+}
+
+// A sink that is away: the writer dies of it, or waits for it at its start and says so on its page.
+void Supervisor::Loop::check_trouble() {
+  if (!trouble_since_) return;
+  Worker& writer = team_.writer();
+  Clock::time_point now = Clock::now();
+  if (writer.ready && writer.running()) {
+    if (read((*writer.page)->commits) == 0) return;  // it has not been tried yet
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *trouble_since_).count();
+    observer_.note(fmt::format("the sink is back after {} s", seconds));
+    trouble_since_.reset();
+    return;
+  }
+  if (job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
+  if (std::string at = writer.at(); !writer.ready && !at.empty()) trouble_ = std::move(at);
+  end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on", trouble_,
+                           config::format_duration(job_.pipeline.source.give_up)));
 }
 
 // One record in one worker must not take longer than process.timeout. Steps that keep time themselves say so.
@@ -533,11 +553,6 @@ void Supervisor::Loop::tick(bool last) {
   if (last || now >= next_memory_) {
     peak_memory_ = std::max(peak_memory_, team_.memory_bytes());
     next_memory_ = now + (now - started_ < kOften ? kMemoryOften : kMemorySeldom);
-  }
-  if (trouble_since_ && team_.writer().ready && progress() > 0 && commits_seen_ > 0) {
-    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *trouble_since_).count();
-    observer_.note(fmt::format("the sink is back after {} s", seconds));
-    trouble_since_.reset();
   }
   if (!reading_since_) return;
   Snapshot snapshot;

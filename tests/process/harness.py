@@ -64,6 +64,8 @@ class Case(unittest.TestCase):
             config["filter"] = {"keep": keep}
         if steps:
             config["process"] = {"workers": workers, "steps": steps}
+        if "{n}" in str(out):
+            config["sink"]["rotate"] = {"bytes": "1GiB"}  # it wants one
         for section, content in more.items():
             if isinstance(content, dict):
                 config.setdefault(section, {}).update(content)
@@ -152,6 +154,29 @@ class Case(unittest.TestCase):
             self.assertEqual(records_in, kept + dropped + dead, "the counts do not add up")
         self.assertNothingLeft()
         return run
+
+    def sources(self, *arguments, pipeline="pipeline.yaml"):
+        """What the ledger knows of each source, by its path in the case's folder."""
+        run = self.finish(self.start("sources", pipeline, "--json", *arguments))
+        self.assertIn(run.code, (0, 66, 78), run.stderr)  # 66: none, 78: no ledger yet
+        rows = [json.loads(line) for line in run.stdout.splitlines()]
+        return {os.path.relpath(row["path"], self.folder): row for row in rows}
+
+    def states(self, *arguments, **more):
+        return {path: row["state"] for path, row in self.sources(*arguments, **more).items()}
+
+    def ledger(self, query, state="state/leat/test"):
+        """Rows of a query, as another program sees them: [] while there is no ledger."""
+        path = self.folder / state / "ledger.db"
+        if not path.exists():
+            return []
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+        try:
+            return database.execute(query).fetchall()
+        except sqlite3.OperationalError:  # its tables are not there yet
+            return []
+        finally:
+            database.close()
 
     def start_over(self):
         """The next run knows nothing of the ones before."""

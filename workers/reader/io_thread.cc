@@ -95,7 +95,8 @@ std::optional<Decision> IoThread::decide(const File& file) {
   for (;;) {
     Result<Decision> decision = known_.decide(file);
     if (decision) return *std::move(decision);
-    return Decision{Decision::Kind::kIgnore};  // it has just gone
+    if (decision.error().fault == Fault::kReject)
+      return Decision{Decision::Kind::kIgnore};  // it has just gone
     if (decision.error().fault == Fault::kFatal || (outage.over && !options_.follow)) {
       give_up({Fault::kFatal, decision.error().text, decision.error().exit_code});
       return std::nullopt;

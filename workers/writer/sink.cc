@@ -72,12 +72,12 @@ Result<void> Sink::start_for_all() {
   return is_special(target) ? open(stream) : check_folder(target_.fixed_folder());
 }
 
-Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, Begin begin) {
+Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, bool from_start) {
   LEAT_CHECK(id != kAllSources, path);
   if (!target_.per_source()) {
     Stream& all = stream_of(id);
-    bool first = !begun_ && !all.output && begin != Begin::kGoesOn;
-    begun_ = begun_ || begin != Begin::kGoesOn;
+    bool first = !begun_ && !all.output && from_start;
+    begun_ = begun_ || from_start;
     return first ? open(all) : Result<void>{};
   }
   auto [at, fresh] = streams_.try_emplace(id);
@@ -85,7 +85,7 @@ Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, Begi
   Stream& stream = at->second;
   stream.id = id;
   stream.source = path;
-  stream.replaces = begin == Begin::kOver;
+  stream.from_start = from_start;
   auto last = view_->last_n(id);
   if (!last) return tl::unexpected(last.error());
   stream.next_n = *last + 1;
@@ -93,10 +93,10 @@ Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, Begi
   if (!reopened) return trouble(reopened.error());
   stream.output = std::move(*reopened);
   if (stream.output) {
-    stream.replaces = false;
+    stream.from_start = false;
     new_names_.insert(folder_of(stream.output->target()));
   }
-  return stream.output || begin == Begin::kGoesOn ? Result<void>{} : open(stream);
+  return stream.from_start ? open(stream) : Result<void>{};
 }
 
 Result<void> Sink::write(std::uint64_t id, std::string_view records) {
@@ -251,7 +251,7 @@ Result<void> Sink::open(Stream& stream) {
   stream.output->row().source = stream.id;
   stream.output->row().n = stream.next_n++;
   stream.active = true;
-  stream.replaces = false;
+  stream.from_start = false;
   if (stream.output->special()) return {};
   new_names_.insert(folder);
   claims_[stream.output->target()] = stream.source;
@@ -281,7 +281,7 @@ Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) 
     forgotten_.push_back((*known)->id);
     return options_.force;
   }
-  if (stream.id != kAllSources && (*known)->source == stream.id && stream.replaces) return true;
+  if (stream.id != kAllSources && (*known)->source == stream.id && stream.from_start) return true;
   std::string advice = stream.id == kAllSources ? "--fresh --force makes it anew from all sources, {n} or "
                                                   "{stem} in sink.path gives new records a file of their own"
                                                 : fmt::format("--reread {} makes it anew", stream.source);

@@ -48,14 +48,10 @@ class Sink {
   // opened outputs already, so an input without records needs no empty one. May be called again after kRetry.
   [[nodiscard]] Result<void> start(ledger::View& view, bool begun);
 
-  enum class Begin : std::uint8_t {
-    kGoesOn,     // there are records of it in outputs
-    kOver,       // from its start, as new or once more: an output of its own that it had is replaced
-    kOtherFile,  // from its start, but what was at its path before does not come again
-  };
-  // The first word of a source. id: not 0, its number in the ledger. path: absolute. Everything before is committed if
-  // the source was open before.
-  [[nodiscard]] Result<void> source_opened(std::uint64_t id, const std::string& path, Begin begin);
+  // The first word of a source. id: not 0, its number in the ledger. path: absolute. from_start: it has no record in
+  // any output yet, or has been started over, so that the output it had may be replaced (that of another file that had
+  // its path before may not). Everything before is committed if the source was open before.
+  [[nodiscard]] Result<void> source_opened(std::uint64_t id, const std::string& path, bool from_start);
 
   // records: whole lines, each ended by '\n', of a source that is open. The view is not kept.
   [[nodiscard]] Result<void> write(std::uint64_t id, std::string_view records);
@@ -99,9 +95,9 @@ class Sink {
 
   // One output after another under numbers 1, 2, 3 ...
   struct Stream {
-    std::uint64_t id = 0;   // of the source; 0: of all
-    std::string source;     // its path; empty: all sources
-    bool replaces = false;  // its next output may take the place of one that this source had
+    std::uint64_t id = 0;  // of the source; 0: of all
+    std::string source;    // its path; empty: all sources
+    bool from_start = true;
     std::uint64_t next_n = 1;
     std::unique_ptr<Output> output;  // null between a rotation and the next record
     bool active = false;             // written since the last tick

@@ -38,12 +38,13 @@ void identify(ledger::Source& row, const Event& event) {
 
 }  // namespace
 
-Result<Sources::Opened> Sources::open(const proto::Header& header, const Event& event) {
+Result<const ledger::Source*> Sources::open(const proto::Header& header, const Event& event) {
   auto row = find_or_make(header, event);
   if (!row) return tl::unexpected(row.error());
-  // source.after has moved or deleted what it was: its path holds another file now.
-  bool other_file = row->after_done && header.end_offset == 0;
-  if (other_file) {
+  // source.after has moved or deleted what it was: its path holds another file now. That stays so until something of the
+  // new one was read: what the old one has become must not be taken for an output of this one.
+  const bool another = row->after_done && header.end_offset == 0;
+  if (another) {
     row->place = {};
     row->counts = {};
   }
@@ -61,7 +62,7 @@ Result<Sources::Opened> Sources::open(const proto::Header& header, const Event& 
   row->reason.clear();
   row->retry = false;
   row->after.clear();
-  row->after_done = false;
+  row->after_done = another;
   row->run = run_.id;
   if (header.end_offset != row->place.offset) row->place = place_of(header);
   auto [at, fresh] = open_.try_emplace(header.source, Open{*std::move(row)});
@@ -71,7 +72,7 @@ Result<Sources::Opened> Sources::open(const proto::Header& header, const Event& 
   }
   ended_.erase(header.source);
   changed_ = true;
-  return Opened{&at->second.row, at->second.row.place.offset == 0 && !other_file};
+  return &at->second.row;
 }
 
 Result<const ledger::Source*> Sources::apply(const proto::Header& header) {
@@ -96,6 +97,7 @@ Result<const ledger::Source*> Sources::apply(const proto::Header& header) {
   row.counts.add(counts);
   run_.counts.add(counts);
   row.place = place_of(header);
+  row.after_done = false;
   at->second.changed = changed_ = true;
   return &row;
 }
@@ -140,6 +142,7 @@ Result<bool> Sources::close(const proto::Header& header, const Event& event, Sou
   // What a changed source was is how it will be known again.
   if (state != SourceState::kChanged) identify(row, event);
   row.state = state;
+  row.after_done = false;
   row.reason = event.reason;
   row.retry = event.retry && state == SourceState::kFailed;
   row.run = run_.id;

@@ -24,14 +24,9 @@ class Sources {
   Sources(ledger::View& view, ledger::Run& run, std::string after)
       : view_(view), run_(run), after_(std::move(after)) {}
 
-  struct Opened {
-    const ledger::Source* row;  // good until the next call of anything
-    bool
-        replaces;  // all that was ever written of it comes again: new, or started over. Not: another file at its path
-  };
   // Goes on at the header's position, which must be where the ledger's row is. kFatal, 70: it is not, or the source is
-  // open already.
-  [[nodiscard]] Result<Opened> open(const proto::Header& header, const Event& event);
+  // open already. The row is good until the next call of anything.
+  [[nodiscard]] Result<const ledger::Source*> open(const proto::Header& header, const Event& event);
 
   // A batch of records: place and counts. The row of its source. kFatal, 70: its counts do not add up, or its source is
   // not open. by_reference: of its rejects.

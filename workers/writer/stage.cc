@@ -130,10 +130,8 @@ Result<void> WriterStage::open(const proto::Header& header, const Event& event) 
   }
   auto source = sources_.open(header, event);
   if (!source) return tl::unexpected(source.error());
-  Sink::Begin begin = source->row->place.offset > 0 ? Sink::Begin::kGoesOn
-                      : source->replaces            ? Sink::Begin::kOver
-                                                    : Sink::Begin::kOtherFile;
-  return sink_.source_opened(header.source, source->row->path, begin);
+  bool from_start = (*source)->place.offset == 0 && !(*source)->after_done;
+  return sink_.source_opened(header.source, (*source)->path, from_start);
 }
 
 Result<void> WriterStage::end(const proto::Header& header, const Event& event) {

@@ -27,7 +27,7 @@ Sink sink_of(const std::string& path, bool force = false) {
 std::unique_ptr<Sink> begun(Desk& desk, const std::string& path) {
   auto sink = std::make_unique<Sink>(sink_of(path));
   REQUIRE(sink->start(desk.ledger->view(), false));
-  REQUIRE(sink->source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink->source_opened(1, "/in/a", true));
   REQUIRE(sink->write(1, "one\n"));
   return sink;
 }
@@ -39,7 +39,7 @@ void go_on(Desk& desk, const std::string& path, const std::string& more) {
   REQUIRE(sink.start(desk.ledger->view(), true));
   REQUIRE(desk.commit(sink));
   if (!more.empty()) {
-    REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kGoesOn));
+    REQUIRE(sink.source_opened(1, "/in/a", false));
     REQUIRE(sink.write(1, more));
     REQUIRE(sink.source_ended(1));
   }
@@ -211,7 +211,7 @@ TEST_CASE("an output of a source that starts over holds nothing that counts, whe
   REQUIRE(next.start(desk.ledger->view(), true));
   REQUIRE(desk.commit(next));
   CHECK(desk.unfinished()[0].length == 0);
-  REQUIRE(next.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(next.source_opened(1, "/in/a", true));
   REQUIRE(next.write(1, "new\n"));
   REQUIRE(next.source_ended(1));
   REQUIRE(desk.finish(next));
@@ -254,7 +254,7 @@ TEST_CASE("under another sink path what was unfinished becomes an output as it i
   Desk empty;
   auto nothing = std::make_unique<Sink>(sink_of(empty.path("old")));
   REQUIRE(nothing->start(empty.ledger->view(), false));
-  REQUIRE(nothing->source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(nothing->source_opened(1, "/in/a", true));
   REQUIRE(empty.commit(*nothing));
   nothing.reset();
   go_on(empty, empty.path("new"), "two\n");

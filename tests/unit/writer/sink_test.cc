@@ -45,10 +45,10 @@ TEST_CASE("one output takes the records of all sources in the order they come") 
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("out")));
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a.jsonl", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a.jsonl", true));
   REQUIRE(sink.write(1, "a1\na2\n"));
   REQUIRE(sink.source_ended(1));
-  REQUIRE(sink.source_opened(2, "/in/b.jsonl", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(2, "/in/b.jsonl", true));
   REQUIRE(sink.write(2, "b1\n"));
   REQUIRE(sink.source_ended(2));
   REQUIRE(desk.finish(sink));
@@ -66,7 +66,7 @@ TEST_CASE("{stem} gives each source an output, published with the commit after i
   Sink sink = sink_of(sink_config(desk.path("{stem}.out")));
   REQUIRE(sink.start(desk.ledger->view(), false));
   CHECK(sink.per_source());
-  REQUIRE(sink.source_opened(1, "/in/a.jsonl.zst", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a.jsonl.zst", true));
   REQUIRE(sink.write(1, "a\n"));
   REQUIRE(sink.source_ended(1));
   CHECK(desk.folder.names() == Names{".a.out.leat-tmp"});
@@ -74,7 +74,7 @@ TEST_CASE("{stem} gives each source an output, published with the commit after i
   REQUIRE(desk.commit(sink));
   CHECK(desk.folder.names() == Names{"a.out"});
   CHECK(desk.ledger->view().output_at(desk.path("a.out")).value()->state == ledger::OutputState::kComplete);
-  REQUIRE(sink.source_opened(2, "/in/b.jsonl", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(2, "/in/b.jsonl", true));
   REQUIRE(sink.source_ended(2));
   REQUIRE(desk.commit(sink));
   CHECK(desk.ledger->view().output_at(desk.path("a.out")).value()->state == ledger::OutputState::kPublished);
@@ -87,8 +87,8 @@ TEST_CASE("two sources that are open at once keep apart") {
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("{stem}")));
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a.jsonl", Sink::Begin::kOver));
-  REQUIRE(sink.source_opened(2, "/in/b.jsonl", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a.jsonl", true));
+  REQUIRE(sink.source_opened(2, "/in/b.jsonl", true));
   REQUIRE(sink.write(1, "a\n"));
   REQUIRE(sink.write(2, "b\n"));
   REQUIRE(sink.write(1, "aa\n"));
@@ -103,7 +103,7 @@ TEST_CASE("{path} creates the folders below the fixed one") {
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("{path}.out")));
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/x/y/a.jsonl", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/x/y/a.jsonl", true));
   REQUIRE(sink.source_ended(1));
   REQUIRE(desk.commit(sink));
   CHECK(desk.folder.names() == Names{"x/y/a.out"});
@@ -125,7 +125,7 @@ TEST_CASE("{date} is the day of the injected clock") {
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("{date}/x")));
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
   REQUIRE(desk.finish(sink));
   CHECK(desk.folder.names() == Names{"1972-04-13/x"});
 }
@@ -134,9 +134,9 @@ TEST_CASE("two sources with one target are refused with both their names, even w
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("{stem}")), true);
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/x/a.jsonl", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/x/a.jsonl", true));
   REQUIRE(sink.source_ended(1));
-  auto second = sink.source_opened(2, "/in/y/a.jsonl.gz", Sink::Begin::kOver);
+  auto second = sink.source_opened(2, "/in/y/a.jsonl.gz", true);
   REQUIRE_FALSE(second);
   CHECK(second.error().fault == Fault::kFatal);
   CHECK(second.error().exit_code == kExitConfig);
@@ -149,7 +149,7 @@ TEST_CASE("an output never replaces its own source, even with force") {
   {
     Sink sink = sink_of(sink_config(desk.path("{stem}.jsonl")), true);
     REQUIRE(sink.start(desk.ledger->view(), false));
-    CHECK_FALSE(sink.source_opened(1, desk.path("a.jsonl"), Sink::Begin::kOver));
+    CHECK_FALSE(sink.source_opened(1, desk.path("a.jsonl"), true));
   }
   CHECK(read_file(desk.path("a.jsonl")) == "source\n");
 }
@@ -161,12 +161,12 @@ TEST_CASE(
   Sink refused = sink_of(sink_config(desk.path("out")));
   REQUIRE(
       refused.start(desk.ledger->view(), false));  // with nothing to do there would be nothing to complain of
-  auto opened = refused.source_opened(1, "/in/a", Sink::Begin::kOver);
+  auto opened = refused.source_opened(1, "/in/a", true);
   REQUIRE_FALSE(opened);
   CHECK(opened.error().text.find("--force") != std::string::npos);
   Sink sink = sink_of(sink_config(desk.path("out")), true);
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
   CHECK(read_file(desk.path("out")) == "old");
   REQUIRE(desk.finish(sink));
   CHECK(read_file(desk.path("out")).empty());
@@ -177,10 +177,10 @@ TEST_CASE("a second run with the same sink and another state is refused with its
   Desk other;
   Sink first = sink_of(sink_config(desk.path("out")));
   REQUIRE(first.start(desk.ledger->view(), false));
-  REQUIRE(first.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(first.source_opened(1, "/in/a", true));
   Sink second = sink_of(sink_config(desk.path("out")));
   REQUIRE(second.start(other.ledger->view(), false));
-  auto opened = second.source_opened(1, "/in/a", Sink::Begin::kOver);
+  auto opened = second.source_opened(1, "/in/a", true);
   REQUIRE_FALSE(opened);
   CHECK(opened.error().text.find("another leat") != std::string::npos);
   REQUIRE(desk.finish(first));
@@ -207,7 +207,7 @@ TEST_CASE("a run whose sources are empty leaves an empty, valid output; one with
   CHECK(desk.folder.names().empty());
   Sink sink = sink_of(config);
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
   REQUIRE(sink.source_ended(1));
   REQUIRE(desk.finish(sink));
   CHECK(test::unzstd(read_file(desk.path("out.zst"))).empty());
@@ -217,7 +217,7 @@ TEST_CASE("a source that only goes on opens an output with its first record, not
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("out")));
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kGoesOn));
+  REQUIRE(sink.source_opened(1, "/in/a", false));
   CHECK(sink.open_outputs() == 0);
   REQUIRE(sink.write(1, "x\n"));
   CHECK(sink.open_outputs() == 1);
@@ -229,8 +229,8 @@ TEST_CASE("a commit makes all open outputs decodable, and tells the ledger only 
   config.compression = config::Compression::kGzip;
   Sink sink = sink_of(config);
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
-  REQUIRE(sink.source_opened(2, "/in/b", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
+  REQUIRE(sink.source_opened(2, "/in/b", true));
   REQUIRE(sink.write(1, "a\n"));
   REQUIRE(sink.write(2, "bb\n"));
   CHECK(sink.uncommitted_bytes() == 5);
@@ -249,12 +249,12 @@ TEST_CASE("a sink that goes keeps what the ledger knows and removes what it does
   {
     Sink sink = sink_of(sink_config(desk.path("{stem}")));
     REQUIRE(sink.start(desk.ledger->view(), false));
-    REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+    REQUIRE(sink.source_opened(1, "/in/a", true));
     REQUIRE(sink.source_ended(1));
-    REQUIRE(sink.source_opened(2, "/in/b", Sink::Begin::kOver));
+    REQUIRE(sink.source_opened(2, "/in/b", true));
     REQUIRE(sink.write(2, "b\n"));
     REQUIRE(desk.commit(sink));
-    REQUIRE(sink.source_opened(3, "/in/c", Sink::Begin::kOver));
+    REQUIRE(sink.source_opened(3, "/in/c", true));
     CHECK(desk.folder.names().size() == 3);
   }
   CHECK(desk.folder.names() == Names{".b.leat-tmp", "a"});
@@ -317,10 +317,10 @@ TEST_CASE("each source counts its own {n}") {
   config.rotate.bytes = 2;
   Sink sink = sink_of(config);
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
   REQUIRE(sink.write(1, "1\n2\n"));
   REQUIRE(sink.source_ended(1));
-  REQUIRE(sink.source_opened(2, "/in/b", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(2, "/in/b", true));
   REQUIRE(sink.source_ended(2));
   REQUIRE(desk.commit(sink));
   CHECK(desk.folder.names() == Names{"a-000001", "a-000002", "b-000001"});
@@ -363,7 +363,7 @@ TEST_CASE("an output without records is never idle, and finishing after an idle 
   Rotating with(0, 60s);
   Sink sink = sink_of(with.config);
   REQUIRE(sink.start(with.desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
   REQUIRE(sink.tick(kStart));
   REQUIRE(sink.tick(kStart + 1h));
   CHECK(sink.open_outputs() == 1);
@@ -423,14 +423,14 @@ TEST_CASE("two sources with one target are refused, also when the first is long 
   desk.add_source(1, "/in/x/a.jsonl");
   Sink first = sink_of(sink_config(desk.path("{stem}")), true);
   REQUIRE(first.start(desk.ledger->view(), false));
-  REQUIRE(first.source_opened(1, "/in/x/a.jsonl", Sink::Begin::kOver));
+  REQUIRE(first.source_opened(1, "/in/x/a.jsonl", true));
   REQUIRE(first.source_ended(1));
   REQUIRE(desk.finish(first));
   for (bool taken_away : {false, true}) {
     if (taken_away) std::filesystem::remove(desk.path("a"));
     Sink second = sink_of(sink_config(desk.path("{stem}")), true);
     REQUIRE(second.start(desk.ledger->view(), false));
-    auto opened = second.source_opened(2, "/in/y/a.jsonl", Sink::Begin::kOver);
+    auto opened = second.source_opened(2, "/in/y/a.jsonl", true);
     REQUIRE_FALSE(opened);
     CHECK(opened.error().text.find("/in/x/a.jsonl and /in/y/a.jsonl") != std::string::npos);
   }
@@ -441,7 +441,7 @@ TEST_CASE("a published output whose records do not come again is not replaced, e
   auto run = [&](bool force) {
     Sink sink = sink_of(sink_config(desk.path("out")), force);
     REQUIRE(sink.start(desk.ledger->view(), false));
-    auto opened = sink.source_opened(1, "/in/a", Sink::Begin::kOver);
+    auto opened = sink.source_opened(1, "/in/a", true);
     return opened ? desk.finish(sink) : opened;
   };
   REQUIRE(run(false));
@@ -478,7 +478,7 @@ TEST_CASE("the output of a source that is started over is replaced, also when th
 
     auto sink = std::make_unique<Sink>(sink_of(sink_config(desk.path("{stem}"))));
     REQUIRE(sink->start(desk.ledger->view(), false));
-    REQUIRE(sink->source_opened(1, "/in/a", Sink::Begin::kOver));
+    REQUIRE(sink->source_opened(1, "/in/a", true));
     REQUIRE(sink->write(1, "new\n"));
     REQUIRE(desk.commit(*sink));
     CHECK(read_file(desk.path("a")) == "old\n");
@@ -486,7 +486,7 @@ TEST_CASE("the output of a source that is started over is replaced, also when th
       sink = std::make_unique<Sink>(sink_of(sink_config(desk.path("{stem}"))));
       desk.restart();
       REQUIRE(sink->start(desk.ledger->view(), true));
-      REQUIRE(sink->source_opened(1, "/in/a", Sink::Begin::kGoesOn));
+      REQUIRE(sink->source_opened(1, "/in/a", false));
     }
     REQUIRE(sink->source_ended(1));
     REQUIRE(desk.finish(*sink));
@@ -502,43 +502,23 @@ TEST_CASE("an output of a source that has grown since it was published is not re
   {
     Sink sink = sink_of(sink_config(desk.path("{stem}")));
     REQUIRE(sink.start(desk.ledger->view(), false));
-    REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+    REQUIRE(sink.source_opened(1, "/in/a", true));
     REQUIRE(sink.source_ended(1));
     REQUIRE(desk.finish(sink));
   }
   Sink sink = sink_of(sink_config(desk.path("{stem}")), true);
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kGoesOn));
+  REQUIRE(sink.source_opened(1, "/in/a", false));
   auto written = sink.write(1, "rest\n");
   REQUIRE_FALSE(written);
   CHECK(written.error().text.find("--reread /in/a") != std::string::npos);
-}
-
-TEST_CASE("another file at the path of a source that is gone does not replace that one's output") {
-  Desk desk;
-  desk.add_source(1, "/in/a");
-  {
-    Sink sink = sink_of(sink_config(desk.path("{stem}")));
-    REQUIRE(sink.start(desk.ledger->view(), false));
-    REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
-    REQUIRE(sink.write(1, "yesterday\n"));
-    REQUIRE(sink.source_ended(1));
-    REQUIRE(desk.finish(sink));
-  }
-  Sink sink = sink_of(sink_config(desk.path("{stem}")), true);
-  REQUIRE(sink.start(desk.ledger->view(), false));
-  CHECK_FALSE(sink.source_opened(1, "/in/a", Sink::Begin::kOtherFile));
-  CHECK(read_file(desk.path("a")) == "yesterday\n");
-  Sink numbered = sink_of(sink_config(desk.path("{stem}-{n}")));
-  REQUIRE(numbered.start(desk.ledger->view(), false));
-  CHECK(numbered.source_opened(1, "/in/a", Sink::Begin::kOtherFile));
 }
 
 TEST_CASE("a suspended source keeps its output unfinished, without a descriptor, and goes on with it") {
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("{stem}")));
   REQUIRE(sink.start(desk.ledger->view(), false));
-  REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+  REQUIRE(sink.source_opened(1, "/in/a", true));
   REQUIRE(sink.write(1, "one\n"));
   REQUIRE(sink.source_suspended(1));
   CHECK(sink.pending());
@@ -547,7 +527,7 @@ TEST_CASE("a suspended source keeps its output unfinished, without a descriptor,
   desk.restart();
   Sink next = sink_of(sink_config(desk.path("{stem}")));
   REQUIRE(next.start(desk.ledger->view(), false));
-  REQUIRE(next.source_opened(1, "/in/a", Sink::Begin::kGoesOn));
+  REQUIRE(next.source_opened(1, "/in/a", false));
   REQUIRE(next.write(1, "two\n"));
   REQUIRE(next.source_ended(1));
   REQUIRE(desk.finish(next));
@@ -559,7 +539,7 @@ TEST_CASE("a source that ends before it is opened again publishes what there was
   {
     Sink sink = sink_of(sink_config(desk.path("{stem}")));
     REQUIRE(sink.start(desk.ledger->view(), false));
-    REQUIRE(sink.source_opened(1, "/in/a", Sink::Begin::kOver));
+    REQUIRE(sink.source_opened(1, "/in/a", true));
     REQUIRE(sink.write(1, "one\n"));
     REQUIRE(desk.commit(sink));
   }
