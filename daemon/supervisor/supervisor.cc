@@ -462,7 +462,8 @@ void Supervisor::Loop::check_start_up() {
     // Waiting for the writer's epoch is no fault of theirs.
     if (worker.seat.stage != Stage::kWriter && worker.page && epoch_ == 0) continue;
     if (std::string at = worker.at(); !at.empty()) {
-      bool waits = worker.seat.stage == Stage::kWriter && !job_.volatile_state;  // the reader of a FIFO may take its time
+      bool waits = worker.seat.stage == Stage::kWriter &&
+                   !job_.volatile_state;  // the reader of a FIFO may take its time
       if (waits && !trouble_since_) trouble_since_ = worker.started;
       worker.started = Clock::now();
       observer_.note(fmt::format("{} is not ready yet: {}", worker.title(), at));

@@ -7,10 +7,12 @@
 #include <fmt/format.h>
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -147,6 +149,17 @@ void write_note(int fd, const std::string& pipeline_file) {
   if (::ftruncate(fd, 0) == 0) std::ignore = ::pwrite(fd, note.data(), note.size(), 0);
 }
 
+constexpr int kLockTries = 100;  // 2 s
+constexpr timespec kLockPause{0, 20'000'000};
+
+// Does the note name a process of this machine that is no more?
+bool is_gone(const Holder& holder) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  pid_t pid = static_cast<pid_t>(std::strtol(holder.pid.c_str(), nullptr, 10));
+  return holder.host == host.data() && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
 }  // namespace
 
 std::string default_state_folder(const std::string& pipeline) {
@@ -171,6 +184,12 @@ Result<RunLock> RunLock::take(const std::string& folder, const std::string& pipe
   auto fd = open_lock(folder + kRunLock);
   if (!fd) return tl::unexpected(fd.error());
   auto locked = lock(fd->get(), folder + kRunLock);
+  // A run that was just killed may leave its lock for a moment: with a worker that it was about to start, or on a file
+  // system that is slow to hear of it.
+  for (int i = 0; i < kLockTries && locked && !*locked && is_gone(holder_of(fd->get())); ++i) {
+    ::nanosleep(&kLockPause, nullptr);
+    locked = lock(fd->get(), folder + kRunLock);
+  }
   if (!locked) return tl::unexpected(locked.error());
   if (!*locked) {
     return fail(

@@ -57,8 +57,7 @@ const char* remedy(int error) {
     case ENFILE:
       return "raise `ulimit -n`";
     default:
-      return passes(error) ? "the disk or the network mount is in trouble: tried again until it is back"
-                           : nullptr;
+      return passes(error) ? "the disk or the network mount is in trouble" : nullptr;
   }
 }
 

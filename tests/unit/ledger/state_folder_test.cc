@@ -171,3 +171,22 @@ TEST_CASE("a second writer has to wait, and is let in when the first is killed")
   ::waitpid(child, nullptr, 0);
   CHECK(WriterLock::try_take(folder.path()));
 }
+
+TEST_CASE("a lock that outlives its killed run for a moment does not refuse the next one") {
+  StateFolder folder;
+  pid_t run = ::fork();
+  REQUIRE(run >= 0);
+  if (run == 0) {
+    auto lock = RunLock::take(folder.path(), "/p.yaml");
+    if (!lock) ::_exit(1);
+    if (::fork() == 0) {  // a worker that it was about to start
+      ::usleep(300'000);
+      ::_exit(0);
+    }
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(run, &status, 0) == run);
+  REQUIRE(WIFSIGNALED(status));
+  CHECK(RunLock::take(folder.path(), "/p.yaml"));
+}
