@@ -592,9 +592,9 @@ class Following(Case):
 class Afterwards(Case):
     """source.after: what becomes of a source that is done."""
 
-    def define(self, after, **more):
+    def define(self, after, out="out-{n}.jsonl", **source):
         (self.folder / "done").mkdir(exist_ok=True)
-        return self.pipeline(paths="in/*", out="out-{n}.jsonl", source={"after": after, **more.pop("source", {})}, **more)
+        return self.pipeline(paths="in/*", out=out, source={"after": after, **source}, limits={"commit": {"interval": "20ms"}})
 
     def files(self):
         return sorted(str(path.relative_to(self.folder)) for folder in ("in", "done")
@@ -629,8 +629,7 @@ class Afterwards(Case):
 
     def test_the_next_file_of_a_name_does_not_replace_the_output_of_the_one_that_was_deleted(self):
         """Its records do not come again."""
-        self.define("delete")
-        self.pipeline(paths="in/*", out="{stem}.out", source={"after": "delete"})
+        self.define("delete", out="{stem}.out")
         self.run_on()
         self.assertEqual((self.folder / "a.out").read_bytes(), A)
         self.a.write_bytes(C)
@@ -678,7 +677,7 @@ class Afterwards(Case):
     def test_a_source_with_dead_letters_that_are_only_there_stays(self):
         long = b'{"text":"' + b"x" * 5000 + b'"}\n'
         self.a.write_bytes(A + long)
-        self.define({"move": "done"}, source={"max_record": "4KiB"})
+        self.define({"move": "done"}, max_record="4KiB")
         run = self.run_on()
         self.assertEqual(run.output("out-000001.jsonl"), A + B)
         letter, = run.dead()
@@ -696,7 +695,7 @@ class Afterwards(Case):
         self.assertEqual(self.files(), ["done/a.jsonl", "done/b.jsonl.zst"])
 
     def test_following_moves_what_is_done(self):
-        self.define({"move": "done"}, source={"poll": "50ms", "settle": "50ms"}, limits={"commit": {"interval": "20ms"}})
+        self.define({"move": "done"}, poll="50ms", settle="50ms")
         process = self.start_pipeline("--follow")
         self.until(lambda: self.files() == ["done/a.jsonl", "done/b.jsonl.zst"], "both are moved")
         self.a.write_bytes(C)
