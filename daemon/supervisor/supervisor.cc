@@ -536,13 +536,11 @@ void Supervisor::Loop::check_stall() {
     still = idle(worker) && now_ns - std::min(now_ns, read((*worker.page)->activity_since_ns)) >= kStillNs;
   }
   Clock::time_point now = Clock::now();
-  if (!still) {
-    still_since_.reset();
-  } else if (!still_since_) {
+  if (still && !still_since_) {
     still_since_ = now;
     observer_.warning("batches were lost on their way: they are sent again");
     static_cast<void>(team_.tell(reader, proto::Again{0}, control_));
-  } else if (now - *still_since_ > kStalled) {
+  } else if (!still || now - *still_since_ > kStalled) {
     still_since_.reset();
   }
 }
