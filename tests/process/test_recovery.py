@@ -64,6 +64,18 @@ class Killed(BlockedCase):
             os.unlink(self.folder / "started")
 
 
+class Lost(Case):
+    def test_batches_that_get_lost_in_a_way_nobody_foresaw_are_sent_again(self):
+        for role in ("filter", "processor"):
+            with self.subTest(role=role):
+                self.write("in.jsonl", LINES)
+                self.pipeline(steps=[{"drop": "/nothing"}], workers=2)
+                run = self.run_pipeline(env={"LEAT_TEST_HOOKS": "1", f"LEAT_TEST_{role.upper()}_LOSES": "4"})
+                self.assertIn("batches were lost on their way", run.stderr)
+                self.assertEqual(run.counts(), (RECORDS, RECORDS, 0, 0))
+                self.assertSame(run.output(), LINES)
+
+
 class Poison(Case):
     """Three records among 100,000 that kill whoever works on them."""
 

@@ -11,6 +11,7 @@
 
 #include "proto/flow.h"
 #include "workers/stage/outlet.h"
+#include "workers/stage/test_hook.h"
 
 namespace leat::stage {
 
@@ -115,6 +116,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
   worker.add_to(poller);
   worker.ready();
   MappedPage& page = worker.page();
+  TestHook hook(worker.role());
 
   while (!worker.leaving()) {
     auto message = input.try_receive();
@@ -133,6 +135,10 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     if (before.kind == proto::BatchKind::kRecords) batch = value_or_fatal(transform(std::move(batch)));
     book(*page, worker.role(), before, batch.header());
     std::uint64_t service_ns = monotonic_ns() - begin;
+    if (hook.loses_batch()) {
+      credits.give_back(before, service_ns, batch.header().in, 0);
+      continue;
+    }
     if (!outlet.wait_for_room()) return;
     page.enter(Activity::kBusy);
     proto::Header header = batch.header();

@@ -8,13 +8,24 @@
 
 namespace leat::stage {
 
-TestHook::TestHook(proto::Stage role)
-    : on_(std::getenv("LEAT_TEST_HOOKS") != nullptr), role_(proto::to_string(role)) {
-  std::string name = "LEAT_TEST_" + role_ + "_US";
+namespace {
+
+// LEAT_TEST_ROLE_WHAT as a number; 0: not set.
+std::uint64_t number(const std::string& role, const char* what) {
+  std::string name = "LEAT_TEST_" + role + "_" + what;
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-  if (const char* value = std::getenv(name.c_str())) sleep_us_ = std::strtoull(value, nullptr, 10);
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? 0 : std::strtoull(value, nullptr, 10);
 }
+
+}  // namespace
+
+TestHook::TestHook(proto::Stage role)
+    : on_(std::getenv("LEAT_TEST_HOOKS") != nullptr),
+      role_(proto::to_string(role)),
+      sleep_us_(number(role_, "US")),
+      loses_(number(role_, "LOSES")) {}
 
 void TestHook::act(std::string_view record) const {
   if (sleep_us_ > 0) ::usleep(static_cast<useconds_t>(sleep_us_));

@@ -1,7 +1,8 @@
 // For tests of what happens when a record kills or is slow: does nothing unless LEAT_TEST_HOOKS is set in the worker's
 // environment. Then a record that holds "leat_test":"WHAT" gets in the ROLE it names
 //   "ROLE segfault", "ROLE abort", "ROLE loop" (for ever)
-// and every record takes LEAT_TEST_FILTER_US or LEAT_TEST_PROCESSOR_US microseconds longer.
+// and every record takes LEAT_TEST_FILTER_US or LEAT_TEST_PROCESSOR_US microseconds longer. LEAT_TEST_FILTER_LOSES=N or
+// LEAT_TEST_PROCESSOR_LOSES=N: the N-th batch of each such worker gets lost.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,16 @@ class TestHook {
       act(record);
   }
 
+  // Is the batch at hand to get lost?
+  bool loses_batch() { return on_ && loses_ > 0 && --loses_ == 0; }
+
  private:
   void act(std::string_view record) const;
 
   bool on_ = false;
   std::string role_;
   std::uint64_t sleep_us_ = 0;
+  std::uint64_t loses_ = 0;
 };
 
 }  // namespace leat::stage

@@ -150,8 +150,8 @@ class Loop {
       worker_.look_for_stop();
     }
     worker_.look_now_and_then();
-    worker_.page().enter(Activity::kBusy);
     if (!message) return;
+    worker_.page().enter(Activity::kBusy);
     auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes());
     if (!batch) {
       // Damaged, or its payload went with the worker that made it: the reader sees the gap and sends it again.
@@ -163,6 +163,8 @@ class Loop {
   }
 
   void commit() {
+    // Looking at the clock is no work: the supervisor must see who is idle for long.
+    if (stage_.pending()) worker_.page().enter(Activity::kBusy);
     value_or_fatal(stage_.commit());
     answers_.committed();
     committed_at_ = Clock::now();
