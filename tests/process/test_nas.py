@@ -434,12 +434,15 @@ class Economy(NasCase):
         self.put(a=A)
         process = self.hang_in_the_middle()
         place = self.row("a.jsonl")["offset"]
-        self.nas.command("clear")
         self.nas.command("reset")
-        self.nas.command("hang read a.jsonl offset=400000")
-        # What was in the hanging read comes through; everything after that is new.
-        os.kill(self.pid_of("leat-reader"), signal.SIGKILL)
-        self.until(self.nas.hanging, "the next reader is there")
+        killed = self.pid_of("leat-reader")
+        os.kill(killed, signal.SIGKILL)
+
+        def next_reader_hangs():
+            readers = [pid for pid, command in self.processes().items() if command[0].endswith("/leat-reader")]
+            return readers and killed not in readers and self.nas.hanging()
+
+        self.until(next_reader_hangs, "the next reader is there")
         self.nas.command("clear")
         self.assertSame(self.done(process).output(), A)
         self.assertLessEqual(self.nas.of("a.jsonl")["read"], len(A) - place + IDENTITY + 256 * KIB)
