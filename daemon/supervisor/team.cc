@@ -187,6 +187,18 @@ void Team::kill() {
   }
 }
 
+std::vector<Child> Team::take_leftovers() {
+  std::vector<Child> left;
+  for (Worker& worker : workers_) {
+    if (!worker.running() || worker.joined) continue;
+    left.push_back(std::move(*worker.child));
+    worker.child.reset();
+  }
+  for (Child& child : leaving_) left.push_back(std::move(child));
+  leaving_.clear();
+  return left;
+}
+
 void Team::count(Snapshot& snapshot) const {
   std::vector<StageShares> shares;
   std::uint64_t now = stage::monotonic_ns();
