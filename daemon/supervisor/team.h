@@ -115,7 +115,8 @@ class Team {
  private:
   void start(Worker& worker);
   std::list<Worker>::iterator new_seat();
-  void remove_page(const Worker& worker) const;
+  void remove_files(const Worker& worker) const;
+  void remove_sockets() const;  // of this generation
 
   const config::Pipeline& pipeline_;
   std::string runtime_;

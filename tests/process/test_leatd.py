@@ -447,12 +447,17 @@ class Trouble(LeatdCase):
     def test_every_worker_killed_in_turn(self):
         self.pipeline(process={"workers": 2})
         self.start_leatd(**Pool.SLOW)
+        files = lambda: len(list((self.runtime / "d/reviews").iterdir()))
+        before = files()
         content = self.numbers(10000)
         self.feed("a.jsonl", content)
         for role in ("processor", "filter", "reader", "writer", "processor"):
             self.until(lambda: self.status()["records"]["in"] > 0 and len(self.status()["workers"]) == 5, "all are there")
             os.kill(self.workers(role)[0]["pid"], signal.SIGKILL)
         self.until_output("a.jsonl", self.expected(content))
+        self.until_pool(2)
+        # Each death left a socket, and a new start of everybody all of them, until the pipeline stopped.
+        self.until(lambda: files() <= before, "the runtime folder holds what it held before", 10)
 
 
 if __name__ == "__main__":
