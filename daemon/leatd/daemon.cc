@@ -317,6 +317,14 @@ control::Reply Daemon::status(const std::string& pipeline) const {
 void Daemon::answer_waiting() {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
     Runner* runner = find(waiting.pipeline);
+    if (runner != nullptr && !runner->is_to_stop()) {
+      static_cast<void>(server_->answer(
+          waiting.ticket,
+          {kExitStopped,
+           fmt::format("{}: goes on, as somebody has asked for that meanwhile", waiting.pipeline),
+           {}}));
+      return true;
+    }
     if (runner != nullptr && !runner->stopped()) return false;
     static_cast<void>(server_->answer(
         waiting.ticket,

@@ -49,12 +49,18 @@ std::vector<std::string> list(const std::string& folder, std::string& trouble) {
   return files;
 }
 
+void tell(int event) {
+  std::uint64_t one = 1;
+  static_cast<void>(::write(event, &one, sizeof one) == 0);
+}
+
 }  // namespace
 
 Loader::Loader(const std::string& folder)
     : shared_(std::make_shared<Shared>()), changed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   shared_->changed = stage::Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
   files_ = list(folder, trouble_);
+  if (files_.empty()) tell(changed_.get());
   for (const std::string& file : files_) {
     std::thread([shared = shared_, file] {
       cli::Plan plan = cli::load_plan(file);
@@ -62,8 +68,7 @@ Loader::Loader(const std::string& folder)
         const std::lock_guard lock(shared->mutex);
         shared->read.emplace(file, std::move(plan));
       }
-      std::uint64_t one = 1;
-      static_cast<void>(::write(shared->changed.get(), &one, sizeof one) == 0);
+      tell(shared->changed.get());
     }).detach();
   }
 }
