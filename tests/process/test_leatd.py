@@ -448,7 +448,7 @@ class Trouble(LeatdCase):
 
     def test_a_worker_that_cannot_start_is_tried_again(self):
         self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
-        self.start_leatd(ready=False)
+        self.start_leatd()
         self.until(lambda: "later.sh" in self.status()["says"], "says what is missing")
         self.write("later.sh", "#!/bin/sh\nexec cat\n")
         os.chmod(self.folder / "later.sh", 0o755)
