@@ -47,7 +47,7 @@ void add_runtime_dir(CLI::App* command, std::string& folder) {
   command
       ->add_option(
           "--runtime-dir", folder,
-          "Where sockets live while it runs (default: $XDG_RUNTIME_DIR/leat, /run/leat or /tmp/leat-UID)")
+          "Where sockets live while it runs (default: $XDG_RUNTIME_DIR/leat, /run/leat-run or /tmp/leat-UID)")
       ->type_name("DIR");
 }
 

@@ -118,7 +118,7 @@ std::string default_runtime_root() {
       status.st_uid == ::geteuid()) {
     return std::string(xdg) + "/leat";
   }
-  if (::geteuid() == 0 && ::access("/run", W_OK) == 0) return "/run/leat";
+  if (::geteuid() == 0 && ::access("/run", W_OK) == 0) return "/run/leat-run";
   return fmt::format("/tmp/leat-{}", ::geteuid());
 }
 

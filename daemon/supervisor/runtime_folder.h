@@ -10,7 +10,7 @@
 
 namespace leat::supervisor {
 
-// Where run folders go, when the user says nothing: $XDG_RUNTIME_DIR/leat, else (as root) /run/leat, else
+// Where run folders go, when the user says nothing: $XDG_RUNTIME_DIR/leat, else (as root) /run/leat-run, else
 // /tmp/leat-UID. An XDG_RUNTIME_DIR that is not ours (sudo) is passed over.
 std::string default_runtime_root();
 
