@@ -60,15 +60,17 @@ std::string unit_word(const std::string& path) {
   return out;
 }
 
-// One folder with the text, and links to it for the other instances.
+// A folder and a file for each instance: systemd overlooks folders that are links to one another.
 void write_dropin(const config::Pipeline& pipeline, const fs::path& out_dir) {
-  auto folder = [&](int n) { return fmt::format("leat-processor@{}-{}.service.d", pipeline.name, n); };
-  if (!fs::create_directory(out_dir / folder(0)))
-    throw std::runtime_error(fmt::format("another file has a pipeline named {} too", pipeline.name));
-  std::ofstream file(out_dir / folder(0) / "50-leat-pipeline.conf");
-  file << dropin_text(pipeline);
-  if (!file.flush()) throw std::runtime_error("cannot write the drop-in");
-  for (int n = 1; n < kInstances; ++n) fs::create_directory_symlink(folder(0), out_dir / folder(n));
+  const std::string text = dropin_text(pipeline);
+  for (int n = 0; n < kInstances; ++n) {
+    fs::path folder = out_dir / fmt::format("leat-processor@{}-{}.service.d", pipeline.name, n);
+    if (!fs::create_directory(folder))
+      throw std::runtime_error(fmt::format("another file has a pipeline named {} too", pipeline.name));
+    std::ofstream file(folder / "50-leat-pipeline.conf");
+    file << text;
+    if (!file.flush()) throw std::runtime_error(fmt::format("cannot write {}", folder.string()));
+  }
 }
 
 }  // namespace
