@@ -48,6 +48,10 @@ std::uint64_t codec_bytes(const Pipeline& pipeline) {
   return bytes;
 }
 
+std::string for_processors(int count) {
+  return count == 0 ? "" : fmt::format(" for {} processor{}", count, count == 1 ? "" : "s");
+}
+
 void collect(const std::vector<Predicate>& predicates, std::set<std::string>& files) {
   for (const Predicate& predicate : predicates) {
     if (predicate.op == Predicate::Op::kInFile || predicate.op == Predicate::Op::kNotInFile) {
@@ -60,7 +64,11 @@ void collect(const std::vector<Predicate>& predicates, std::set<std::string>& fi
 }  // namespace
 
 Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes) {
-  const int processors = pipeline.has_processors() ? pipeline.process.workers : 0;
+  return plan_budget(pipeline, in_file_bytes, pipeline.process.workers.max);
+}
+
+Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes, int processors) {
+  if (!pipeline.has_processors()) processors = 0;
   const int processes =
       3 + pipeline.filter.workers + processors;  // supervisor, reader and writer are one each
   Budget budget;
@@ -75,13 +83,13 @@ Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes
     return fail(
         Fault::kFatal,
         fmt::format(
-            "limits.memory: {} is too little, {}MiB would do: {:.1f} MiB for {} processes, {:.1f} MiB "
+            "limits.memory: {} is too little{}, {}MiB would do: {:.1f} MiB for {} processes, {:.1f} MiB "
             "for compression, {:.1f} MiB for the sets of in_file, {:.1f} MiB for {} batches in "
             "flight; fewer process.workers, a lower sink.level or a smaller limits.batch need less",
-            format_size(pipeline.limits.memory_bytes), enough, static_cast<double>(budget.base_bytes) / kMiB,
-            processes, static_cast<double>(budget.codec_bytes) / kMiB,
-            static_cast<double>(budget.sets_bytes) / kMiB, static_cast<double>(least) / kMiB,
-            kMinWindowBatches),
+            format_size(pipeline.limits.memory_bytes), for_processors(processors), enough,
+            static_cast<double>(budget.base_bytes) / kMiB, processes,
+            static_cast<double>(budget.codec_bytes) / kMiB, static_cast<double>(budget.sets_bytes) / kMiB,
+            static_cast<double>(least) / kMiB, kMinWindowBatches),
         kExitConfig);
   }
   budget.window_bytes = (pipeline.limits.memory_bytes - fixed) / kCopiesInFlight;

@@ -38,8 +38,12 @@ struct Budget {
 };
 
 // in_file_bytes: what the files of in_files() have on disk together. Fails with kFatal, exit code 78, when
-// fewer than two batches fit: the text names limits.memory and the value that would do.
+// fewer than two batches fit: the text names limits.memory, the value that would do, and the processors.
+// Without `processors` the budget is for the most that there may be, process.workers.max; with it, for so many,
+// whoever has started them.
 [[nodiscard]] Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes);
+[[nodiscard]] Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes,
+                                         int processors);
 
 // The absolute paths behind in_file and not_in_file, each once, sorted.
 std::vector<std::string> in_files(const Pipeline& pipeline);

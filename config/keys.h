@@ -41,6 +41,7 @@ inline constexpr string_view kPredicate[] = {
     "type",  "min_length", "max_length", "all",     "any",         "not"};
 inline constexpr string_view kPredicateLater[] = {"schema"};
 inline constexpr string_view kProcess[] = {"workers", "timeout", "steps"};
+inline constexpr string_view kWorkers[] = {"min", "max"};
 inline constexpr string_view kStep[] = {"drop",   "keep",     "rename",  "copy", "set", "default",
                                         "length", "truncate", "replace", "hash", "exec"};
 inline constexpr string_view kStepLater[] = {"lua", "plugin"};
@@ -64,6 +65,8 @@ inline constexpr KeyTable kFilter{"/properties/filter/properties", names::kFilte
 inline constexpr KeyTable kPredicate{"/definitions/predicate/properties", names::kPredicate,
                                      names::kPredicateLater};
 inline constexpr KeyTable kProcess{"/properties/process/properties", names::kProcess, {}};
+inline constexpr KeyTable kWorkers{
+    "/properties/process/properties/workers/oneOf/2/properties", names::kWorkers, {}};
 inline constexpr KeyTable kStep{"/definitions/step/properties", names::kStep, names::kStepLater};
 inline constexpr KeyTable kLength{"/definitions/step/properties/length/properties", names::kLength, {}};
 inline constexpr KeyTable kTruncate{"/definitions/step/properties/truncate/properties", names::kTruncate, {}};
@@ -76,9 +79,9 @@ inline constexpr KeyTable kDeadLetter{"/properties/dead_letter/properties", name
 inline constexpr KeyTable kLimits{"/properties/limits/properties", names::kLimits, {}};
 inline constexpr KeyTable kCommit{"/properties/limits/properties/commit/properties", names::kCommit, {}};
 
-inline constexpr std::array kAll = {kRoot, kSource, kAfter,      kFilter,  kPredicate, kProcess,
-                                    kStep, kLength, kTruncate,   kReplace, kHash,      kExec,
-                                    kSink, kRotate, kDeadLetter, kLimits,  kCommit};
+inline constexpr std::array kAll = {kRoot,    kSource, kAfter,  kFilter,     kPredicate, kProcess,
+                                    kWorkers, kStep,   kLength, kTruncate,   kReplace,   kHash,
+                                    kExec,    kSink,   kRotate, kDeadLetter, kLimits,    kCommit};
 }  // namespace keys
 
 }  // namespace leat::config

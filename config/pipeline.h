@@ -115,8 +115,17 @@ struct Filter {
   std::vector<Predicate> keep;  // all must hold
 };
 
+// How many processors leat starts itself: a fixed number, or as many between the two as bring something. 0: none, they join
+// from outside.
+struct Workers {
+  int min = 1;
+  int max = 1;  // at least min; `auto` in the file is 1 to the number of online cores
+  bool automatic() const { return min != max; }
+  bool operator==(const Workers&) const = default;
+};
+
 struct Process {
-  int workers = 0;  // resolved: `auto` is the number of online cores; used only when there are steps
+  Workers workers;  // used only when there are steps
   milliseconds timeout{300'000};
   std::vector<Step> steps;
 };

@@ -110,20 +110,31 @@ int online_cores() {
   return std::clamp(CPU_COUNT(&set), 1, kMaxProcessors);
 }
 
+Workers parse_range(const Value& value) {
+  const Map map(value, keys::kWorkers);
+  Workers workers{1, kMaxProcessors};
+  map.integer("min", workers.min, 0, kMaxProcessors);
+  if (map.need("max", "the most processors to start")) map.integer("max", workers.max, 1, kMaxProcessors);
+  if (workers.min > workers.max) {
+    map.find("min")->problem(fmt::format("{} is more than max, which is {}", workers.min, workers.max));
+  }
+  return workers;
+}
+
+Workers parse_workers(const Value& value) {
+  if (value.is(Node::Kind::kMap)) return parse_range(value);
+  if (value.node().text == "auto") return {1, online_cores()};
+  if (value.is(Node::Kind::kPlain)) {
+    const int count = static_cast<int>(value.integer(0, kMaxProcessors).value_or(1));
+    return {count, count};
+  }
+  value.expected(fmt::format("a whole number from 0 to {}, auto or {{min: 1, max: 8}}", kMaxProcessors));
+  return {};
+}
+
 void parse_process(const Value& value, Process& process) {
   const Map map(value, keys::kProcess);
-  if (const auto workers = map.find("workers")) {
-    if (workers->is(Node::Kind::kMap)) {
-      workers->problem(
-          "a range {min, max} is not supported yet by this version of leat: write a number or auto");
-    } else if (workers->node().text == "auto") {
-      process.workers = online_cores();
-    } else if (workers->is(Node::Kind::kPlain)) {
-      process.workers = static_cast<int>(workers->integer(1, kMaxProcessors).value_or(1));
-    } else {
-      workers->expected(fmt::format("a whole number from 1 to {}, or auto", kMaxProcessors));
-    }
-  }
+  if (const auto workers = map.find("workers")) process.workers = parse_workers(*workers);
   map.duration("timeout", process.timeout, 1ms, kMonth);
   if (const auto steps = map.find("steps")) process.steps = parse_steps(*steps);
 }
@@ -207,7 +218,6 @@ void parse_sections(const Map& root, Pipeline& pipeline) {
   parse_name(root, pipeline);
   if (const auto source = root.need("source", "paths and how to read them")) parse_source(*source, pipeline);
   if (const auto filter = root.find("filter")) parse_filter(*filter, pipeline);
-  pipeline.process.workers = 1;
   if (const auto process = root.find("process")) parse_process(*process, pipeline.process);
   if (const auto sink = root.need("sink", "the path to write to")) parse_sink(*sink, pipeline);
   if (const auto dead = root.find("dead_letter")) parse_dead_letter(*dead, pipeline);

@@ -7,7 +7,6 @@
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
 #include "daemon/cli/plan.h"
-#include "daemon/supervisor/layout.h"
 #include "daemon/supervisor/process.h"
 
 namespace leat::cli {
@@ -26,10 +25,9 @@ std::string_view name(config::Compression compression) {
   return config::names::kCompressions[static_cast<std::size_t>(compression)];
 }
 
-int count(const config::Pipeline& pipeline, proto::Stage stage) {
-  int workers = 0;
-  for (const auto& seat : supervisor::seats(pipeline)) workers += seat.stage == stage ? 1 : 0;
-  return workers;
+// Without steps there are none, whatever the file says.
+config::Workers processors(const config::Pipeline& pipeline) {
+  return pipeline.has_processors() ? pipeline.process.workers : config::Workers{0, 0};
 }
 
 std::string sink_text(const config::Sink& sink) {
@@ -65,14 +63,23 @@ void print_files(const Facts& facts) {
   }
 }
 
+std::string range_text(int least, int most) {
+  return least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most);
+}
+
+std::string processors_text(const config::Pipeline& pipeline) {
+  if (!pipeline.has_processors()) return "";
+  const config::Workers& workers = pipeline.process.workers;
+  return fmt::format("{} processor{} -> ", range_text(workers.min, workers.max),
+                     workers.max == 0 ? " (they join from outside)" : "");
+}
+
 void print_stages(const Facts& facts) {
   const config::Pipeline& pipeline = facts.plan.pipeline;
+  const int others = 2 + pipeline.filter.workers;
   fmt::print("stages     1 reader -> {} filter -> {}1 writer: {} processes and leat itself\n",
-             count(pipeline, proto::Stage::kFilter),
-             pipeline.has_processors()
-                 ? fmt::format("{} processor -> ", count(pipeline, proto::Stage::kProcessor))
-                 : "",
-             supervisor::seats(pipeline).size());
+             pipeline.filter.workers, processors_text(pipeline),
+             range_text(others + processors(pipeline).min, others + processors(pipeline).max));
   fmt::print("\nfilter     a record is kept when all of these hold, tried in this order\n");
   if (!facts.filter) {
     fmt::print("  cannot be described: {}\n", facts.filter.error().text);
@@ -153,10 +160,11 @@ void put_files(Json& json, const Facts& facts) {
 void put_stages(Json& json, const Facts& facts) {
   const config::Pipeline& pipeline = facts.plan.pipeline;
   json.object("workers", [&] {
-    for (auto stage :
-         {proto::Stage::kReader, proto::Stage::kFilter, proto::Stage::kProcessor, proto::Stage::kWriter}) {
-      json.put(proto::to_string(stage), static_cast<std::uint64_t>(count(pipeline, stage)));
-    }
+    json.put("reader", std::uint64_t{1});
+    json.put("filter", static_cast<std::uint64_t>(pipeline.filter.workers));
+    json.put("processor", static_cast<std::uint64_t>(processors(pipeline).min));
+    json.put("processor_max", static_cast<std::uint64_t>(processors(pipeline).max));
+    json.put("writer", std::uint64_t{1});
   });
   if (facts.filter) {
     json.array("predicates", [&] {

@@ -17,7 +17,7 @@ constexpr std::array kStages{Stage::kReader, Stage::kFilter, Stage::kProcessor, 
 std::uint32_t pool_size(const config::Pipeline& pipeline, Stage stage) {
   if (stage == Stage::kFilter) return static_cast<std::uint32_t>(std::max(pipeline.filter.workers, 1));
   if (stage != Stage::kProcessor) return 1;
-  return pipeline.has_processors() ? static_cast<std::uint32_t>(std::max(pipeline.process.workers, 1)) : 0;
+  return pipeline.has_processors() ? static_cast<std::uint32_t>(pipeline.process.workers.min) : 0;
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ struct Plan {
   pid_t parent;
   bool own_group;
   int out;  // becomes stdout; -1: inherit
+  int err;  // becomes stderr; -1: inherit
   int null;
   int report;  // errno goes here when exec fails
 };
@@ -54,21 +55,22 @@ struct Plan {
   ::signal(SIGPIPE, SIG_DFL);
   ::dup2(plan.null, STDIN_FILENO);
   if (plan.out >= 0) ::dup2(plan.out, STDOUT_FILENO);
+  if (plan.err >= 0) ::dup2(plan.err, STDERR_FILENO);
   ::execv(plan.program, plan.arguments);
   int error = errno;
   static_cast<void>(::write(plan.report, &error, sizeof error) == 0);
   ::_exit(127);
 }
 
-// own_group, out: as in Plan; out < 0: inherit.
-pid_t launch(const std::string& program, const std::vector<std::string>& arguments, bool own_group, int out,
-             int null) {
+// own_group, out, err: as in Plan.
+pid_t launch(const std::string& program, const std::vector<std::string>& arguments, bool own_group, int null,
+             int out, int err = -1) {
   std::vector<char*> argv;
   argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   auto [read_end, write_end] = make_pipe();
-  Plan plan{program.c_str(), argv.data(), ::getpid(), own_group, out, null, write_end.get()};
+  Plan plan{program.c_str(), argv.data(), ::getpid(), own_group, out, err, null, write_end.get()};
   pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork");
   if (pid == 0) become(plan);
@@ -94,7 +96,15 @@ Fd open_null() {
 
 Child Child::start(const std::string& program, const std::vector<std::string>& arguments, Stdout out) {
   Fd null = open_null();
-  pid_t pid = launch(program, arguments, true, out == Stdout::kNull ? null.get() : -1, null.get());
+  return watch(launch(program, arguments, true, null.get(), out == Stdout::kNull ? null.get() : -1));
+}
+
+Child Child::start(const std::string& program, const std::vector<std::string>& arguments, int output) {
+  Fd null = open_null();
+  return watch(launch(program, arguments, true, null.get(), output, output));
+}
+
+Child Child::watch(pid_t pid) {
   // The child is ours and not reaped, so its number cannot have been used again.
   auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
   if (pidfd < 0) {
@@ -156,7 +166,7 @@ Result<std::string> capture(const std::string& program, const std::vector<std::s
   try {
     Fd null = open_null();
     auto [read_end, write_end] = make_pipe();
-    pid = launch(program, arguments, false, write_end.get(), null.get());
+    pid = launch(program, arguments, false, null.get(), write_end.get());
     write_end.reset();
     std::array<char, 64 * 1024> chunk;
     while (!over) {

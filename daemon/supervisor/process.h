@@ -23,6 +23,8 @@ class Child {
   // does not exist included. Call it in the main thread: the kernel ties the child's life to the thread that
   // forks.
   static Child start(const std::string& program, const std::vector<std::string>& arguments, Stdout out);
+  // The same with stdout and stderr at `output`, which stays the caller's.
+  static Child start(const std::string& program, const std::vector<std::string>& arguments, int output);
 
   Child(Child&&) noexcept = default;
   Child& operator=(Child&&) = delete;
@@ -42,6 +44,7 @@ class Child {
 
  private:
   Child(pid_t pid, int pidfd) : pid_(pid), pidfd_(pidfd) {}
+  static Child watch(pid_t pid);
 
   pid_t pid_;
   stage::Fd pidfd_;

@@ -107,7 +107,7 @@ class Cli(Case):
                       steps=[{"drop": ["/x"]}], workers=3, limits={"memory": "48MiB"})
         text = self.leat("explain", "pipeline.yaml").stdout.decode()
         shown = json.loads(self.leat("explain", "--json", "pipeline.yaml").stdout)
-        self.assertEqual(shown["workers"], {"reader": 1, "filter": 1, "processor": 3, "writer": 1})
+        self.assertEqual(shown["workers"], {"reader": 1, "filter": 1, "processor": 3, "processor_max": 3, "writer": 1})
         self.assertEqual(len(shown["predicates"]), 2)
         self.assertEqual(shown["steps"], ["drop /x"])
         self.assertEqual(shown["files"], [{"path": str(self.folder / "in.jsonl"), "bytes": len(GOOD) + 4}])

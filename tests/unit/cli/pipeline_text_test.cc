@@ -64,7 +64,7 @@ TEST_CASE("a pipeline with other paths means the same in everything else") {
   CHECK(after.dead_letter_path == "/state/dead.jsonl");
   CHECK(after.sink.level == 5);
   CHECK(after.limits.memory_bytes == 96 * config::kMiB);
-  CHECK(after.process.workers == 2);
+  CHECK(after.process.workers == config::Workers{2, 2});
   CHECK(after.name == "t");
 }
 

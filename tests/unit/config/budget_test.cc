@@ -31,6 +31,27 @@ TEST_CASE("without steps there are no processors to pay for") {
   CHECK(plan_budget(pipeline, 0)->base_bytes == 4 * 3 * kMiB);
 }
 
+TEST_CASE("the budget is for the most processors, or for so many as one asks") {
+  Pipeline pipeline = typical();
+  pipeline.process.workers = {1, 8};
+  const auto most = plan_budget(pipeline, 0);
+  const auto one = plan_budget(pipeline, 0, 1);
+  REQUIRE(most);
+  REQUIRE(one);
+  CHECK(most->base_bytes == 12 * 3 * kMiB);
+  CHECK(one->base_bytes == 5 * 3 * kMiB);
+  CHECK(one->window_bytes - most->window_bytes == 7 * 3 * kMiB / 4);
+  CHECK(plan_budget(pipeline, 0, 0)->base_bytes == 4 * 3 * kMiB);
+}
+
+TEST_CASE("one processor too many is refused with its number and the memory that would do") {
+  const auto refused = plan_budget(typical(), 0, 14);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().text.starts_with(
+      "limits.memory: 64MiB is too little for 14 processors, 71MiB would do: "));
+  CHECK(plan_budget(typical(), 0, 11));
+}
+
 TEST_CASE("codecs that are not used cost nothing") {
   Pipeline pipeline = typical();
   pipeline.source.compression = Compression::kNone;
@@ -45,7 +66,7 @@ TEST_CASE("a budget that does not add up names the value that would do, and that
   REQUIRE_FALSE(refused);
   CHECK(refused.error().exit_code == leat::kExitConfig);
   const std::string& text = refused.error().text;
-  CHECK(text.starts_with("limits.memory: 64MiB is too little, 127MiB would do: "));
+  CHECK(text.starts_with("limits.memory: 64MiB is too little for 4 processors, 127MiB would do: "));
   pipeline.limits.memory_bytes = 127 * kMiB;
   CHECK(plan_budget(pipeline, 0)->window_batches == 2);
   pipeline.limits.memory_bytes = 126 * kMiB;

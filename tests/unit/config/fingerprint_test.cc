@@ -65,7 +65,8 @@ TEST_CASE("what changes only how it is done leaves the fingerprint as it is") {
            "version: 1\nname: t\nsource: {paths: [/in/*]}\nsink: {path: /out/a.jsonl, level: 9}\n" + filter +
                steps,
            kHead + filter +
-               "process: {workers: 7, timeout: 1m, steps: [{exec: {command: [a], timeout: 9s}}]}\n",
+               "process: {workers: {min: 0, max: 7}, timeout: 1m, steps: [{exec: {command: [a], timeout: "
+               "9s}}]}\n",
            kHead + "filter: {workers: 2, keep: [{field: /a, eq: 1}]}\n" + steps,
            kHead + filter + steps + "dead_letter: {path: /out/dead.jsonl}\n",
            kHead + filter + steps + "limits: {memory: 128MiB}\n",

@@ -31,7 +31,7 @@ TEST_CASE("four keys are enough, the rest has defaults") {
   CHECK(pipeline.source.paths == std::vector<std::string>{"/in/*.jsonl"});
   CHECK(pipeline.source.compression == Compression::kAuto);
   CHECK(pipeline.source.max_record_bytes == 16 * kMiB);
-  CHECK(pipeline.process.workers == 1);
+  CHECK(pipeline.process.workers == Workers{1, 1});
   CHECK_FALSE(pipeline.has_processors());
   CHECK(pipeline.sink.compression == Compression::kNone);
   CHECK(pipeline.dead_letter_path.empty());
@@ -77,7 +77,7 @@ limits:
   CHECK(pipeline.source.max_record_bytes == 2'000'000);
   CHECK(pipeline.source.after == "move:/etc/leat/done");
   CHECK(pipeline.filter.workers == 2);
-  CHECK(pipeline.process.workers == 8);
+  CHECK(pipeline.process.workers == Workers{8, 8});
   CHECK(pipeline.process.timeout == std::chrono::hours(1));
   CHECK(pipeline.sink.path == "/etc/leat/out/{stem}-{n}-{date}.gz");
   CHECK(pipeline.sink.compression == Compression::kZstd);
@@ -118,10 +118,20 @@ TEST_CASE("the sink's compression goes by its name and brings its default level"
   CHECK(sink("/o/a").compression == Compression::kNone);
 }
 
-TEST_CASE("workers: auto is the number of cores") {
-  const int workers = good_after_head("process: {workers: auto}\n").process.workers;
-  CHECK(workers >= 1);
-  CHECK(workers <= 64);
+TEST_CASE("workers are a number, a range, or auto: from one to the number of cores") {
+  const auto workers = [](const std::string& text) {
+    return good_after_head("process: {workers: " + text + "}\n").process.workers;
+  };
+  CHECK(workers("auto").min == 1);
+  CHECK(workers("auto").max >= 1);
+  CHECK(workers("auto").max <= 64);
+  CHECK(workers("0") == Workers{0, 0});
+  CHECK(workers("64") == Workers{64, 64});
+  CHECK(workers("{min: 0, max: 8}") == Workers{0, 8});
+  CHECK(workers("{max: 64}") == Workers{1, 64});
+  CHECK(workers("{min: 2, max: 3}").automatic());
+  CHECK_FALSE(workers("{min: 3, max: 3}").automatic());
+  CHECK_FALSE(workers("3").automatic());
 }
 
 TEST_CASE("a section whose keys are all commented out is an empty one") {

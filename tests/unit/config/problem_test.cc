@@ -48,9 +48,6 @@ TEST_CASE("unknown keys are named with the nearest known one") {
 TEST_CASE("keys of later versions are refused, never ignored") {
   check_all({
       {"tests: []\n", "5:1: tests: not supported yet by this version of leat: take the key out"},
-      {"process: {workers: {min: 1, max: 8}}\n",
-       "5:20: process.workers: a range {min, max} is not supported yet by this version of leat: write a "
-       "number or auto"},
       {"process: {steps: [{lua: x}]}\n",
        "5:20: process.steps[0].lua: not supported yet by this version of leat: take the key out"},
       {"process: {steps: [{plugin: x}]}\n",
@@ -154,13 +151,34 @@ TEST_CASE("sizes and durations say what was probably meant") {
 TEST_CASE("numbers out of their range and of the wrong kind") {
   check_all({
       {"process: {workers: 65}\n",
-       "5:20: process.workers: expected a whole number from 1 to 64, got the number 65"},
+       "5:20: process.workers: expected a whole number from 0 to 64, got the number 65"},
+      {"process: {workers: -1}\n",
+       "5:20: process.workers: expected a whole number from 0 to 64, got the number -1"},
       {"process: {workers: '4'}\n",
-       "5:20: process.workers: expected a whole number from 1 to 64, or auto, got \"4\""},
+       "5:20: process.workers: expected a whole number from 0 to 64, auto or {min: 1, max: 8}, got \"4\""},
+      {"process: {workers: [1, 8]}\n",
+       "5:20: process.workers: expected a whole number from 0 to 64, auto or {min: 1, max: 8}, got a list"},
       {"filter: {workers: 1.5}\n",
        "5:19: filter.workers: expected a whole number from 1 to 16, got the number 1.5"},
       {"filter: {workers: 0x2}\n", "5:19: filter.workers: expected a whole number from 1 to 16, got 0x2"},
       {"filter: [a]\n", "5:9: filter: expected a mapping with workers, keep, got a list"},
+  });
+}
+
+TEST_CASE("a range of workers that is none") {
+  check_all({
+      {"process:\n  workers:\n    min: 4\n    max: 2\n",
+       "7:10: process.workers.min: 4 is more than max, which is 2"},
+      {"process: {workers: {min: 4}}\n",
+       "5:20: process.workers: the key max is missing: it takes the most processors to start"},
+      {"process: {workers: {min: 0, max: 0}}\n",
+       "5:34: process.workers.max: expected a whole number from 1 to 64, got the number 0"},
+      {"process: {workers: {min: -1, max: 65}}\n",
+       "5:26: process.workers.min: expected a whole number from 0 to 64, got the number -1\n"
+       "5:35: process.workers.max: expected a whole number from 1 to 64, got the number 65"},
+      {"process: {workers: {min: 1, maxi: 8, max: auto}}\n",
+       "5:29: process.workers.maxi: unknown key (did you mean \"max\"?)\n"
+       "5:43: process.workers.max: expected a whole number from 1 to 64, got \"auto\""},
   });
 }
 

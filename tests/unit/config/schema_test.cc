@@ -96,4 +96,6 @@ TEST_CASE("what is required is the same in the schema") {
   CHECK(strings(at(document, "/required")) == std::set<std::string>{"version", "name", "source", "sink"});
   CHECK(strings(at(document, "/properties/source/required")) == std::set<std::string>{"paths"});
   CHECK(strings(at(document, "/properties/sink/required")) == std::set<std::string>{"path"});
+  CHECK(strings(at(document, "/properties/process/properties/workers/oneOf/2/required")) ==
+        std::set<std::string>{"max"});
 }

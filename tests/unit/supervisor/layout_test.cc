@@ -12,7 +12,7 @@ config::Pipeline pipeline_with(int filters, int processors) {
   config::Pipeline pipeline;
   pipeline.name = "reviews";
   pipeline.filter.workers = filters;
-  pipeline.process.workers = processors;
+  pipeline.process.workers = {processors, processors};
   if (processors > 0) pipeline.process.steps.emplace_back();
   return pipeline;
 }
@@ -63,7 +63,7 @@ TEST_CASE("two workers of one seat never take in at the same place") {
 
 TEST_CASE("without steps there are no processors, whatever the pool's size") {
   config::Pipeline pipeline = pipeline_with(2, 0);
-  pipeline.process.workers = 4;
+  pipeline.process.workers = {4, 4};
   CHECK(
       seats(pipeline) ==
       std::vector<Seat>{{Stage::kReader, 0}, {Stage::kFilter, 0}, {Stage::kFilter, 1}, {Stage::kWriter, 0}});

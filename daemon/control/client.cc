@@ -1,0 +1,188 @@
+#include "daemon/control/client.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <pwd.h>
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/control/address.h"
+
+namespace leat::control {
+
+namespace {
+
+using stage::Fd;
+
+constexpr char kEndOfStream = '\x1e';
+constexpr std::size_t kMaxTrailer = 40;
+
+std::string own_name() {
+  const auto* entry = ::getpwuid(::getuid());
+  return entry == nullptr ? "NAME" : entry->pw_name;
+}
+
+tl::unexpected<Error> cannot_connect(const std::string& path, int error) {
+  if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR) {
+    return fail(Fault::kFatal,
+                fmt::format("no leatd answers at {}: is it running? (systemctl status leatd)", path));
+  }
+  if (error == EACCES || error == EPERM) {
+    return fail(
+        Fault::kFatal,
+        fmt::format("may not talk to the leatd at {}: you must be in the group leat (sudo usermod -aG leat "
+                    "{}, then log in again) or use sudo",
+                    path, own_name()));
+  }
+  if (error == EAGAIN) {
+    return fail(Fault::kFatal,
+                fmt::format("the leatd at {} does not take any more requests: it hangs, or is asked "
+                            "too much (journalctl -u leatd)",
+                            path));
+  }
+  return fail(Fault::kFatal, fmt::format("the leatd at {}: {}", path, std::strerror(error)));
+}
+
+bool write_all(int output, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t count = ::write(output, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+std::string to_text(const rapidjson::Value& value) {
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+  value.Accept(writer);
+  return {buffer.GetString(), buffer.GetSize()};
+}
+
+// nullopt: it is no answer.
+std::optional<Received> decode_answer(std::string_view line) {
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(line.data(), line.size());
+  if (document.HasParseError() || !document.IsObject()) return std::nullopt;
+  Received received;
+  if (auto stream = document.FindMember("stream"); stream != document.MemberEnd()) {
+    received.streamed = true;
+    return received;
+  }
+  auto code = document.FindMember("exit_code");
+  if (code == document.MemberEnd() || !code->value.IsInt()) return std::nullopt;
+  received.exit_code = code->value.GetInt();
+  auto text = document.FindMember("text");
+  if (text != document.MemberEnd() && text->value.IsString()) {
+    received.text.assign(text->value.GetString(), text->value.GetStringLength());
+  }
+  auto data = document.FindMember("data");
+  if (data != document.MemberEnd()) received.data = to_text(data->value);
+  return received;
+}
+
+// How much of the bytes cannot be the beginning of the last line of a stream, and may be passed on.
+std::size_t before_trailer(std::string_view bytes) {
+  std::size_t mark = bytes.rfind(kEndOfStream);
+  return mark == std::string_view::npos || bytes.size() - mark > kMaxTrailer ? bytes.size() : mark;
+}
+
+}  // namespace
+
+Result<Call> Call::begin(const std::string& runtime_dir, const Request& request) {
+  std::string path = socket_path(runtime_dir);
+  auto address = address_of(path);
+  if (!address) return tl::unexpected(address.error());
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket ||
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+    return cannot_connect(path, errno);
+  }
+  std::string line = encode(request);
+  std::string_view left = line;
+  while (!left.empty()) {
+    ssize_t count = ::send(socket.get(), left.data(), left.size(), MSG_NOSIGNAL);
+    // A server that has enough may have said why before it closed.
+    if (count < 0 && (errno == EPIPE || errno == ECONNRESET)) break;
+    if (count < 0 && errno != EINTR) return cannot_connect(path, errno);
+    if (count > 0) left.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return Call(std::move(socket), std::move(path));
+}
+
+Result<bool> Call::receive(std::optional<Clock::time_point> deadline) {
+  std::array<char, 16 * 1024> chunk{};
+  while (true) {
+    ssize_t count = ::recv(socket_.get(), chunk.data(), chunk.size(), 0);
+    if (count > 0) {
+      bytes_.append(chunk.data(), static_cast<std::size_t>(count));
+      return true;
+    }
+    if (count == 0 || errno == ECONNRESET) return false;
+    if (errno != EAGAIN && errno != EINTR) return cannot_connect(path_, errno);
+    int wait_ms = -1;
+    if (deadline) {
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
+      wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+    pollfd wait{socket_.get(), POLLIN, 0};
+    if (::poll(&wait, 1, wait_ms) == 0) {
+      return fail(
+          Fault::kFatal,
+          fmt::format("the leatd at {} is there but does not answer in time (journalctl -u leatd)", path_));
+    }
+  }
+}
+
+Result<Received> Call::finish(std::optional<std::chrono::milliseconds> limit, int output) {
+  std::optional<Clock::time_point> deadline;
+  if (limit) deadline = Clock::now() + *limit;
+  std::size_t end = std::string::npos;
+  while ((end = bytes_.find('\n')) == std::string::npos && bytes_.size() <= kMaxAnswerBytes) {
+    auto more = receive(deadline);
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) break;
+  }
+  if (end == std::string::npos) {
+    return fail(Fault::kFatal, fmt::format("the leatd at {} went away before it had answered", path_));
+  }
+  auto received = decode_answer(std::string_view(bytes_).substr(0, end));
+  if (!received) {
+    return fail(Fault::kFatal, fmt::format("what answers at {} is no leatd of this version", path_),
+                kExitBug);
+  }
+  if (!received->streamed) return *std::move(received);
+  bytes_.erase(0, end + 1);
+  return pass_on(output);
+}
+
+Result<Received> Call::pass_on(int output) {
+  while (true) {
+    std::size_t ready = before_trailer(bytes_);
+    if (!write_all(output, std::string_view(bytes_).substr(0, ready))) {
+      return fail(Fault::kFatal, fmt::format("cannot write: {}", std::strerror(errno)));
+    }
+    bytes_.erase(0, ready);
+    auto more = receive(std::nullopt);
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) break;
+  }
+  auto received = bytes_.empty() ? std::nullopt : decode_answer(std::string_view(bytes_).substr(1));
+  if (!received) {
+    write_all(output, bytes_);
+    return fail(Fault::kFatal, fmt::format("the leatd at {} went away before its answer was whole", path_));
+  }
+  received->streamed = true;
+  return *std::move(received);
+}
+
+}  // namespace leat::control

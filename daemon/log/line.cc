@@ -1,0 +1,90 @@
+#include "daemon/log/line.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "config/text.h"
+
+namespace leat::log {
+
+namespace {
+
+std::size_t bytes_of_code_point(char lead) {
+  auto byte = static_cast<unsigned char>(lead);
+  return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+// Of one whole code point.
+std::uint32_t decode(std::string_view point) {
+  auto lead = static_cast<unsigned char>(point[0]);
+  if (point.size() == 1) return lead;
+  std::uint32_t code = lead & (0xFFU >> (point.size() + 1));
+  for (char c : point.substr(1)) code = (code << 6) | (static_cast<unsigned char>(c) & 0x3FU);
+  return code;
+}
+
+// Does a terminal or a reader of lines act on it? Controls, ends of lines, marks that turn the direction of writing.
+bool acts(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+}
+
+std::string escape(std::string_view point) {
+  const std::uint32_t code = decode(point);
+  if (code == '\n') return "\\n";
+  if (code == '\r') return "\\r";
+  if (code == '\t') return "\\t";
+  if (code == '"' || code == '\\') return fmt::format("\\{}", point);
+  if (!acts(code)) return std::string(point);
+  return code < 0x80 ? fmt::format("\\x{:02x}", code) : fmt::format("\\u{:04x}", code);
+}
+
+bool needs_quotes(std::string_view escaped) {
+  return escaped.empty() || escaped.find_first_of(" =\"\\") != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string Value::format(double value) {
+  return fmt::format("{:.6g}", value);
+}
+
+std::string escaped(std::string_view text) {
+  constexpr std::string_view kCut = "...";
+  // Every piece is at least a byte long, so what lies behind this is cut in any case; a code point may end behind the cap.
+  const bool long_text = text.size() > kMaxValueBytes;
+  if (long_text) text = text.substr(0, kMaxValueBytes + 4);
+  std::string out;
+  std::size_t room = 0;  // where to cut, should it be too long
+  while (!text.empty() && out.size() <= kMaxValueBytes) {
+    const bool valid = config::utf8_prefix(text.substr(0, 4)) > 0;
+    const std::string_view point = text.substr(0, valid ? bytes_of_code_point(text[0]) : 1);
+    out += valid ? escape(point) : fmt::format("\\x{:02x}", static_cast<unsigned char>(point[0]));
+    if (out.size() + kCut.size() <= kMaxValueBytes) room = out.size();
+    text.remove_prefix(point.size());
+  }
+  if (!long_text && out.size() <= kMaxValueBytes) return out;
+  out.resize(room);
+  return out.append(kCut);
+}
+
+std::string fields_text(Fields fields) {
+  std::string out;
+  for (const Field& field : fields) {
+    const std::string value = escaped(field.value.text());
+    const std::string_view quote = needs_quotes(value) ? "\"" : "";
+    fmt::format_to(std::back_inserter(out), "{}{}={}{}{}", out.empty() ? "" : " ", field.key, quote, value,
+                   quote);
+  }
+  return out;
+}
+
+std::string_view find(Fields fields, std::string_view key) {
+  const auto* found =
+      std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.key == key; });
+  return found == fields.end() ? std::string_view() : found->value.text();
+}
+
+}  // namespace leat::log
