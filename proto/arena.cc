@@ -155,6 +155,13 @@ void Arena::reclaim(std::uint32_t receiver) {
   if (dead_.size() > kRemembered) dead_.pop_front();
 }
 
+bool Arena::let_go_by_all() const {
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+    if ((control_->holders[slot].load(std::memory_order_acquire) & ~kProducer) != 0) return false;
+  }
+  return true;
+}
+
 bool Arena::free_up(std::uint32_t slot, std::uint32_t receiver) {
   auto& word = control_->holders[slot];
   std::uint32_t now = word.load(std::memory_order_relaxed);

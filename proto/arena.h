@@ -65,6 +65,8 @@ class Arena {
   void receiver_lets_go(std::uint32_t slot);
   // The producer: worker instance `receiver` has died, what it held is free, now and whenever it turns up.
   void reclaim(std::uint32_t receiver);
+  // The producer: has nobody else anything of it any more?
+  bool let_go_by_all() const;
 
  private:
   struct Control;

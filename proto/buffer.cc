@@ -25,6 +25,10 @@ void Buffer::reclaim(std::uint32_t receiver) {
   if (process_arena()) process_arena()->reclaim(receiver);
 }
 
+bool Buffer::arena_let_go() {
+  return !process_arena() || process_arena()->let_go_by_all();
+}
+
 Buffer::Buffer(std::size_t capacity, std::size_t headroom) : headroom_(headroom) {
   const auto& arena = process_arena();
   if (arena && headroom > 0 && headroom + capacity + kTailPadding <= arena->slot_bytes()) {

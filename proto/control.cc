@@ -16,11 +16,12 @@ namespace {
 using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
 using rapidjson::Value;
 
-constexpr std::array<std::pair<ReportKind, std::string_view>, 4> kReportNames{
+constexpr std::array<std::pair<ReportKind, std::string_view>, 5> kReportNames{
     {{ReportKind::kReady, "ready"},
      {ReportKind::kWarning, "warning"},
      {ReportKind::kFailed, "failed"},
-     {ReportKind::kDone, "done"}}};
+     {ReportKind::kDone, "done"},
+     {ReportKind::kLeave, "leave"}}};
 constexpr std::array kStages{Stage::kReader, Stage::kFilter, Stage::kProcessor, Stage::kWriter};
 
 void put(JsonWriter& json, std::string_view key, std::string_view text) {
@@ -49,6 +50,7 @@ void write(JsonWriter& json, const Hello& hello) {
   put(json, "instance", std::uint64_t{hello.instance});
   put(json, "pid", static_cast<std::uint64_t>(hello.pid));
   put(json, "version", hello.version);
+  put_bool(json, "joins", hello.joins);
 }
 
 void write(JsonWriter& json, const Welcome& welcome) {
@@ -76,11 +78,16 @@ void write(JsonWriter& json, const Welcome& welcome) {
   for (std::uint64_t instance : welcome.output_instances) json.Uint64(instance);
   json.EndArray();
   put(json, "credit_to", welcome.credit_to);
+  put(json, "index", std::uint64_t{welcome.index});
+  put(json, "instance", std::uint64_t{welcome.instance});
+  put(json, "runtime", welcome.runtime);
+  put(json, "supervisor", static_cast<std::uint64_t>(welcome.supervisor));
 }
 
 void write(JsonWriter& json, const Stop& stop) {
   put(json, "type", "stop");
   put_bool(json, "drain", stop.drain);
+  put_bool(json, "again", stop.again);
 }
 
 void write(JsonWriter& json, const Pool& pool) {
@@ -88,6 +95,29 @@ void write(JsonWriter& json, const Pool& pool) {
   put(json, "index", std::uint64_t{pool.index});
   put(json, "instance", std::uint64_t{pool.instance});
   put(json, "endpoint", pool.endpoint);
+  put_bool(json, "leaving", pool.leaving);
+}
+
+void write(JsonWriter& json, const Retired& retired) {
+  put(json, "type", "retired");
+  put(json, "index", std::uint64_t{retired.index});
+  put(json, "instance", std::uint64_t{retired.instance});
+}
+
+void write(JsonWriter& json, const Pause& pause) {
+  put(json, "type", "pause");
+  put_bool(json, "on", pause.on);
+}
+
+void write(JsonWriter& json, const WindowSize& window) {
+  put(json, "type", "window");
+  put(json, "bytes", window.bytes);
+  put(json, "batches", std::uint64_t{window.batches});
+}
+
+void write(JsonWriter& json, const Refusal& refusal) {
+  put(json, "type", "refusal");
+  put(json, "text", refusal.text);
 }
 
 void write(JsonWriter& json, const Again& again) {
@@ -189,6 +219,7 @@ std::optional<Control> read(const std::string& type, Members& members) {
     hello.instance = static_cast<std::uint32_t>(members.number("instance"));
     hello.pid = static_cast<std::int64_t>(members.number("pid"));
     hello.version = members.text("version");
+    hello.joins = members.boolean("joins");
     return hello;
   }
   if (type == "welcome") {
@@ -213,16 +244,30 @@ std::optional<Control> read(const std::string& type, Members& members) {
     welcome.outputs = members.texts("outputs");
     welcome.output_instances = members.numbers("output_instances");
     welcome.credit_to = members.texts("credit_to");
+    welcome.index = static_cast<std::uint32_t>(members.number("index"));
+    welcome.instance = static_cast<std::uint32_t>(members.number("instance"));
+    welcome.runtime = members.text("runtime");
+    welcome.supervisor = static_cast<std::int64_t>(members.number("supervisor"));
     return welcome;
   }
-  if (type == "stop") return Stop{members.boolean("drain")};
+  if (type == "stop") return Stop{members.boolean("drain"), members.boolean("again")};
   if (type == "pool") {
     Pool pool;
     pool.index = static_cast<std::uint32_t>(members.number("index"));
     pool.instance = static_cast<std::uint32_t>(members.number("instance"));
     pool.endpoint = members.text("endpoint");
+    pool.leaving = members.boolean("leaving");
     return pool;
   }
+  if (type == "retired") {
+    return Retired{static_cast<std::uint32_t>(members.number("index")),
+                   static_cast<std::uint32_t>(members.number("instance"))};
+  }
+  if (type == "pause") return Pause{members.boolean("on")};
+  if (type == "window") {
+    return WindowSize{members.number("bytes"), static_cast<std::uint32_t>(members.number("batches"))};
+  }
+  if (type == "refusal") return Refusal{members.text("text")};
   if (type == "again") return Again{static_cast<std::uint32_t>(members.number("instance"))};
   if (type == "verdict") {
     Verdict verdict;

@@ -4,10 +4,14 @@
 //   hello   ------------------>             who I am
 //           <------------------ welcome     the pipeline, the endpoints, the window
 //           <------------------ stop        finish what is in the window (reader), or leave now (everyone)
-//           <------------------ pool        a worker of the pool you deal to has gone, or another has come in its place
+//           <------------------ pool        a worker of the pool you deal to has gone, is to go, or another has come
 //           <------------------ again       (reader) send again what a dead worker held, or everything
 //           <------------------ verdict     (reader) a record has killed too often: it is a dead letter
-//   report  ------------------>             a warning, a failure that ends the run, or the end of the work
+//           <------------------ pause       (reader) send nothing new, or go on
+//           <------------------ window      (reader) another size, as the pool has another size
+//           <------------------ refusal     (one that wants to join) why it cannot
+//   report  ------------------>             a warning, a failure that ends the run, the end of the work, a wish to leave
+//   retired ------------------>             (who deals) a worker that is to go owes nothing any more
 //
 // PROTOCOL.md names every key. Unknown keys are ignored, unknown types refused; messages are capped at
 // kMaxControlBytes.
@@ -33,6 +37,7 @@ struct Hello {
   std::uint32_t instance = 0;  // which worker of this run, from 1: one that replaces another is another
   std::int64_t pid = 0;
   std::string version;  // of the programs: all must be of one release
+  bool joins = false;   // nobody here started it: it wants a place; index and instance mean nothing
 };
 
 struct Welcome {
@@ -58,16 +63,42 @@ struct Welcome {
   std::vector<std::string>
       credit_to;         // credits of the stage before, by Header::dealt_by; empty: none are wanted
   std::string accepted;  // reader: where it binds its PULL for accepted positions; writer: where it connects
+  // What one that joins has not been told at its start.
+  std::uint32_t index = 0;
+  std::uint32_t instance = 0;
+  std::string runtime;          // folder for its page
+  std::int64_t supervisor = 0;  // process number: when that ends, so does this membership
 };
 
 struct Stop {
-  bool drain = true;  // false: leave now
+  bool drain =
+      true;  // false: leave now. true: the reader finishes what is in the window, a processor what it has sent
+  bool again = false;  // one that joined: join again when there is something to join
 };
 
 struct Pool {
   std::uint32_t index = 0;
   std::uint32_t instance = 0;  // that has gone, or has come
   std::string endpoint;        // its input; empty: it has gone
+  bool leaving = false;        // it is to go: deal it nothing more, and say `retired` when it owes nothing
+};
+
+struct Retired {
+  std::uint32_t index = 0;
+  std::uint32_t instance = 0;
+};
+
+struct Pause {
+  bool on = false;
+};
+
+struct WindowSize {
+  std::uint64_t bytes = 0;
+  std::uint32_t batches = 0;
+};
+
+struct Refusal {
+  std::string text;
 };
 
 struct Again {
@@ -85,7 +116,7 @@ struct Verdict {
 };
 
 // Explicit values, never renumbered; on the wire by name.
-enum class ReportKind : std::uint8_t { kReady = 1, kWarning = 2, kFailed = 3, kDone = 4 };
+enum class ReportKind : std::uint8_t { kReady = 1, kWarning = 2, kFailed = 3, kDone = 4, kLeave = 5 };
 
 struct Report {
   ReportKind kind = ReportKind::kWarning;
@@ -95,7 +126,8 @@ struct Report {
   bool retry = false;   // kFailed: passing trouble; start again what depends on it
 };
 
-using Control = std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report>;
+using Control =
+    std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report, Retired, Pause, WindowSize, Refusal>;
 
 Message encode(const Control& control);
 [[nodiscard]] Result<Control> decode_control(std::string_view message);

@@ -24,14 +24,37 @@ Dealer::Dealer(Context& context, const std::vector<std::string>& workers,
 }
 
 void Dealer::change(const Pool& pool) {
-  if (pool.index >= workers_.size() || pool.instance < workers_[pool.index].instance) return;
+  if (pool.index >= kMaxPlaces) return;
+  if (pool.index >= workers_.size()) workers_.resize(pool.index + 1);
+  if (pool.instance < workers_[pool.index].instance) return;
   Worker& worker = workers_[pool.index];
+  if (pool.leaving) {
+    if (pool.instance != worker.instance || !worker.socket) {
+      retired_.push_back({pool.index, pool.instance});  // it has never been here, or is gone
+    } else {
+      worker.leaving = true;
+      retire_if_through(pool.index);
+    }
+    return;
+  }
   if (worker.socket && pool.instance == worker.instance && !pool.endpoint.empty()) return;
   worker = Worker{};
   worker.instance = pool.instance;
   if (pool.endpoint.empty()) return;
   worker.socket = std::make_unique<Socket>(context_, SocketKind::kPush, kHighWaterMark);
   worker.socket->connect(pool.endpoint);
+}
+
+void Dealer::retire_if_through(std::uint32_t index) {
+  Worker& worker = workers_[index];
+  if (!worker.leaving || !worker.socket || worker.owed > 0) return;
+  worker.socket.reset();
+  retired_.push_back({index, worker.instance});
+}
+
+bool Dealer::retiring() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const Worker& worker) { return worker.leaving && worker.socket; });
 }
 
 bool Dealer::ready() const {
@@ -65,6 +88,7 @@ void Dealer::collect(std::uint64_t epoch, const std::function<void(const Credit&
     Worker& worker = workers_[credit->worker];
     if (worker.instance != credit->instance) continue;
     worker.owed = std::max(0, worker.owed - 1);
+    retire_if_through(credit->worker);
     // Answers take a while to come back; a worker that is through before then would wait for the next batch.
     auto fits = static_cast<int>(std::min(kMaxOwedUs / std::max(credit->service_us, 1U), 64U));
     worker.may_owe = std::clamp(fits, kMaxUnanswered, kMaxUnansweredFast);

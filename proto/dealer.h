@@ -3,13 +3,15 @@
 // loose (PROTOCOL.md).
 //
 // A worker is an instance at an index. When one dies its place is empty (nothing is dealt there, and what its socket
-// still held is dropped) until another instance takes it.
+// still held is dropped) until another instance takes it. One that is to go gets nothing more, and has retired when it owes
+// nothing. Places are added as workers come.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/batch.h"
@@ -30,8 +32,14 @@ class Dealer {
   Dealer(Context& context, const std::vector<std::string>& workers,
          const std::vector<std::uint64_t>& instances, const std::string& credit_endpoint);
 
-  // A worker has gone, or come. One that is not the latest at its place is no news.
+  // More places than that no pool has.
+  static constexpr std::uint32_t kMaxPlaces = 1024;
+
+  // A worker has gone, is to go, or has come. One that is not the latest at its place is no news.
   void change(const Pool& pool);
+  bool retiring() const;  // somebody is to go and still owes: credits are waited for
+  // Those who were to go and owe nothing now; each is told once.
+  std::vector<Retired> take_retired() { return std::exchange(retired_, {}); }
 
   // May another batch be dealt now?
   bool ready() const;
@@ -51,10 +59,14 @@ class Dealer {
     std::uint32_t instance = 0;
     int owed = 0;
     int may_owe = kMaxUnanswered;
-    bool ready() const { return socket && owed < may_owe; }
+    bool leaving = false;
+    bool ready() const { return socket && !leaving && owed < may_owe; }
   };
+  void retire_if_through(std::uint32_t index);
+
   Context& context_;
   std::vector<Worker> workers_;
+  std::vector<Retired> retired_;
   Socket credits_;
   double record_us_ = 0;
   std::size_t next_ = 0;  // ties go round

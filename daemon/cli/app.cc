@@ -7,18 +7,24 @@
 #include <array>
 
 #include "config/text.h"
+#include "daemon/cli/app_leatd.h"
 #include "proto/result.h"
 
 namespace leat::cli {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kCommands{"run", "check", "explain", "sources", "status", "dead"};
+constexpr std::array<std::string_view, 12> kCommands{"run",    "check", "explain", "sources",
+                                                     "status", "dead",  "scale",   "pause",
+                                                     "resume", "drain", "stop",    "reload"};
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done; 64 usage; 65 dead letters with --strict; 66 no input matched; 70 a bug;\n"
     "74 an I/O error, or a source that could not be read to its end; 75 stopped before the end; 78 bad "
     "configuration.";
+
+constexpr const char* kFrom =
+    "Pipeline file (.yaml, .yml), a dead-letter file, or the name of a pipeline that leatd has";
 
 constexpr const char* kRunExamples =
     "Progress and summary go to stderr. Ctrl-C finishes what is in the window; a second one stops at once.\n"
@@ -82,18 +88,22 @@ CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
   return explain;
 }
 
-// A pipeline, a state folder, or both.
-void add_state_of(CLI::App* command, StateOf& of) {
-  command->add_option("PIPELINE", of.pipeline, "Pipeline file (YAML); may be left out with --state");
+// A pipeline, a state folder, or both; or the name of a pipeline of leatd.
+void add_state_of(CLI::App* command, StateOf& of, std::string& leatds_folder) {
+  command->add_option(
+      "PIPELINE", of.pipeline,
+      "Pipeline file (YAML), may be left out with --state; or the name of one that leatd has");
   add_state(command, of.state);
-  command->callback([&of] {
-    if (of.pipeline.empty() && of.state.empty()) throw CLI::RequiredError("PIPELINE or --state DIR");
-  });
+  add_leatds_folder(command, leatds_folder);
 }
 
 CLI::App* add_sources(CLI::App& app, SourcesOptions& options) {
   CLI::App* sources = app.add_subcommand("sources", "Show each source: state, position, counts, reason");
-  add_state_of(sources, options.of);
+  add_state_of(sources, options.of, options.runtime_dir);
+  sources->callback([&options] {
+    if (options.of.pipeline.empty() && options.of.state.empty())
+      throw CLI::RequiredError("PIPELINE or --state DIR");
+  });
   sources
       ->add_option("--state-filter", options.state_filter,
                    "Only those that are reading, done, changed or failed")
@@ -103,23 +113,26 @@ CLI::App* add_sources(CLI::App& app, SourcesOptions& options) {
   sources->footer(
       "Works while a run goes on. Exits with 66 when there is none to show.\n"
       "Examples:\n  leat sources reviews.yaml --state-filter failed\n  leat sources reviews.yaml --json | jq "
-      "-r .path");
+      "-r .path\n  leat sources reviews                          of the reviews that leatd runs");
   return sources;
 }
 
 CLI::App* add_status(CLI::App& app, StatusOptions& options) {
-  CLI::App* status = app.add_subcommand("status", "Show what a pipeline has done, and who runs it now");
-  add_state_of(status, options.of);
+  CLI::App* status = app.add_subcommand("status", "Show what leatd is at, or what a pipeline file has done");
+  add_state_of(status, options.of, options.runtime_dir);
   status->add_flag("--json", options.json, "Write it to stdout as one JSON object");
   status->footer(
-      "Examples:\n  leat status reviews.yaml\n  leat status --state /var/lib/leat --json | jq .sources");
+      "Without a file or --state it asks leatd, about all of its pipelines or the one that is named.\n"
+      "Examples:\n  leat status\n  leat status reviews\n  leat status reviews.yaml\n  leat status --state "
+      "/var/lib/leat --json | jq .sources");
   return status;
 }
 
 CLI::App* add_dead_list(CLI::App& dead, DeadOptions& options) {
   CLI::App* list = dead.add_subcommand("ls", "List dead letters");
-  list->add_option("FROM", options.from, "Pipeline file (.yaml, .yml), or a dead-letter file")->required();
+  list->add_option("FROM", options.from, kFrom)->required();
   list->add_flag("--json", options.json, "Write them to stdout as JSON Lines, each with its number");
+  add_leatds_folder(list, options.runtime_dir);
   list->footer(
       "Exits with 66 when there are none.\nExamples:\n  leat dead ls reviews.yaml\n  leat dead ls "
       "old.dead.jsonl");
@@ -128,10 +141,11 @@ CLI::App* add_dead_list(CLI::App& dead, DeadOptions& options) {
 
 CLI::App* add_dead_show(CLI::App& dead, DeadOptions& options) {
   CLI::App* show = dead.add_subcommand("show", "Show one dead letter and its record");
-  show->add_option("FROM", options.from, "Pipeline file (.yaml, .yml), or a dead-letter file")->required();
+  show->add_option("FROM", options.from, kFrom)->required();
   show->add_option("N", options.number, "Its number, as ls shows it")->required()->check(CLI::PositiveNumber);
   show->add_flag("--record", options.record_only, "Write the record's bytes to stdout and nothing else");
   show->add_flag("--json", options.json, "Write the letter to stdout as one JSON object");
+  add_leatds_folder(show, options.runtime_dir);
   show->footer("Examples:\n  leat dead show reviews.yaml 3\n  leat dead show reviews.yaml 3 --record | jq .");
   return show;
 }
@@ -193,6 +207,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   DeadOptions show_options;
   show_options.show = true;
   ReplayOptions replay_options;
+  ChangeOptions change_options;
   CLI::App app("leat: filters, transforms and moves JSON Lines files in a fixed amount of memory", "leat");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("leat ") + LEAT_VERSION);
@@ -207,7 +222,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   dead->footer("leat dead COMMAND --help says more.");
   const CLI::App* list = add_dead_list(*dead, list_options);
   const CLI::App* show = add_dead_show(*dead, show_options);
-  add_replay(*dead, replay_options);
+  const CLI::App* replay = add_replay(*dead, replay_options);
+  add_changes(app, change_options);
 
   if (unknown_command(arguments)) {
     return usage_error(fmt::format("unknown command {}{}; there are: {}", config::quoted(arguments[0]),
@@ -233,7 +249,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (status->parsed()) return status_options;
   if (list->parsed()) return list_options;
   if (show->parsed()) return show_options;
-  return replay_options;
+  if (replay->parsed()) return replay_options;
+  return change_options;
 }
 
 }  // namespace leat::cli

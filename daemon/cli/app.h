@@ -24,7 +24,7 @@ struct Answer {
   std::string text;
 };
 using Command = std::variant<RunOptions, CheckOptions, ExplainOptions, SourcesOptions, StatusOptions,
-                             DeadOptions, ReplayOptions, Answer>;
+                             DeadOptions, ReplayOptions, ChangeOptions, Answer>;
 
 // arguments: without the program's name.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,25 +25,29 @@ struct RunOptions {
 };
 int run(const RunOptions& options);
 
+// runtime_dir in these: of the leatd to ask; empty: $LEAT_RUNTIME_DIR or /run/leat.
 struct SourcesOptions {
-  StateOf of;
+  StateOf of;                // or the name of a pipeline of leatd
   std::string state_filter;  // empty: all
   bool json = false;
+  std::string runtime_dir;
 };
 int sources(const SourcesOptions& options);
 
 struct StatusOptions {
-  StateOf of;
+  StateOf of;  // or the name of a pipeline of leatd, or nothing: all of them
   bool json = false;
+  std::string runtime_dir;
 };
 int status(const StatusOptions& options);
 
 struct DeadOptions {
   bool show = false;         // one of them, else all
-  std::string from;          // a pipeline, or a dead-letter file
+  std::string from;          // a pipeline, a dead-letter file, or the name of a pipeline of leatd
   std::uint64_t number = 0;  // show: which one, from 1
   bool record_only = false;  // show: the record's bytes alone
   bool json = false;
+  std::string runtime_dir;
 };
 int dead(const DeadOptions& options);
 
@@ -52,6 +57,17 @@ struct ReplayOptions {
   std::string output;  // empty: as sink.path says
 };
 int replay(const ReplayOptions& options);
+
+// Something that leatd is to do.
+struct ChangeOptions {
+  std::string command;                   // scale, pause, resume, drain, stop or reload
+  std::string pipeline;                  // its name; empty for reload, and with `all`
+  bool all = false;                      // every pipeline that leatd has
+  std::optional<std::uint32_t> workers;  // scale: of processors; none: leatd decides
+  bool json = false;
+  std::string runtime_dir;
+};
+int change(const ChangeOptions& options);
 
 int check(const std::vector<std::string>& pipelines, bool json);
 int explain(const std::string& pipeline, bool json);

@@ -7,6 +7,7 @@
 #include "config/parse.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
+#include "daemon/cli/leatd.h"
 #include "daemon/cli/letters.h"
 #include "workers/stage/json/text.h"
 
@@ -114,6 +115,7 @@ int show(const DeadOptions& options) {
 }  // namespace
 
 int dead(const DeadOptions& options) {
+  if (is_leatds(options.from)) return leatd_dead(options);
   return options.show ? show(options) : list(options);
 }
 

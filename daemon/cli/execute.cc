@@ -12,14 +12,12 @@
 
 namespace leat::cli {
 
-supervisor::Job job_for(const config::Pipeline& pipeline, std::string text, const config::Budget& budget,
-                        const Manner& manner) {
+supervisor::Job job_for(const Plan& plan, const Manner& manner) {
   supervisor::Job job;
-  job.pipeline = pipeline;
-  job.pipeline_text = std::move(text);
-  job.window_bytes = budget.window_bytes;
-  job.window_batches = static_cast<std::uint32_t>(budget.window_batches);
-  job.fingerprint = config::fingerprint(pipeline);
+  job.pipeline = plan.pipeline;
+  job.pipeline_text = plan.text;
+  job.in_file_bytes = plan.in_file_bytes;
+  job.fingerprint = config::fingerprint(plan.pipeline);
   job.program_folder = supervisor::own_folder();
   job.runtime_root = manner.runtime_dir;
   return job;
@@ -28,7 +26,7 @@ supervisor::Job job_for(const config::Pipeline& pipeline, std::string text, cons
 Summary execute(const supervisor::Job& job, const Manner& manner, Progress& progress) {
   supervisor::Outcome outcome;
   try {
-    outcome = supervisor::Supervisor(job, progress).run();
+    outcome = supervisor::run_in_foreground(job, progress);
   } catch (const supervisor::FolderError& error) {
     outcome.exit_code = manner.runtime_dir.empty() ? kExitIo : kExitUsage;
     outcome.failure = error.what();

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "config/budget.h"
+#include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
 #include "daemon/cli/summary.h"
 #include "daemon/supervisor/supervisor.h"
@@ -18,8 +18,7 @@ struct Manner {
 };
 
 // A job for this pipeline on this machine; state and what is to be done to it are the caller's to fill in.
-supervisor::Job job_for(const config::Pipeline& pipeline, std::string text, const config::Budget& budget,
-                        const Manner& manner);
+supervisor::Job job_for(const Plan& plan, const Manner& manner);
 
 // Runs it, says how it went on stderr and, with json, stdout. The summary's exit code is the program's.
 Summary execute(const supervisor::Job& job, const Manner& manner, Progress& progress);

@@ -128,6 +128,17 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  while (true) {
+    std::size_t end = text.find('\n');
+    out += printable(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    out += '\n';
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::string cut_to(std::string_view text, std::size_t width) {
   bool whole = columns(text) <= width;
   std::size_t room = whole ? width : width - std::min<std::size_t>(width, 3);

@@ -20,6 +20,8 @@ std::size_t columns(std::string_view text);
 // Text from elsewhere (paths, records, reasons) for a terminal: control characters, those of one byte and of two (U+0080 to
 // U+009F), marks that turn the direction of writing, and bytes that are not UTF-8 become '?'.
 std::string printable(std::string_view text);
+// The same, but newlines stay.
+std::string printable_lines(std::string_view text);
 // The front of the text, at most that wide; "..." at its end when something is missing. Control characters
 // become '?'.
 std::string cut_to(std::string_view text, std::size_t width);

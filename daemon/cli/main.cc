@@ -1,10 +1,11 @@
-// leat: runs, checks and explains pipelines, and shows what their ledgers know.
+// leat: runs, checks and explains pipelines, shows what their ledgers know, and talks to leatd.
 //
-// Reads   the pipeline file; the pages of its workers; ledgers and dead letters when asked about them
+// Reads   the pipeline file; the pages of its workers; ledgers and dead letters when asked about them; what leatd answers
 // Writes  progress, summary and mistakes to stderr; what --json asks for to stdout; a runtime folder; the state folder of a
 //         replay
 // Never   opens a source, a sink or a data socket: that is the workers' business
-// Fails   64 usage, 66 nothing to show, 78 bad configuration; with the worker that failed otherwise
+// Fails   64 usage, 66 nothing to show, 74 no leatd there, 78 bad configuration; with the worker that failed, or as
+//         leatd says, otherwise
 // Gaps    with `stty tostop` a sink of /dev/stdout on a terminal stops the writer, which is in a group of its own
 
 #include <fmt/format.h>
@@ -32,6 +33,7 @@ int carry_out(const leat::cli::Command& command) {
   if (const auto* options = std::get_if<StatusOptions>(&command)) return status(*options);
   if (const auto* options = std::get_if<DeadOptions>(&command)) return dead(*options);
   if (const auto* options = std::get_if<ReplayOptions>(&command)) return replay(*options);
+  if (const auto* options = std::get_if<ChangeOptions>(&command)) return change(*options);
   const auto& answer = std::get<Answer>(command);
   std::fputs(answer.text.c_str(), answer.exit_code == leat::kExitOk ? stdout : stderr);
   return answer.exit_code;

@@ -108,7 +108,8 @@ Plan load_plan(const std::string& file) {
   plan.problems = std::move(parsed.problems);
   if (!plan.problems.empty()) return plan;
   find_missing_sets(plan.pipeline.filter.keep, file, plan.problems);
-  auto budget = config::plan_budget(plan.pipeline, bytes_of(config::in_files(plan.pipeline)));
+  plan.in_file_bytes = bytes_of(config::in_files(plan.pipeline));
+  auto budget = config::plan_budget(plan.pipeline, plan.in_file_bytes);
   if (budget)
     plan.budget = *budget;
   else

@@ -16,6 +16,7 @@ struct Plan {
   config::Pipeline pipeline;
   std::string text;  // of the file
   config::Budget budget;
+  std::uint64_t in_file_bytes = 0;        // of the files behind in_file and not_in_file
   std::vector<config::Problem> problems;  // not empty: nothing else here counts
 };
 

@@ -165,11 +165,11 @@ Progress::Mode Progress::mode_for_stderr(bool quiet) {
 
 Progress::Progress(Mode mode) : mode_(mode), unicode_(std::string_view(::nl_langinfo(CODESET)) == "UTF-8") {}
 
-void Progress::warning(std::string_view text) {
+void Progress::warning(std::string_view /*event*/, std::string_view text) {
   say("warning: ", text);
 }
 
-void Progress::note(std::string_view text) {
+void Progress::note(std::string_view /*event*/, std::string_view text) {
   if (mode_ != Mode::kNone) say("", text);
 }
 

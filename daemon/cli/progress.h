@@ -47,8 +47,8 @@ class Progress : public supervisor::Observer {
   Progress& operator=(const Progress&) = delete;
   ~Progress() override { clear(); }
 
-  void warning(std::string_view text) override;
-  void note(std::string_view text) override;
+  void warning(std::string_view event, std::string_view text) override;
+  void note(std::string_view event, std::string_view text) override;
   void tick(const supervisor::Snapshot& snapshot) override;
   void clear();  // removes the line from the terminal
 

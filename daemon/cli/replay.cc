@@ -90,7 +90,10 @@ Result<supervisor::Job> job_of(const ReplayOptions& options, const Plan& plan, c
         "the pipeline of the replay is wrong: " + parsed.problems[0].key + ": " + parsed.problems[0].text,
         kExitConfig);
   }
-  supervisor::Job job = job_for(parsed.pipeline, *std::move(text), plan.budget, manner);
+  Plan changed = plan;
+  changed.pipeline = std::move(parsed.pipeline);
+  changed.text = *std::move(text);
+  supervisor::Job job = job_for(changed, manner);
   job.run = new_run_id();
   job.state = replay.folder;
   job.force = options.run.force;
@@ -142,7 +145,7 @@ int replay(const ReplayOptions& options) {
   std::string warning;
   auto ready = ledger::prepare_state_folder(state, warning);
   if (!ready) return fail_with(ready.error());
-  if (!warning.empty()) progress.warning(warning);
+  if (!warning.empty()) progress.warning("state", warning);
   auto lock = ledger::RunLock::take(state, plan.pipeline.file);
   if (!lock) return fail_with(lock.error());
 

@@ -56,19 +56,19 @@ Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, sup
   std::string warning;
   if (auto ready = ledger::prepare_state_folder(job.state, warning); !ready)
     return tl::unexpected(ready.error());
-  if (!warning.empty()) progress.warning(warning);
+  if (!warning.empty()) progress.warning("state", warning);
   auto lock = ledger::RunLock::take(job.state, job.pipeline.file);
   if (!lock) return tl::unexpected(lock.error());
   // One that was killed at its end has letters to bring to the dead-letter file before this run appends to it.
   auto unfinished = unfinished_replay(job.state, job.pipeline.name);
   if (!unfinished) return tl::unexpected(unfinished.error());
   if (*unfinished)
-    progress.note("a replay of dead letters was interrupted: leat dead replay goes on with it");
+    progress.note("state", "a replay of dead letters was interrupted: leat dead replay goes on with it");
   return std::optional(std::move(*lock));
 }
 
 supervisor::Job job_of(const RunOptions& options, const Plan& plan) {
-  supervisor::Job job = job_for(plan.pipeline, plan.text, plan.budget, manner_of(options));
+  supervisor::Job job = job_for(plan, manner_of(options));
   job.force = options.force;
   job.follow = options.follow;
   job.run = new_run_id();

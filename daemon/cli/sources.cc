@@ -6,6 +6,7 @@
 #include "daemon/cli/base64.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
+#include "daemon/cli/leatd.h"
 #include "daemon/cli/sources.h"
 
 namespace leat::cli {
@@ -77,6 +78,7 @@ void put_source(Json& json, const Source& source) {
 }
 
 int sources(const SourcesOptions& options) {
+  if (options.of.state.empty() && is_leatds(options.of.pipeline)) return leatd_sources(options);
   auto state = open_state(options.of);
   if (!state) return fail_with(state.error());
   std::uint64_t shown = 0;

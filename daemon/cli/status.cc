@@ -7,6 +7,7 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
+#include "daemon/cli/leatd.h"
 #include "workers/ledger/state_folder.h"
 
 namespace leat::cli {
@@ -175,6 +176,9 @@ std::string to_json(const Facts& facts) {
 }  // namespace
 
 int status(const StatusOptions& options) {
+  if (options.of.state.empty() && (options.of.pipeline.empty() || is_leatds(options.of.pipeline))) {
+    return leatd_status(options);
+  }
   auto state = open_state(options.of);
   if (!state) return fail_with(state.error());
   auto facts = gather(*state);

@@ -70,7 +70,7 @@ std::string escaped(std::string_view text) {
   return out.append(kCut);
 }
 
-std::string fields_text(Fields fields) {
+std::string fields_text(const Fields& fields) {
   std::string out;
   for (const Field& field : fields) {
     const std::string value = escaped(field.value.text());
@@ -81,8 +81,8 @@ std::string fields_text(Fields fields) {
   return out;
 }
 
-std::string_view find(Fields fields, std::string_view key) {
-  const auto* found =
+std::string_view find(const Fields& fields, std::string_view key) {
+  auto found =
       std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.key == key; });
   return found == fields.end() ? std::string_view() : found->value.text();
 }

@@ -6,9 +6,9 @@
 
 #include <concepts>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace leat::log {
 
@@ -46,16 +46,16 @@ struct Field {
   std::string_view key;
   Value value;
 };
-using Fields = std::initializer_list<Field>;
+using Fields = std::vector<Field>;
 
 // Control characters (C1 too), what turns the direction of writing, quotes and backslashes escaped as in C, and bytes that are
 // not UTF-8 as \xNN. Cut to kMaxValueBytes with "..." at the end. Without quotes around it.
 std::string escaped(std::string_view text);
 
 // `key=value key="a value"`, the fields of a line.
-std::string fields_text(Fields fields);
+std::string fields_text(const Fields& fields);
 
 // The value of a key, "" when it is not there.
-std::string_view find(Fields fields, std::string_view key);
+std::string_view find(const Fields& fields, std::string_view key);
 
 }  // namespace leat::log

@@ -90,7 +90,7 @@ class Logger final : public spdlog::logger {
     set_formatter(formatter(options_.journal));
   }
 
-  void say(Level level, std::string_view event, Fields fields) {
+  void say(Level level, std::string_view event, const Fields& fields) {
     if (!should_log(to_spdlog(level))) return;
     const auto now = options_.clock();
     say_held(now);
@@ -100,7 +100,7 @@ class Logger final : public spdlog::logger {
   void finish() { say_held(Limiter::Time::max()); }
 
  private:
-  void put(Level level, std::string_view event, Fields fields) {
+  void put(Level level, std::string_view event, const Fields& fields) {
     const std::string text = fields_text(fields);
     log(options_.time(), spdlog::source_loc{}, to_spdlog(level),
         spdlog::string_view_t(fmt::format("{}{}{}", event, text.empty() ? "" : " ", text)));
@@ -123,7 +123,7 @@ Logger* logger() {
   return dynamic_cast<Logger*>(spdlog::default_logger_raw());
 }
 
-void say(Level level, std::string_view event, Fields fields) {
+void say(Level level, std::string_view event, const Fields& fields) {
   if (Logger* to = logger()) to->say(level, event, fields);
 }
 
@@ -144,16 +144,16 @@ void setup(std::string_view program, Options options) {
   spdlog::set_default_logger(std::make_shared<Logger>(program, std::move(options)));
 }
 
-void error(std::string_view event, Fields fields) {
+void error(std::string_view event, const Fields& fields) {
   say(Level::kError, event, fields);
 }
-void warning(std::string_view event, Fields fields) {
+void warning(std::string_view event, const Fields& fields) {
   say(Level::kWarning, event, fields);
 }
-void info(std::string_view event, Fields fields) {
+void info(std::string_view event, const Fields& fields) {
   say(Level::kInfo, event, fields);
 }
-void debug(std::string_view event, Fields fields) {
+void debug(std::string_view event, const Fields& fields) {
   say(Level::kDebug, event, fields);
 }
 

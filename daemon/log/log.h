@@ -32,10 +32,10 @@ struct Options {
 void setup(std::string_view program);
 void setup(std::string_view program, Options options);
 
-void error(std::string_view event, Fields fields = {});
-void warning(std::string_view event, Fields fields = {});
-void info(std::string_view event, Fields fields = {});
-void debug(std::string_view event, Fields fields = {});
+void error(std::string_view event, const Fields& fields = {});
+void warning(std::string_view event, const Fields& fields = {});
+void info(std::string_view event, const Fields& fields = {});
+void debug(std::string_view event, const Fields& fields = {});
 
 // Says how much was held back, once its time is over. Any line does so too; this is for a loop in which nothing is said.
 void tick();

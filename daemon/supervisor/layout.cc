@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "proto/dealer.h"
+
 namespace leat::supervisor {
 
 using proto::Stage;
@@ -14,10 +16,10 @@ namespace {
 
 constexpr std::array kStages{Stage::kReader, Stage::kFilter, Stage::kProcessor, Stage::kWriter};
 
-std::uint32_t pool_size(const config::Pipeline& pipeline, Stage stage) {
+std::uint32_t pool_size(const config::Pipeline& pipeline, Stage stage, std::uint32_t processors) {
   if (stage == Stage::kFilter) return static_cast<std::uint32_t>(std::max(pipeline.filter.workers, 1));
   if (stage != Stage::kProcessor) return 1;
-  return pipeline.has_processors() ? static_cast<std::uint32_t>(pipeline.process.workers.min) : 0;
+  return pipeline.has_processors() ? processors : 0;
 }
 
 }  // namespace
@@ -43,10 +45,11 @@ std::string program_name(Stage stage) {
   return fmt::format("leat-{}", to_string(stage));
 }
 
-std::vector<Seat> seats(const config::Pipeline& pipeline) {
+std::vector<Seat> seats(const config::Pipeline& pipeline, int processors) {
   std::vector<Seat> all;
   for (Stage stage : kStages) {
-    for (std::uint32_t i = 0; i < pool_size(pipeline, stage); ++i) all.push_back({stage, i});
+    for (std::uint32_t i = 0; i < pool_size(pipeline, stage, static_cast<std::uint32_t>(processors)); ++i)
+      all.push_back({stage, i});
   }
   return all;
 }
@@ -81,18 +84,19 @@ std::optional<Stage> Layout::dealer_of(Stage stage) const {
   return std::nullopt;
 }
 
-void Layout::fill(proto::Welcome& welcome, const Seat& seat, const InstanceOf& instance_of) const {
+void Layout::fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t instance, std::uint32_t places,
+                  const InstanceOf& instance_of) const {
   welcome.accepted.clear();
   welcome.credits.clear();
   welcome.credit_to.clear();
   welcome.outputs.clear();
   welcome.output_instances.clear();
-  welcome.input = input(seat, instance_of(seat));
+  welcome.input = input(seat, instance);
   auto deal_to = [&](Stage stage) {
-    for (std::uint32_t i = 0; i < pool_size(pipeline_, stage); ++i) {
-      std::uint32_t instance = instance_of({stage, i});
-      welcome.outputs.push_back(input({stage, i}, instance));
-      welcome.output_instances.push_back(instance);
+    for (std::uint32_t i = 0; i < pool_size(pipeline_, stage, places); ++i) {
+      std::uint32_t receiver = instance_of({stage, i});
+      welcome.outputs.push_back(input({stage, i}, receiver));
+      welcome.output_instances.push_back(receiver);
     }
   };
   switch (seat.stage) {
@@ -108,7 +112,7 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat, const InstanceOf& i
       break;
     case Stage::kProcessor:
       deal_to(Stage::kWriter);
-      for (std::uint32_t i = 0; i < pool_size(pipeline_, Stage::kFilter); ++i) {
+      for (std::uint32_t i = 0; i < pool_size(pipeline_, Stage::kFilter, 0); ++i) {
         welcome.credit_to.push_back(endpoint(seat_name({Stage::kFilter, i}) + ".credits"));
       }
       break;
@@ -121,7 +125,7 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat, const InstanceOf& i
 std::string Layout::problem() const {
   constexpr std::uint32_t kLong = 9'999'999;
   std::size_t longest = path("reader.accepted").size();
-  for (const Seat& seat : seats(pipeline_)) {
+  for (const Seat& seat : seats(pipeline_, proto::Dealer::kMaxPlaces)) {
     longest = std::max(longest, path(seat_name(seat) + ".credits").size());
     longest = std::max(longest, path(worker_name(seat, kLong) + ".in").size());
   }

@@ -30,8 +30,8 @@ std::optional<Seat> parse_seat(std::string_view name);
 // "leat-filter"
 std::string program_name(proto::Stage stage);
 
-// In the order of the stages: reader, filters, processors (none without steps), writer.
-std::vector<Seat> seats(const config::Pipeline& pipeline);
+// In the order of the stages: reader, filters, so many processors (none without steps), writer.
+std::vector<Seat> seats(const config::Pipeline& pipeline, int processors);
 
 // "filter-0.7": the routing id of the seventh worker that this run started, at that seat; and the name of its page.
 std::string worker_name(const Seat& seat, std::uint32_t instance);
@@ -43,7 +43,8 @@ std::optional<Name> parse_worker_name(std::string_view name);
 
 class Layout {
  public:
-  using InstanceOf = std::function<std::uint32_t(const Seat&)>;  // of the worker at a seat now; 0: nobody
+  // Of the worker at a seat that may be dealt to; 0: nobody.
+  using InstanceOf = std::function<std::uint32_t(const Seat&)>;
 
   // runtime: absolute path of the run's folder. generation: how often everybody was started. The pipeline must outlive
   // this.
@@ -59,8 +60,9 @@ class Layout {
   // The stage that deals to this one; nullopt: nobody deals to it.
   std::optional<proto::Stage> dealer_of(proto::Stage stage) const;
 
-  // Sets the endpoints of what a worker is told.
-  void fill(proto::Welcome& welcome, const Seat& seat, const InstanceOf& instance_of) const;
+  // Sets the endpoints of what a worker is told. places: the processors' seats are below that.
+  void fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t instance, std::uint32_t places,
+            const InstanceOf& instance_of) const;
 
   // "" or what to do about a runtime folder whose name is too long for the sockets in it.
   std::string problem() const;

@@ -114,11 +114,18 @@ Child Child::watch(pid_t pid) {
     throw std::system_error(error, std::generic_category(), "pidfd_open");
   }
   ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-  return {pid, pidfd};
+  return {pid, pidfd, false};
+}
+
+Child Child::adopt(pid_t pid) {
+  auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
+  if (pidfd < 0) throw_errno("pidfd_open");
+  ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
+  return {pid, pidfd, true};
 }
 
 Child::~Child() {
-  if (!running()) return;
+  if (!running() || adopted_) return;
   kill();
   pollfd wait{pidfd(), POLLIN, 0};
   ::poll(&wait, 1,
@@ -127,11 +134,22 @@ Child::~Child() {
 }
 
 void Child::kill() {
-  if (running()) ::kill(-pid_, SIGKILL);
+  if (!running()) return;
+  if (adopted_) {
+    ::syscall(SYS_pidfd_send_signal, pidfd(), SIGKILL, nullptr, 0U);
+  } else {
+    ::kill(-pid_, SIGKILL);
+  }
 }
 
 bool Child::reap() {
   if (!running()) return true;
+  if (adopted_) {
+    pollfd ended{pidfd(), POLLIN, 0};
+    if (::poll(&ended, 1, 0) != 1) return false;
+    pidfd_.reset();
+    return true;
+  }
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
     return false;
@@ -145,6 +163,7 @@ bool Child::reap() {
 }
 
 std::string Child::fate() const {
+  if (adopted_) return "has gone";
   if (WIFSIGNALED(status_)) {
     int signal = WTERMSIG(status_);
     const char* name = ::sigabbrev_np(signal);
@@ -155,7 +174,7 @@ std::string Child::fate() const {
 }
 
 int Child::exit_code() const {
-  return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
+  return WIFEXITED(status_) && !adopted_ ? WEXITSTATUS(status_) : -1;
 }
 
 Result<std::string> capture(const std::string& program, const std::vector<std::string>& arguments,

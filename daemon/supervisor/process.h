@@ -25,6 +25,9 @@ class Child {
   static Child start(const std::string& program, const std::vector<std::string>& arguments, Stdout out);
   // The same with stdout and stderr at `output`, which stays the caller's.
   static Child start(const std::string& program, const std::vector<std::string>& arguments, int output);
+  // A process of our user that somebody else has started. How it ended cannot be known, and whatever else is in its group
+  // is not ours. Throws std::system_error: it has gone.
+  static Child adopt(pid_t pid);
 
   Child(Child&&) noexcept = default;
   Child& operator=(Child&&) = delete;
@@ -34,19 +37,20 @@ class Child {
   int pidfd() const { return pidfd_.get(); }  // readable once it has ended; -1 after reap()
   bool running() const { return static_cast<bool>(pidfd_); }
 
-  // SIGKILL to it and its group. Harmless when it is gone.
+  // SIGKILL to it and, unless adopted, its group. Harmless when it is gone.
   void kill();
-  // Has it ended? Then whatever is left in its group is killed and its status taken.
+  // Has it ended? Then, unless adopted, whatever is left in its group is killed and its status taken.
   bool reap();
-  // Precondition: reaped. "was killed by signal 9 (SIGKILL)", "exited with 70".
+  // Precondition: reaped. "was killed by signal 9 (SIGKILL)", "exited with 70", "has gone" (adopted).
   std::string fate() const;
-  int exit_code() const;  // -1: killed by a signal
+  int exit_code() const;  // -1: killed by a signal, or adopted
 
  private:
-  Child(pid_t pid, int pidfd) : pid_(pid), pidfd_(pidfd) {}
+  Child(pid_t pid, int pidfd, bool adopted) : pid_(pid), adopted_(adopted), pidfd_(pidfd) {}
   static Child watch(pid_t pid);
 
   pid_t pid_;
+  bool adopted_;
   stage::Fd pidfd_;
   int status_ = 0;
 };

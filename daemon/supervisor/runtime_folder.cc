@@ -71,8 +71,7 @@ bool is_mark(int file) {
          std::memcmp(bytes.data(), kMark.data(), kMark.size()) == 0;
 }
 
-bool remove_if_stale(int root, const std::string& name) {
-  if (!like_ours(name)) return false;
+bool remove_if_dead(int root, const std::string& name) {
   Fd folder(::openat(root, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!folder) return false;
   struct stat status {};
@@ -85,8 +84,16 @@ bool remove_if_stale(int root, const std::string& name) {
 
 int remove_stale_in(int root) {
   int removed = 0;
-  for (const auto& name : names_in(root)) removed += remove_if_stale(root, name) ? 1 : 0;
+  for (const auto& name : names_in(root)) removed += like_ours(name) && remove_if_dead(root, name) ? 1 : 0;
   return removed;
+}
+
+// What a leatd that was killed has left under this name.
+void clear_fixed(int root, const std::string& name, const std::string& path) {
+  if (::faccessat(root, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (!remove_if_dead(root, name)) {
+    refuse(path, "another leatd uses it, or it is not a folder of leat's");
+  }
 }
 
 Fd open_root(const std::string& root, bool chosen) {
@@ -115,14 +122,15 @@ std::string default_runtime_root() {
   return fmt::format("/tmp/leat-{}", ::geteuid());
 }
 
-RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name, bool chosen) {
+RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name, Kind kind) {
   std::string absolute = std::filesystem::absolute(root_path).lexically_normal().string();
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
-  Fd root = open_root(absolute, chosen);
+  Fd root = open_root(absolute, kind != Kind::kDefault);
   if (::flock(root.get(), LOCK_EX) != 0) refuse(absolute, std::strerror(errno));
   remove_stale_in(root.get());
-  std::string own = fmt::format("{}-{}", name, ::getpid());
+  std::string own = kind == Kind::kFixed ? std::string(name) : fmt::format("{}-{}", name, ::getpid());
   std::string path = absolute + "/" + own;
+  if (kind == Kind::kFixed) clear_fixed(root.get(), own, path);
   if (::mkdirat(root.get(), own.c_str(), 0700) != 0) refuse(path, std::strerror(errno));
   path_ = path;
   lock_ = Fd(::open((path + "/" + std::string(kLock)).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

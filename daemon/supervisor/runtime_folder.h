@@ -1,6 +1,7 @@
-// The folder where the sockets and pages of one run live: ROOT/NAME-PID, gone when the run is over.
+// The folder where the sockets and pages of one run live: ROOT/NAME-PID (ROOT/NAME in leatd), gone when the run is over.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -20,11 +21,15 @@ class FolderError : public std::runtime_error {
 
 class RuntimeFolder {
  public:
+  enum class Kind : std::uint8_t {
+    kDefault,  // default_runtime_root(): must be ours alone
+    kChosen,   // the user named the root: a symlink and other modes are his business
+    kFixed,    // as chosen, and the folder is ROOT/NAME; what a run of before has left in it is removed
+  };
   // Creates `root` (0700; one level) and `root`/`name`-PID with a locked file in it. Before that, folders of
   // runs that have died, known by a lock that is free, are removed. Throws FolderError when the root
-  // is not a folder of ours or the folder cannot be made. chosen: the user named the root; then a symlink and
-  // other modes are his business.
-  RuntimeFolder(const std::string& root, std::string_view name, bool chosen);
+  // is not a folder of ours, the folder cannot be made, or (kFixed) somebody has it.
+  RuntimeFolder(const std::string& root, std::string_view name, Kind kind);
   RuntimeFolder(const RuntimeFolder&) = delete;
   RuntimeFolder& operator=(const RuntimeFolder&) = delete;
   ~RuntimeFolder();

@@ -25,11 +25,13 @@ Signals::~Signals() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-int Signals::take() {
-  int count = 0;
+Signals::Taken Signals::take() {
+  Taken taken;
   signalfd_siginfo info{};
-  while (::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++count;
-  return count;
+  while (::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    ++(info.ssi_signo == SIGHUP ? taken.hangups : taken.stops);
+  }
+  return taken;
 }
 
 }  // namespace leat::supervisor

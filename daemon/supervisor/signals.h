@@ -19,7 +19,11 @@ class Signals {
   ~Signals();
 
   int fd() const { return fd_.get(); }
-  int take();  // how many have come since the last call
+  struct Taken {
+    int stops = 0;    // SIGINT, SIGTERM
+    int hangups = 0;  // SIGHUP
+  };
+  Taken take();  // what has come since the last call
 
  private:
   sigset_t before_{};

@@ -41,20 +41,33 @@ void add_page(Snapshot& snapshot, Stage stage, const stage::MappedPage& page) {
   }
 }
 
-StageShares shares_of(Stage stage, const stage::MappedPage& page, std::uint64_t now_ns) {
-  std::array<double, 4> ns{};
-  for (std::size_t i = 0; i < ns.size(); ++i) ns[i] = static_cast<double>(get(page->activity_ns[i]));
+std::array<std::uint64_t, 4> activity_totals(const stage::MappedPage& page, std::uint64_t now_ns) {
+  std::array<std::uint64_t, 4> ns{};
+  for (std::size_t i = 0; i < ns.size(); ++i) ns[i] = get(page->activity_ns[i]);
   auto current = std::min<std::size_t>(page->activity.load(std::memory_order_relaxed), ns.size() - 1);
   std::uint64_t since = get(page->activity_since_ns);
-  if (now_ns > since) ns[current] += static_cast<double>(now_ns - since);
-  auto at = [&](Activity activity) { return ns[static_cast<std::size_t>(activity)]; };
-  double total = at(Activity::kBusy) + at(Activity::kBlocked) + at(Activity::kIdle);
+  if (now_ns > since) ns[current] += now_ns - since;
+  return ns;
+}
+
+StageShares shares_between(Stage stage, const std::array<std::uint64_t, 4>& before,
+                           const std::array<std::uint64_t, 4>& after) {
+  // A worker may have changed its page while it was read: time never runs backwards all the same.
+  auto of = [&](Activity activity) {
+    auto at = static_cast<std::size_t>(activity);
+    return after[at] > before[at] ? static_cast<double>(after[at] - before[at]) : 0.0;
+  };
+  double total = of(Activity::kBusy) + of(Activity::kBlocked) + of(Activity::kIdle);
   StageShares shares{stage, 1, 0, 0, 0};
   if (total <= 0) return shares;
-  shares.busy = at(Activity::kBusy) / total;
-  shares.blocked = at(Activity::kBlocked) / total;
-  shares.idle = at(Activity::kIdle) / total;
+  shares.busy = of(Activity::kBusy) / total;
+  shares.blocked = of(Activity::kBlocked) / total;
+  shares.idle = of(Activity::kIdle) / total;
   return shares;
+}
+
+StageShares shares_of(Stage stage, const stage::MappedPage& page, std::uint64_t now_ns) {
+  return shares_between(stage, {}, activity_totals(page, now_ns));
 }
 
 std::vector<StageShares> mean_by_stage(const std::vector<StageShares>& workers) {

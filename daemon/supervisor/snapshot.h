@@ -1,6 +1,7 @@
 // What a run has done up to now: the pages of all workers added up.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -41,6 +42,12 @@ void add_page(Snapshot& snapshot, proto::Stage stage, const stage::MappedPage& p
 
 // The shares of one worker at `now_ns` (CLOCK_MONOTONIC), the activity under way included.
 StageShares shares_of(proto::Stage stage, const stage::MappedPage& page, std::uint64_t now_ns);
+
+// Nanoseconds spent in each Activity up to `now_ns` (CLOCK_MONOTONIC), the one under way included.
+std::array<std::uint64_t, 4> activity_totals(const stage::MappedPage& page, std::uint64_t now_ns);
+// How the time between two such totals was spent.
+StageShares shares_between(proto::Stage stage, const std::array<std::uint64_t, 4>& before,
+                           const std::array<std::uint64_t, 4>& after);
 
 // Puts the shares of single workers together by stage, in the order in which they come.
 std::vector<StageShares> mean_by_stage(const std::vector<StageShares>& workers);

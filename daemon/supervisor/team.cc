@@ -23,12 +23,12 @@ std::string Worker::at() const {
   return fmt::format("batch {} of source {}", sequence, (*page)->source.load(std::memory_order_relaxed));
 }
 
-Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder)
+Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors)
     : pipeline_(pipeline),
       runtime_(std::move(runtime)),
       program_folder_(std::move(program_folder)),
       layout_(pipeline, runtime_, generation_) {
-  for (const Seat& seat : seats(pipeline)) workers_.emplace_back().seat = seat;
+  for (const Seat& seat : seats(pipeline, processors)) workers_.emplace_back().seat = seat;
   for (Worker& worker : workers_) start(worker);
 }
 
@@ -38,6 +38,7 @@ void Team::start(Worker& worker) {
   Worker fresh;
   fresh.seat = worker.seat;
   fresh.instance = ++last_instance_;
+  fresh.identity = worker_name(fresh.seat, fresh.instance);
   fresh.started = Clock::now();
   // A sink may be /dev/stdout; nobody else has anything to say there.
   auto out = fresh.seat.stage == Stage::kWriter ? Child::Stdout::kInherit : Child::Stdout::kNull;
@@ -51,21 +52,64 @@ void Team::start(Worker& worker) {
   std::construct_at(&worker, std::move(fresh));
 }
 
+// Between the other processors and the writer, in the order of the indices.
+std::list<Worker>::iterator Team::new_seat() {
+  Seat seat{Stage::kProcessor, 0};
+  while (has_seat(seat)) ++seat.index;
+  auto before = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
+    return w.seat.stage > seat.stage || (w.seat.stage == seat.stage && w.seat.index > seat.index);
+  });
+  auto added = workers_.emplace(before);
+  added->seat = seat;
+  return added;
+}
+
+void Team::add_processor() {
+  auto added = new_seat();
+  try {
+    start(*added);
+  } catch (...) {
+    workers_.erase(added);
+    throw;
+  }
+}
+
+Worker& Team::admit(const std::string& identity, pid_t pid) {
+  Child child = Child::adopt(pid);
+  Worker& worker = *new_seat();
+  worker.instance = ++last_instance_;
+  worker.joined = true;
+  worker.identity = identity;
+  worker.started = Clock::now();
+  worker.child.emplace(std::move(child));
+  return worker;
+}
+
+void Team::remove(const Worker& worker) {
+  remove_page(worker);
+  workers_.remove_if([&](const Worker& other) { return &other == &worker; });
+}
+
 void Team::start_again(Worker& worker) {
   if (worker.page && worker.seat.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
   remove_page(worker);
   start(worker);
 }
 
-void Team::start_all_again() {
+void Team::start_all_again(proto::Socket& control) {
   for (Worker& worker : workers_) {
     if (worker.page && worker.seat.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
     remove_page(worker);
     if (!worker.running()) continue;
+    if (worker.joined) {
+      static_cast<void>(tell(worker, proto::Stop{false, true}, control));
+      continue;
+    }
     worker.child->kill();
     leaving_.push_back(std::move(*worker.child));
     worker.child.reset();
   }
+  workers_.remove_if([](const Worker& worker) { return worker.joined || worker.retiring; });
   ++generation_;
   std::destroy_at(&layout_);
   std::construct_at(&layout_, pipeline_, runtime_, generation_);
@@ -76,25 +120,31 @@ void Team::remove_page(const Worker& worker) const {
   ::unlink(layout_.page(worker.seat, worker.instance).c_str());
 }
 
-Worker* Team::find(const Seat& seat) {
+Worker* Team::find(const std::string& identity) {
   auto found =
-      std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.seat == seat; });
+      std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.identity == identity; });
   return found == workers_.end() ? nullptr : &*found;
 }
 
-Worker* Team::find(const Name& name) {
-  Worker* worker = find(name.seat);
-  return worker != nullptr && worker->instance == name.instance ? worker : nullptr;
+bool Team::has_seat(const Seat& seat) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.seat == seat; });
 }
 
 bool Team::all_but_reader_ready() const {
   return std::all_of(workers_.begin(), workers_.end(),
-                     [](const Worker& w) { return w.ready || w.seat.stage == Stage::kReader; });
+                     [](const Worker& w) { return w.ready || w.joined || w.seat.stage == Stage::kReader; });
+}
+
+int Team::processors(bool joined) const {
+  return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
+    return w.seat.stage == Stage::kProcessor && w.joined == joined && !w.retiring;
+  }));
 }
 
 bool Team::anyone_left() const {
-  return !leaving_.empty() ||
-         std::any_of(workers_.begin(), workers_.end(), [](const Worker& w) { return w.running(); });
+  return !leaving_.empty() || std::any_of(workers_.begin(), workers_.end(), [](const Worker& w) {
+    return w.running() && !(w.joined && w.told_to_leave);
+  });
 }
 
 void Team::watch(proto::Poller& poller) {
@@ -116,24 +166,24 @@ void Team::reap() {
 
 bool Team::tell(const Worker& worker, const proto::Control& message, proto::Socket& control) const {
   proto::Message bytes = encode(message);
-  return control.try_send(worker_name(worker.seat, worker.instance), bytes);
+  return control.try_send(worker.identity, bytes);
 }
 
 void Team::dismiss(proto::Socket& control) {
   for (Worker& worker : workers_) {
     if (worker.told_to_leave || !worker.running()) continue;
-    if (!worker.page) {
+    if (!worker.page && !worker.joined) {
       worker.child->kill();
       worker.told_to_leave = true;
       continue;
     }
-    worker.told_to_leave = tell(worker, proto::Stop{false}, control);
+    worker.told_to_leave = tell(worker, proto::Stop{false, worker.joined}, control);
   }
 }
 
 void Team::kill() {
   for (Worker& worker : workers_) {
-    if (worker.child) worker.child->kill();
+    if (worker.child && !worker.joined) worker.child->kill();
   }
 }
 
@@ -149,18 +199,38 @@ void Team::count(Snapshot& snapshot) const {
   snapshot.stages = mean_by_stage(shares);
 }
 
-std::uint64_t Team::memory_bytes() const {
+void Team::look_at_pages() {
+  std::uint64_t now = stage::monotonic_ns();
+  for (Worker& worker : workers_) {
+    if (!worker.page) continue;
+    auto totals = activity_totals(*worker.page, now);
+    Recent& recent = worker.recent;
+    recent.shares = shares_between(worker.seat.stage, recent.activity_ns, totals);
+    recent.activity_ns = totals;
+    std::uint64_t records = (*worker.page)->records_in.load(std::memory_order_relaxed);
+    recent.new_records = records - std::min(records, recent.records);
+    recent.records = records;
+  }
+}
+
+std::uint64_t Team::measure_memory() {
   std::uint64_t total = pss_bytes(::getpid());
-  for (const Worker& worker : workers_) {
-    if (worker.running()) total += pss_bytes(worker.child->pid());
+  for (Worker& worker : workers_) {
+    worker.memory_bytes = worker.running() ? pss_bytes(worker.child->pid()) : 0;
+    total += worker.memory_bytes;
   }
   return total;
 }
 
 void Team::welcome_endpoints(proto::Welcome& welcome, const Worker& worker) const {
-  layout_.fill(welcome, worker.seat, [this](const Seat& seat) {
+  std::uint32_t places = 0;
+  for (const Worker& other : workers_) {
+    if (other.seat.stage == Stage::kProcessor) places = std::max(places, other.seat.index + 1);
+  }
+  // Who is not ready yet is announced when he is; who is to go is dealt nothing.
+  layout_.fill(welcome, worker.seat, worker.instance, places, [this](const Seat& seat) {
     for (const Worker& other : workers_) {
-      if (other.seat == seat) return other.instance;
+      if (other.seat == seat) return other.retiring || (other.joined && !other.ready) ? 0U : other.instance;
     }
     return 0U;
   });

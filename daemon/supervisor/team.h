@@ -1,8 +1,11 @@
-// The workers of a run as processes: starting them, again if need be, reading their pages, telling them things, ending
-// them.
+// The workers of a run as processes: starting them, again if need be, taking in those that others have started, reading
+// their pages, telling them things, ending them.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstdint>
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,21 +20,39 @@ namespace leat::supervisor {
 
 using Clock = std::chrono::steady_clock;
 
+// How a worker has spent its time between the last two looks at its page; shares from 0 to 1.
+struct Recent {
+  std::array<std::uint64_t, 4> activity_ns{};  // of the last look
+  std::uint64_t records = 0;
+  std::uint64_t new_records = 0;  // between the two
+  StageShares shares;
+};
+
 // A seat and who has it.
 struct Worker {
   Seat seat;
   std::uint32_t instance = 0;             // of this run, from 1
+  bool joined = false;                    // somebody else has started it: its seat goes with it
+  std::string identity;                   // on the control socket
   std::optional<Child> child;             // none only before the first start
-  std::optional<stage::MappedPage> page;  // from its hello on
+  std::optional<stage::MappedPage> page;  // from its hello on; of one that joined: from when it is ready
   Clock::time_point started{};
   bool ready = false;
   bool welcomed = false;
   bool told_to_leave = false;
+  bool retiring = false;                      // nothing is dealt to it any more
+  std::vector<std::uint32_t> owes;            // retiring: instances of the dealers that it owes something
   std::optional<Clock::time_point> ended;     // it has died
   bool judged = false;                        // and that was seen to
   std::optional<Clock::time_point> start_at;  // when another one will be started
   std::string retry;                          // why it left, if another try may have more luck
   std::string killed_for;                     // why we killed it
+
+  // The record at which it was last seen, and since when.
+  std::uint64_t watched_sequence = 0, watched_source = 0, watched_offset = 0;
+  std::optional<Clock::time_point> at_record_since;
+  Recent recent;
+  std::uint64_t memory_bytes = 0;  // PSS, when it was last looked at
 
   bool running() const { return child && child->running(); }
   std::string title() const;  // "leat-filter 0 (pid 123)"
@@ -40,26 +61,39 @@ struct Worker {
 
 class Team {
  public:
-  // Starts everyone. Throws std::system_error; those already started are ended then.
-  Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder);
+  // Starts everyone, with so many processors (if the pipeline has steps). Throws std::system_error; those already started
+  // are ended then.
+  Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
   const Layout& layout() const { return layout_; }
-  std::vector<Worker>& workers() { return workers_; }
-  Worker* find(const Seat& seat);
-  Worker* find(const Name& name);  // nullptr: also when another has that seat now
+  std::list<Worker>& workers() {
+    return workers_;
+  }  // in the order of the stages; a worker stays where it is in memory
+  const std::list<Worker>& workers() const { return workers_; }
+  Worker* find(const std::string& identity);  // nullptr: nobody, or another has that seat now
+  bool has_seat(const Seat& seat) const;
   Worker& reader() { return workers_.front(); }
   Worker& writer() { return workers_.back(); }
-  bool all_but_reader_ready() const;
+  const Worker& reader() const { return workers_.front(); }
+  const Worker& writer() const { return workers_.back(); }
+  bool all_but_reader_ready() const;  // those that were started here
   bool anyone_left() const;
+  int processors(bool joined) const;  // that are not on their way out
 
+  // Another processor, at the lowest seat that is free. Throws std::system_error.
+  void add_processor();
+  // One that somebody else has started. Throws std::system_error: it has gone.
+  Worker& admit(const std::string& identity, pid_t pid);
+  // The seat is no more. Precondition: a processor's whose process has ended, or that was told to leave.
+  void remove(const Worker& worker);
   // Another worker at the seat of one that has ended. Throws std::system_error.
   void start_again(Worker& worker);
-  // Ends everyone at once and starts everyone anew, with other endpoints. Who hangs in a system call is left to end by
-  // itself.
-  void start_all_again();
+  // Ends everyone at once and starts everyone anew, with other endpoints; those who joined are told to join again. Who hangs
+  // in a system call is left to end by itself.
+  void start_all_again(proto::Socket& control);
 
   void watch(proto::Poller& poller);  // the pidfds of those that run
   void reap();                        // notes who has ended, and when
@@ -72,11 +106,13 @@ class Team {
 
   // Totals and shares; leaves the times and the memory alone.
   void count(Snapshot& snapshot) const;
-  std::uint64_t memory_bytes() const;  // PSS, ours included
+  void look_at_pages();            // Worker::recent
+  std::uint64_t measure_memory();  // PSS of all, ours included; also Worker::memory_bytes
   void welcome_endpoints(proto::Welcome& welcome, const Worker& worker) const;
 
  private:
   void start(Worker& worker);
+  std::list<Worker>::iterator new_seat();
   void remove_page(const Worker& worker) const;
 
   const config::Pipeline& pipeline_;
@@ -85,7 +121,7 @@ class Team {
   std::uint32_t generation_ = 1;
   std::uint32_t last_instance_ = 0;
   Layout layout_;
-  std::vector<Worker> workers_;
+  std::list<Worker> workers_;
   std::vector<Child> leaving_;      // killed, and not gone yet
   std::uint64_t bytes_before_ = 0;  // taken in by filters that have gone
 };

@@ -46,6 +46,7 @@ using std::chrono::milliseconds;
 
 constexpr int kAcceptedHighWaterMark = 1024;
 constexpr milliseconds kLook{500};  // how often the page tells what the I/O thread is at
+constexpr int kLongCall = 3;        // seconds in one system call that are worth a person's attention
 constexpr std::size_t kReadAheadBatches = 4;
 
 void put_text(rapidjson::Writer<rapidjson::StringBuffer>& json, const char* key, const std::string& text) {
@@ -166,7 +167,8 @@ class Reader {
       if (may_resend() || may_send()) continue;
       worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
       poller.watch(ahead_index, !next_ && !ended_);
-      if (!poller.wait(kLook)) show();
+      poller.wait(kLook);
+      show();
       worker_.look_for_stop();
     }
   }
@@ -195,6 +197,10 @@ class Reader {
       leat::Buffer::reclaim(again->instance);
       window_.again(again->instance);
     }
+    if (const auto* pause = std::get_if<leat::proto::Pause>(&news)) paused_ = pause->on;
+    if (const auto* size = std::get_if<leat::proto::WindowSize>(&news)) {
+      window_.resize(size->bytes, size->batches);
+    }
     if (const auto* verdict = std::get_if<leat::proto::Verdict>(&news)) {
       verdicts_.push_back(*verdict);
       window_.condemn(*verdict);
@@ -208,7 +214,10 @@ class Reader {
     if (auto to = outlet_.send(window_.next_resend())) window_.resent(*to);
   }
 
-  bool may_send() { return next_ && window_.has_room(next_->header().records_bytes) && outlet_.has_room(); }
+  bool may_send() {
+    return next_ && (!paused_ || ended_) && window_.has_room(next_->header().records_bytes) &&
+           outlet_.has_room();
+  }
 
   void fetch() {
     next_ = batches_.next(pace_.target_bytes());
@@ -270,6 +279,7 @@ class Reader {
     }
     page.sequence = header.sequence;
     page.source = header.source;
+    if (page.troubled != 0) show();
     if (header.kind == leat::proto::BatchKind::kRecords) add(page.bytes_in, header.records_bytes);
     page.disk_bytes = ahead_.status().consumed_bytes;
     auto to = outlet_.send(batch);
@@ -290,18 +300,35 @@ class Reader {
     worker_.page().set_text(stopped ? "stopped before the input was used up" : "the input is used up");
   }
 
-  // Nothing has happened for a while: what is the I/O thread at?
+  // What is the I/O thread at? Looked at now and then while there is little to do, and until a trouble has passed.
   void show() {
-    if (ended_) return;
+    using Doing = leat::reader::ReadAhead::Doing;
+    auto now = std::chrono::steady_clock::now();
+    if (ended_ || now - shown_ < kLook) return;
+    shown_ = now;
     auto status = ahead_.status();
-    auto seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - status.since)
-            .count();
+    auto seconds_since = [now](auto then) {
+      return std::chrono::duration_cast<std::chrono::seconds>(now - then).count();
+    };
+    auto seconds = seconds_since(status.since);
+    std::string call = status.doing == Doing::kReading   ? "read()"
+                       : status.doing == Doing::kOpening ? "open()"
+                       : status.doing == Doing::kListing ? "listing"
+                                                         : "";
+    bool troubled = true;
     if (!status.trouble.empty()) {
-      worker_.page().set_text(fmt::format("{} s: {}", seconds, status.trouble));
-    } else if (status.doing == leat::reader::ReadAhead::Doing::kReading && seconds > 0) {
-      worker_.page().set_text(fmt::format("{} s in read() of {}", seconds, status.path));
+      worker_.page().set_text(fmt::format("{} s: {}", seconds_since(status.trouble_since), status.trouble));
+    } else if (!call.empty() && seconds > 0) {
+      troubled = seconds >= kLongCall;
+      worker_.page().set_text(
+          fmt::format("{} s in {} of {}", seconds, call, status.path.empty() ? "source.paths" : status.path));
+    } else {
+      troubled = false;
+      worker_.page().set_text(status.doing == Doing::kPolling ? "waiting for new files"
+                              : status.path.empty()           ? ""
+                                                              : "reading " + status.path);
     }
+    worker_.page()->troubled = troubled ? 1 : 0;
   }
 
   Worker& worker_;
@@ -317,6 +344,8 @@ class Reader {
   std::uint64_t sequence_ = 0;
   std::uint64_t done_ = 0;  // sources that match and were done before
   bool ended_ = false;
+  std::chrono::steady_clock::time_point shown_{};
+  bool paused_ = false;  // nothing new is sent, but the end
 };
 
 void work(Worker& worker) {

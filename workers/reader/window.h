@@ -27,6 +27,12 @@ class Window {
   Window(std::uint64_t max_bytes, std::size_t max_batches)
       : max_bytes_(max_bytes), max_batches_(max_batches) {}
 
+  // What is over it now leaves as it is accepted.
+  void resize(std::uint64_t max_bytes, std::size_t max_batches) {
+    max_bytes_ = max_bytes;
+    max_batches_ = max_batches;
+  }
+
   // May a batch of that many payload bytes be sent now? An empty window has room for any one.
   bool has_room(std::size_t bytes) const {
     if (sent_.empty()) return true;

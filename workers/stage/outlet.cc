@@ -34,7 +34,13 @@ bool Outlet::has_room() {
 }
 
 void Outlet::collect() {
-  if (dealer_) dealer_->collect(worker_.welcome().epoch, on_credit_);
+  if (!dealer_) return;
+  dealer_->collect(worker_.welcome().epoch, on_credit_);
+  tell_retired();
+}
+
+void Outlet::tell_retired() {
+  for (const auto& retired : dealer_->take_retired()) worker_.tell(retired);
 }
 
 bool Outlet::wait_for_room() {
@@ -52,8 +58,11 @@ bool Outlet::wait_for_room() {
 }
 
 void Outlet::change(const proto::Pool& pool) {
-  if (dealer_) dealer_->change(pool);
-  if (pool.endpoint.empty()) Buffer::reclaim(pool.instance);
+  if (dealer_) {
+    dealer_->change(pool);
+    tell_retired();
+  }
+  if (pool.endpoint.empty() && !pool.leaving) Buffer::reclaim(pool.instance);
 }
 
 std::optional<std::uint32_t> Outlet::send(proto::Batch& batch) {
@@ -72,8 +81,9 @@ std::optional<std::uint32_t> Outlet::send(proto::Batch& batch) {
   return std::nullopt;
 }
 
-void Outlet::add_to(proto::Poller& poller) {
-  if (dealer_) poller.add(dealer_->credits());
+std::optional<std::size_t> Outlet::add_to(proto::Poller& poller) {
+  if (!dealer_) return std::nullopt;
+  return poller.add(dealer_->credits());
 }
 
 }  // namespace leat::stage

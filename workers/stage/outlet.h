@@ -31,10 +31,15 @@ class Outlet {
   std::optional<std::uint32_t> send(proto::Batch& batch);
   // A worker of the pool has gone, or come. What one that has gone held is free again.
   void change(const proto::Pool& pool);
-  void add_to(proto::Poller& poller);
+  // Somebody is to go and still owes: his credits must be taken in even when there is nothing to deal.
+  bool retiring() const { return dealer_ && dealer_->retiring(); }
+  std::optional<std::size_t> add_to(
+      proto::Poller& poller);  // the index of the credits; nullopt: there are none
   double record_us() const { return dealer_ ? dealer_->record_us() : 0; }
 
  private:
+  void tell_retired();
+
   Worker& worker_;
   OnCredit on_credit_;
   std::unique_ptr<proto::Dealer> dealer_;

@@ -55,6 +55,7 @@ struct Page {
   std::atomic<std::uint64_t> at_source;
   std::atomic<std::uint64_t> at_offset;   // of its first byte, uncompressed
   std::atomic<std::uint32_t> at_guarded;  // not 0: a step watches its time itself
+  std::atomic<std::uint32_t> troubled;    // not 0: the text says what is wrong
   std::array<char, 512> text;             // what it is at, for a person; NUL-terminated UTF-8
 };
 
@@ -71,6 +72,7 @@ class MappedPage {
   ~MappedPage();
 
   Page& operator*() { return *page_; }
+  const Page& operator*() const { return *page_; }
   Page* operator->() { return page_; }
   const Page* operator->() const { return page_; }
 

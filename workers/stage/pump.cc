@@ -97,6 +97,18 @@ std::optional<proto::Batch> decode(Worker& worker, proto::Message message, Credi
   return std::nullopt;
 }
 
+// A worker that nobody deals to any more owes nothing, but its last results may still be on their way in its memory.
+void wait_until_taken(Worker& worker) {
+  constexpr milliseconds kLook{10};
+  worker.page().enter(Activity::kIdle);
+  proto::Poller poller;
+  worker.add_to(poller);
+  while (!worker.leaving() && !Buffer::arena_let_go()) {
+    poller.wait(kLook);
+    worker.look_for_stop();
+  }
+}
+
 }  // namespace
 
 void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)>& transform) {
@@ -114,6 +126,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
   proto::Poller poller;
   poller.add(input);
   worker.add_to(poller);
+  auto credits_index = outlet.add_to(poller);
   worker.ready();
   MappedPage& page = worker.page();
   TestHook hook(worker.role());
@@ -121,9 +134,13 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
   while (!worker.leaving()) {
     auto message = input.try_receive();
     if (!message) {
+      if (worker.draining()) return wait_until_taken(worker);
       page.enter(Activity::kIdle);
+      // Credits alone are no reason to wake up, unless somebody waits for the last of them.
+      if (credits_index) poller.watch(*credits_index, outlet.retiring());
       poller.wait(milliseconds(-1));
       worker.look_for_stop();
+      if (outlet.retiring()) outlet.collect();
       continue;
     }
     page.enter(Activity::kBusy);

@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
+#include <poll.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <system_error>
@@ -22,6 +26,7 @@ using std::chrono::milliseconds;
 
 constexpr int kControlHighWaterMark = 64;
 constexpr milliseconds kJoinPatience{30'000};
+constexpr milliseconds kHelloAgain{2'000};
 
 // Batches are allocated and freed all the time, by two threads. Kept on one heap and below the mmap threshold
 // they reuse warm pages; otherwise each batch costs a page fault per 4 KiB, more than everything else done
@@ -46,44 +51,83 @@ Fd open_signals() {
   return Fd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+std::string page_path(const std::string& runtime, proto::Stage role, std::uint32_t index,
+                      std::uint32_t instance) {
+  return fmt::format("{}/{}-{}.{}.page", runtime, proto::to_string(role), index, instance);
+}
+
+// Why nobody answers there, as far as it can be seen from here.
+std::string joining_at(const std::string& endpoint) {
+  constexpr std::string_view kIpc = "ipc://";
+  std::string path = endpoint.starts_with(kIpc) ? endpoint.substr(kIpc.size()) : endpoint;
+  if (::access(path.c_str(), W_OK) == 0) return fmt::format("waiting for the supervisor at {}", endpoint);
+  if (errno == EACCES) {
+    return fmt::format(
+        "{}: permission denied; it must be started as the user that leatd runs as (sudo -u leat ...)", path);
+  }
+  return fmt::format("{}: {}; waiting for leatd to run that pipeline", path,
+                     std::system_category().message(errno));
+}
+
 }  // namespace
 
 Worker::Worker(proto::Stage role, const Arguments& arguments)
     : role_(role),
       index_(arguments.index),
       instance_(arguments.instance),
-      page_(MappedPage::create(fmt::format("{}/{}-{}.{}.page", arguments.runtime_dir, proto::to_string(role),
-                                           arguments.index, arguments.instance))),
+      join_(arguments.join),
       signals_(open_signals()),
       context_(1),
       control_(context_, proto::SocketKind::kDealer, kControlHighWaterMark, proto::kMaxControlBytes) {
-  control_.set_routing_id(
-      fmt::format("{}-{}.{}", proto::to_string(role), arguments.index, arguments.instance));
-  control_.connect(arguments.control);
+  if (join_.empty()) {
+    page_.emplace(MappedPage::create(page_path(arguments.runtime_dir, role, index_, instance_)));
+    control_.set_routing_id(fmt::format("{}-{}.{}", proto::to_string(role), index_, instance_));
+    control_.connect(arguments.control);
+    return;
+  }
+  std::uint64_t nonce = 0;
+  if (::getrandom(&nonce, sizeof nonce, 0) != static_cast<ssize_t>(sizeof nonce)) {
+    throw std::system_error(errno, std::generic_category(), "getrandom");
+  }
+  control_.set_routing_id(fmt::format("join-{}-{:x}", ::getpid(), nonce));
+  control_.connect(join_);
 }
 
-void Worker::join(milliseconds patience) {
-  send(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION});
+// One that was started by the supervisor is expected there. One that joins waits for as long as it takes, and asks again:
+// the supervisor that it asked may have gone without a word.
+void Worker::join() {
+  using Clock = std::chrono::steady_clock;
   proto::Poller poller;
   add_to(poller);
-  auto deadline = std::chrono::steady_clock::now() + patience;
-  while (welcome_.pipeline_text.empty() && !leaving_) {
-    auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) {
+  auto begin = Clock::now();
+  auto next_hello = begin;
+  std::string said;
+  while (welcome_.pipeline_text.empty() && !leaving_ && refusal_.empty()) {
+    auto now = Clock::now();
+    if (now >= next_hello) {
+      send(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION, !join_.empty()});
+      next_hello = join_.empty() ? begin + kJoinPatience : now + kHelloAgain;
+    } else if (now - begin >= kJoinPatience && join_.empty()) {
       throw Fatal({Fault::kFatal, "no answer from a supervisor at the control socket: is leat running there?",
                    kExitIo});
     }
-    poller.wait(left);
+    bool heard = poller.wait(std::chrono::duration_cast<milliseconds>(next_hello - now) + milliseconds{1});
     look_for_stop();
+    if (std::string state = joining_at(join_); !heard && !join_.empty() && state != said) {
+      say(state);
+      said = state;
+    }
   }
+  if (!refusal_.empty()) throw Fatal({Fault::kFatal, refusal_, kExitConfig});
   if (leaving_) return;
+  if (!join_.empty()) take_place();
   auto parsed = config::parse_pipeline(welcome_.pipeline_text, welcome_.pipeline_file);
   if (!parsed.problems.empty()) {
     throw Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
   }
   pipeline_ = std::move(parsed.pipeline);
   pipeline_id_ = proto::pipeline_id(pipeline_.name);
-  page_->epoch = welcome_.epoch;
+  (*page_)->epoch = welcome_.epoch;
   if (role_ == proto::Stage::kWriter) return;
   try {
     Buffer::use_arena(make_arena());
@@ -97,9 +141,11 @@ void Worker::join(milliseconds patience) {
 std::shared_ptr<proto::Arena> Worker::make_arena() const {
   constexpr std::uint32_t kReadAhead = 8;  // in the reader's queue and in the making
   constexpr std::uint32_t kMadeHere = 8;   // owed by the next stage, or waiting for their turn in the writer
-  std::uint32_t slots = role_ == proto::Stage::kReader
-                            ? welcome_.window_batches + kReadAhead
-                            : kMadeHere + 2 * static_cast<std::uint32_t>(welcome_.outputs.size());
+  constexpr std::uint32_t kPool = 16;      // that may come while it runs; memory is taken when a slot is used
+  std::uint32_t slots =
+      role_ == proto::Stage::kReader
+          ? welcome_.window_batches + kReadAhead
+          : kMadeHere + 2 * std::max(kPool, static_cast<std::uint32_t>(welcome_.outputs.size()));
   // Room for the table of short records, and for records that steps made longer.
   std::uint64_t slot_bytes = pipeline_.limits.batch_bytes * 3 / 2 + 8 * config::kKiB;
   return proto::Arena::create(std::min(slots, proto::Arena::kMaxSlots), slot_bytes);
@@ -110,26 +156,69 @@ std::uint64_t Worker::max_message_bytes() const {
   return 8 * (pipeline_.source.max_record_bytes + pipeline_.limits.batch_bytes) + 64 * config::kKiB;
 }
 
+// The name under which it is known from now on is the supervisor's to give.
+void Worker::take_place() {
+  index_ = welcome_.index;
+  instance_ = welcome_.instance;
+  page_.emplace(MappedPage::create(page_path(welcome_.runtime, role_, index_, instance_)));
+  supervisor_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(welcome_.supervisor), 0U)));
+  if (!supervisor_) leave(true);  // it has gone already
+}
+
 void Worker::add_to(proto::Poller& poller) {
   poller.add(control_);
   poller.add(signals_.get());
+  if (supervisor_) poller.add(supervisor_.get());
+}
+
+void Worker::leave(bool again) {
+  leaving_ = true;
+  again_ = again && !asked_to_leave_;
+}
+
+// Told to go by a person or systemd. One that joined asks its supervisor first, so that nothing is dealt to it any more;
+// the second signal is meant.
+void Worker::on_signal() {
+  if (join_.empty() || asked_to_leave_ || !page_) return leave(false);
+  asked_to_leave_ = true;
+  say("leaving as soon as it owes nothing (again to leave at once)");
+  send(proto::Report{proto::ReportKind::kLeave, 0, {}, {}, false});
+}
+
+void Worker::say(const std::string& text) const {
+  fmt::print(stderr, "leat-{}: {}\n", proto::to_string(role_), text);
 }
 
 void Worker::look_for_stop() {
   signalfd_siginfo info{};
-  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) leaving_ = true;
+  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) on_signal();
   while (auto message = control_.try_receive()) {
     auto control = proto::decode_control(message->view());
-    if (!control) {
-      std::fprintf(stderr, "leat-%s: %s\n", proto::to_string(role_).data(), control.error().text.c_str());
-    } else if (auto* stop = std::get_if<proto::Stop>(&*control)) {
-      (stop->drain ? draining_ : leaving_) = true;
-    } else if (auto* welcome = std::get_if<proto::Welcome>(&*control);
-               welcome && welcome_.pipeline_text.empty()) {
-      welcome_ = std::move(*welcome);
-    } else if (on_news_) {
-      on_news_(*control);
+    if (control) {
+      take_in(*control);
+    } else {
+      say(control.error().text);
     }
+  }
+  if (!supervisor_ || leaving_) return;
+  pollfd gone{supervisor_.get(), POLLIN, 0};
+  if (::poll(&gone, 1, 0) == 1) leave(true);
+}
+
+void Worker::take_in(const proto::Control& control) {
+  if (const auto* stop = std::get_if<proto::Stop>(&control)) {
+    if (stop->drain) {
+      draining_ = true;
+    } else {
+      leave(stop->again);
+    }
+  } else if (const auto* welcome = std::get_if<proto::Welcome>(&control);
+             welcome && welcome_.pipeline_text.empty()) {
+    welcome_ = *welcome;
+  } else if (const auto* refusal = std::get_if<proto::Refusal>(&control)) {
+    refusal_ = refusal->text;
+  } else if (on_news_) {
+    on_news_(control);
   }
 }
 
@@ -140,7 +229,8 @@ void Worker::send(const proto::Control& control) {
 }
 
 void Worker::ready(std::string details_json) {
-  page_.enter(Activity::kIdle);
+  page_->enter(Activity::kIdle);
+  if (!join_.empty()) say(fmt::format("joined {} as processor {}", pipeline_.name, index_));
   send(proto::Report{proto::ReportKind::kReady, 0, {}, std::move(details_json), false});
 }
 
@@ -151,6 +241,37 @@ void Worker::warn(const std::string& text) {
 void Worker::done(std::string details_json) {
   send(proto::Report{proto::ReportKind::kDone, 0, {}, std::move(details_json), false});
 }
+
+namespace {
+
+// "reviews-5" is a worker of the pipeline "reviews".
+std::string endpoint_of_unit(const std::string& unit, const std::string& runtime_dir) {
+  std::size_t dash = unit.rfind('-');
+  if (dash == 0 || dash == std::string::npos || unit.find('/') != std::string::npos) {
+    throw CLI::ValidationError("--unit", fmt::format("'{}' is not PIPELINE-N, such as reviews-5", unit));
+  }
+  return fmt::format("ipc://{}/{}/control", runtime_dir, unit.substr(0, dash));
+}
+
+void add_joining(CLI::App& app, std::string& join, std::string& unit, std::string& runtime_dir,
+                 CLI::Option* control) {
+  auto* endpoint =
+      app.add_option("--join", join, "join the pool of this supervisor (ipc:///run/leat/NAME/control)")
+          ->excludes(control);
+  app.add_option("--unit", unit, "PIPELINE-N: join the pool of that pipeline of leatd")
+      ->excludes(control)
+      ->excludes(endpoint);
+  app.add_option("--runtime-dir", runtime_dir, "leatd's runtime folder, for --unit")->capture_default_str();
+}
+
+// A worker that joins again starts from nothing: everything that it knew was of a membership that is over.
+[[noreturn]] void join_again(const std::string& name, char** argv) {
+  ::execv("/proc/self/exe", argv);
+  fmt::print(stderr, "{}: cannot start itself again: {}\n", name, std::system_category().message(errno));
+  std::_Exit(kExitBug);
+}
+
+}  // namespace
 
 int run_worker(proto::Stage role, int argc, char** argv,
                const std::function<int(const std::string&)>& inspect,
@@ -165,6 +286,9 @@ int run_worker(proto::Stage role, int argc, char** argv,
   auto* runtime = app.add_option("--runtime", arguments.runtime_dir, "runtime folder of the run");
   control->needs(runtime);
   runtime->needs(control);
+  std::string unit;
+  std::string leatd_dir = "/run/leat";
+  if (role == proto::Stage::kProcessor) add_joining(app, arguments.join, unit, leatd_dir, control);
   app.add_option("--index", arguments.index, "which worker of its stage, from 0")->check(CLI::Range(0, 1023));
   app.add_option("--instance", arguments.instance, "which worker of this run, from 1");
   if (inspect) {
@@ -174,13 +298,14 @@ int run_worker(proto::Stage role, int argc, char** argv,
   }
   try {
     app.parse(argc, argv);
+    if (!unit.empty()) arguments.join = endpoint_of_unit(unit, leatd_dir);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  if (arguments.control.empty() && arguments.inspect.empty()) {
+  if (arguments.control.empty() && arguments.inspect.empty() && arguments.join.empty()) {
     std::fprintf(stderr,
-                 "%s: --control and --runtime are needed; `leat run PIPELINE` starts workers by itself\n",
-                 name.c_str());
+                 "%s: --control and --runtime are needed; `leat run PIPELINE` starts workers by itself%s\n",
+                 name.c_str(), role == proto::Stage::kProcessor ? ". --join ENDPOINT joins a pool" : "");
     return kExitUsage;
   }
   tune_malloc();
@@ -189,8 +314,11 @@ int run_worker(proto::Stage role, int argc, char** argv,
   try {
     if (!arguments.inspect.empty()) return inspect(arguments.inspect);
     worker.reset(new Worker(role, arguments));
-    worker->join(kJoinPatience);
+    worker->join();
     if (!worker->leaving()) work(*worker);
+    bool again = worker->again_;
+    worker.reset();
+    if (again) join_again(name, argv);
     return kExitOk;
   } catch (const Fatal& fatal) {
     if (fatal.error().exit_code == kExitStopped) return kExitOk;  // it was told to leave: not its failure
@@ -200,10 +328,11 @@ int run_worker(proto::Stage role, int argc, char** argv,
   } catch (const std::exception& exception) {
     error = {Fault::kFatal, exception.what(), kExitBug};
   }
-  if (worker) {
+  if (worker && worker->page_) {
     worker->send(proto::Report{
         proto::ReportKind::kFailed, error.exit_code, error.text, {}, error.fault == Fault::kRetry});
-  } else {
+  }
+  if (!worker || !worker->join_.empty()) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.text.c_str());
   }
   return error.exit_code;

@@ -39,7 +39,9 @@ T value_or_fatal(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-// A worker that has joined: it has said hello and been welcomed.
+// A worker that has joined: it has said hello and been welcomed. It was started by the supervisor, with a place, or by
+// anybody else (--join, --unit), and then it is given one; that one asks to leave before it does, and when the
+// supervisor has gone or starts everybody anew it joins again.
 class Worker {
  public:
   proto::Context& context() { return context_; }
@@ -49,7 +51,7 @@ class Worker {
   proto::Stage role() const { return role_; }
   std::uint32_t index() const { return index_; }
   std::uint32_t instance() const { return instance_; }
-  MappedPage& page() { return page_; }
+  MappedPage& page() { return *page_; }
 
   // No message of this pipeline is larger: a record of max_record, its results, table and rejects.
   std::uint64_t max_message_bytes() const;
@@ -64,12 +66,15 @@ class Worker {
   }
   // Called with what else the supervisor has to say (pool, again, verdict), from look_for_stop().
   void on_news(std::function<void(const proto::Control&)> on_news) { on_news_ = std::move(on_news); }
-  bool leaving() const { return leaving_; }    // leave now
-  bool draining() const { return draining_; }  // take in nothing new (the reader)
+  bool leaving() const { return leaving_; }  // leave now
+  bool draining() const {
+    return draining_;
+  }  // take in nothing new (the reader); nothing more will come (processors)
 
   void ready(std::string details_json = {});
   void warn(const std::string& text);
   void done(std::string details_json);
+  void tell(const proto::Control& control) { send(control); }
 
  private:
   friend int run_worker(proto::Stage, int, char**, const std::function<int(const std::string&)>&,
@@ -79,18 +84,26 @@ class Worker {
     std::string runtime_dir;
     std::uint32_t index = 0;
     std::uint32_t instance = 1;
+    std::string join;     // endpoint of the supervisor; nobody there started us
     std::string inspect;  // --list or --describe FILE: print and exit, without a supervisor
   };
   Worker(proto::Stage role, const Arguments& arguments);
-  void join(std::chrono::milliseconds patience);
+  void join();
+  void take_place();
+  void say(const std::string& text) const;  // to stderr
+  void on_signal();
+  void leave(bool again);
+  void take_in(const proto::Control& control);
   void send(const proto::Control& control);
   std::shared_ptr<proto::Arena> make_arena() const;
 
   proto::Stage role_;
   std::uint32_t index_;
   std::uint32_t instance_;
-  MappedPage page_;
+  std::string join_;  // empty: the supervisor started us
+  std::optional<MappedPage> page_;
   Fd signals_;
+  Fd supervisor_;  // one that joined watches it; the others die with it
   proto::Context context_;
   proto::Socket control_;
   proto::Welcome welcome_;
@@ -98,6 +111,9 @@ class Worker {
   std::uint64_t pipeline_id_ = 0;
   bool leaving_ = false;
   bool draining_ = false;
+  bool asked_to_leave_ = false;
+  bool again_ = false;  // join again
+  std::string refusal_;
   std::function<void(const proto::Control&)> on_news_;
   std::uint32_t unlooked_ = 0;
 };

@@ -2,8 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
+#include "daemon/cli/leatd.h"
 #include "daemon/cli/plan.h"
 #include "proto/result.h"
+#include "tests/unit/cli/folder.h"
 
 using namespace leat;
 using namespace leat::cli;
@@ -25,7 +29,8 @@ bool has(const std::string& text, std::string_view part) {
 TEST_CASE("an unknown command says what there is, and what may have been meant") {
   Answer unknown = answer({"chekc", "a.yaml"});
   CHECK(unknown.exit_code == kExitUsage);
-  CHECK(has(unknown.text, "run, check, explain, sources, status, dead"));
+  CHECK(has(unknown.text,
+            "run, check, explain, sources, status, dead, scale, pause, resume, drain, stop, reload"));
   CHECK(has(unknown.text, "did you mean \"check\""));
 }
 
@@ -99,7 +104,7 @@ TEST_CASE("what run is to do with its state is read") {
   CHECK(run.accept_changes);
 }
 
-TEST_CASE("sources and status take a pipeline, a state folder or both, and not neither") {
+TEST_CASE("sources and status take a pipeline, a state folder or both, and sources not neither") {
   auto sources =
       std::get<SourcesOptions>(parse_command_line({"sources", "--state", "/s", "--state-filter", "failed"}));
   CHECK(sources.of.state == "/s");
@@ -108,12 +113,10 @@ TEST_CASE("sources and status take a pipeline, a state folder or both, and not n
   auto status = std::get<StatusOptions>(parse_command_line({"status", "p.yaml", "--json"}));
   CHECK(status.of.pipeline == "p.yaml");
   CHECK(status.json);
-  for (const char* name : {"sources", "status"}) {
-    Answer refused = answer({name});
-    CHECK(refused.exit_code == kExitUsage);
-    CHECK(has(refused.text, "--state DIR"));
-    CHECK(has(refused.text, std::string("see leat ") + name + " --help"));
-  }
+  Answer refused = answer({"sources"});
+  CHECK(refused.exit_code == kExitUsage);
+  CHECK(has(refused.text, "--state DIR"));
+  CHECK(has(refused.text, "see leat sources --help"));
   CHECK(answer({"sources", "p.yaml", "--state-filter", "lost"}).exit_code == kExitUsage);
 }
 
@@ -136,4 +139,59 @@ TEST_CASE("dead has commands of its own") {
   CHECK(has(answer({"dead", "show", "p.yaml"}).text, "see leat dead show --help"));
   CHECK(answer({"dead", "show", "p.yaml", "0"}).exit_code == kExitUsage);
   CHECK(has(answer({"dead", "replay", "--help"}).text, "--output"));
+}
+
+TEST_CASE("status asks leatd about all, about one by its name, and not about a file") {
+  auto all = std::get<StatusOptions>(parse_command_line({"status", "--runtime-dir", "/r"}));
+  CHECK(all.of.pipeline.empty());
+  CHECK(all.runtime_dir == "/r");
+  test::Folder folder;
+  folder.write("reviews", "");
+  CHECK_FALSE(is_leatds(""));
+  CHECK_FALSE(is_leatds(folder.path("reviews")));
+  CHECK_FALSE(is_leatds("reviews.yaml"));
+  CHECK_FALSE(is_leatds("Reviews"));
+  CHECK_FALSE(is_leatds(std::string(33, 'a')));
+  CHECK(is_leatds("no-such-file-7"));
+  std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.root());
+  std::filesystem::create_directory("folder");
+  CHECK_FALSE(is_leatds("reviews"));
+  CHECK(is_leatds("folder"));
+  std::filesystem::current_path(before);
+}
+
+TEST_CASE("scale takes a pipeline, processor, and a number or auto") {
+  auto six = std::get<ChangeOptions>(parse_command_line({"scale", "reviews", "processor", "6", "--json"}));
+  CHECK(six.command == "scale");
+  CHECK(six.pipeline == "reviews");
+  CHECK(six.workers == 6);
+  CHECK(six.json);
+  CHECK_FALSE(std::get<ChangeOptions>(parse_command_line({"scale", "reviews", "processor", "auto"})).workers);
+  for (const char* bad : {"-1", "1025", "six", "1.5", "", "6x"}) {
+    CHECK(answer({"scale", "reviews", "processor", bad}).exit_code == kExitUsage);
+  }
+  CHECK(has(answer({"scale", "reviews", "processor", "six"}).text, "or auto; got six"));
+  CHECK(answer({"scale", "reviews", "writer", "2"}).exit_code == kExitUsage);
+  CHECK(answer({"scale", "reviews", "processor"}).exit_code == kExitUsage);
+}
+
+TEST_CASE("pause, resume, drain and stop take a name or --all, and not both") {
+  for (const char* command : {"pause", "resume", "drain", "stop"}) {
+    auto one = std::get<ChangeOptions>(parse_command_line({command, "reviews", "--runtime-dir", "/r"}));
+    CHECK(one.command == command);
+    CHECK(one.pipeline == "reviews");
+    CHECK(one.runtime_dir == "/r");
+    CHECK_FALSE(one.all);
+    CHECK(std::get<ChangeOptions>(parse_command_line({command, "--all"})).all);
+    CHECK(has(answer({command}).text, "NAME or --all"));
+    CHECK(has(answer({command}).text, std::string("see leat ") + command + " --help"));
+    CHECK(answer({command, "reviews", "--all"}).exit_code == kExitUsage);
+  }
+}
+
+TEST_CASE("reload takes nothing") {
+  CHECK(std::get<ChangeOptions>(parse_command_line({"reload"})).command == "reload");
+  CHECK(answer({"reload", "reviews"}).exit_code == kExitUsage);
+  CHECK(has(answer({"reload", "--help"}).text, "leaves the old one running"));
 }

@@ -70,7 +70,7 @@ TEST_CASE("a full queue has somebody behind it") {
     if (::connect(waiting.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
       break;
   }
-  CHECK_THROWS_AS(Listener(folder.socket(), "leat"), SocketError);
+  CHECK_THROWS_WITH_AS(Listener(folder.socket(), "leat"), doctest::Contains("another leatd"), SocketError);
   CHECK(exists(folder.socket()));
 }
 

@@ -81,6 +81,36 @@ TEST_CASE("what becomes of a dead worker's place, batches and record is said") {
   CHECK(verdict.reason == "killed by signal 11 (SIGSEGV)");
 }
 
+TEST_CASE("a worker that comes by itself, and one that is to go, are told of") {
+  Hello hello;
+  hello.role = Stage::kProcessor;
+  hello.joins = true;
+  CHECK(round_trip(hello).joins);
+  Welcome welcome;
+  welcome.index = 3;
+  welcome.instance = 9;
+  welcome.runtime = "/run/leat/reviews";
+  welcome.supervisor = 77;
+  auto came = round_trip(welcome);
+  CHECK(came.index == 3);
+  CHECK(came.instance == 9);
+  CHECK(came.runtime == "/run/leat/reviews");
+  CHECK(came.supervisor == 77);
+  CHECK(round_trip(Pool{3, 17, "", true}).leaving);
+  CHECK(round_trip(Retired{3, 17}).index == 3);
+  CHECK(round_trip(Retired{3, 17}).instance == 17);
+  CHECK(round_trip(Refusal{"another user"}).text == "another user");
+  CHECK(round_trip(Stop{true, true}).again);
+  CHECK(round_trip(Report{ReportKind::kLeave, 0, {}, {}, false}).kind == ReportKind::kLeave);
+}
+
+TEST_CASE("the reader is paused, and its window gets another size") {
+  CHECK(round_trip(Pause{true}).on);
+  CHECK_FALSE(round_trip(Pause{false}).on);
+  CHECK(round_trip(WindowSize{1ULL << 33, 12}).bytes == 1ULL << 33);
+  CHECK(round_trip(WindowSize{1, 12}).batches == 12);
+}
+
 TEST_CASE("stop and report keep their meaning") {
   CHECK_FALSE(round_trip(Stop{false}).drain);
   auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}", true});
@@ -92,10 +122,11 @@ TEST_CASE("stop and report keep their meaning") {
 }
 
 TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by name") {
-  CHECK(decode_control(R"({"type":"stop","drain":true,"new":[1]})").has_value());
+  CHECK(decode_control(R"({"type":"stop","drain":true,"again":false,"new":[1]})").has_value());
   CHECK(decode_control(R"({"type":"dance"})").error().text.find("'dance'") != std::string::npos);
-  CHECK(decode_control(R"({"type":"stop"})").error().text.find("'drain'") != std::string::npos);
-  CHECK(decode_control(R"({"type":"stop","drain":"yes"})").error().text.find("'drain'") != std::string::npos);
+  CHECK(decode_control(R"({"type":"stop","again":true})").error().text.find("'drain'") != std::string::npos);
+  CHECK(decode_control(R"({"type":"stop","drain":"yes","again":true})").error().text.find("'drain'") !=
+        std::string::npos);
   CHECK_FALSE(
       decode_control(R"({"type":"hello","role":"king","index":0,"pid":1,"version":"1"})").has_value());
 }

@@ -119,6 +119,60 @@ TEST_CASE("an empty place is dealt nothing until another worker has it") {
   CHECK(deal(5) == 6);
 }
 
+TEST_CASE("one that is to go gets nothing more, and has retired when it owes nothing") {
+  Folder folder;
+  Context context(1);
+  Inputs pool(context, folder, 2);
+  Dealer dealer(context, pool.endpoints, {1, 2}, folder.endpoint("credits"));
+  Socket back(context, SocketKind::kPush, 16);
+  back.connect(folder.endpoint("credits"));
+  Batch first = numbered(1), second = numbered(2), third = numbered(3);
+  CHECK(dealer.deal(first) == 1);
+  CHECK(dealer.deal(second) == 2);
+  dealer.change({0, 1, "", true});
+  CHECK(dealer.retiring());
+  CHECK(dealer.take_retired().empty());
+  CHECK(dealer.deal(third) == 2);
+  CHECK(pool.receive(0).header().sequence == 1);  // what it was dealt it still gets
+  Credit credit;
+  credit.epoch = 1;
+  credit.sequence = 1;
+  credit.worker = 0;
+  credit.instance = 1;
+  Message message = encode(credit);
+  REQUIRE(back.try_send(message));
+  Poller poller;
+  poller.add(dealer.credits());
+  REQUIRE(poller.wait(milliseconds(10'000)));
+  dealer.collect(1);
+  CHECK_FALSE(dealer.retiring());
+  auto retired = dealer.take_retired();
+  REQUIRE(retired.size() == 1);
+  CHECK(retired[0].index == 0);
+  CHECK(retired[0].instance == 1);
+  CHECK(dealer.take_retired().empty());
+  dealer.change({0, 7, pool.endpoints[0], false});
+  Batch fourth = numbered(4);
+  CHECK(dealer.deal(fourth) == 7);
+}
+
+TEST_CASE("one that owes nothing, or was never there, has retired at once; new places come at the end") {
+  Folder folder;
+  Context context(1);
+  Inputs pool(context, folder, 3);
+  Dealer dealer(context, {pool.endpoints[0]}, {1}, folder.endpoint("credits"));
+  dealer.change({0, 1, "", true});
+  dealer.change({5, 9, "", true});
+  CHECK(dealer.take_retired().size() == 2);
+  CHECK_FALSE(dealer.ready());
+  dealer.change({2, 4, pool.endpoints[2], false});
+  Batch batch = numbered(1);
+  CHECK(dealer.deal(batch) == 4);
+  dealer.change({Dealer::kMaxPlaces, 5, pool.endpoints[1], false});  // beyond all places: no news
+  Batch more = numbered(2);
+  CHECK(dealer.deal(more) == 4);
+}
+
 TEST_CASE("a flow message of another kind or length is refused") {
   Credit credit{5, 6, 7, 3, 8, 9, 4, true};
   Message message = encode(credit);

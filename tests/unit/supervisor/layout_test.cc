@@ -24,7 +24,8 @@ std::uint32_t instance_of(const Seat& seat) {
 
 proto::Welcome welcome_of(const config::Pipeline& pipeline, Seat seat) {
   proto::Welcome welcome;
-  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, seat, instance_of);
+  auto places = static_cast<std::uint32_t>(pipeline.process.workers.max);
+  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, seat, instance_of(seat), places, instance_of);
   return welcome;
 }
 
@@ -65,7 +66,7 @@ TEST_CASE("without steps there are no processors, whatever the pool's size") {
   config::Pipeline pipeline = pipeline_with(2, 0);
   pipeline.process.workers = {4, 4};
   CHECK(
-      seats(pipeline) ==
+      seats(pipeline, 4) ==
       std::vector<Seat>{{Stage::kReader, 0}, {Stage::kFilter, 0}, {Stage::kFilter, 1}, {Stage::kWriter, 0}});
 }
 
@@ -101,11 +102,11 @@ TEST_CASE("a processor gives its credits to the filter that dealt") {
 TEST_CASE("every output is somebody's input, and every credit somebody's credits") {
   config::Pipeline pipeline = pipeline_with(2, 3);
   Texts inputs, credits;
-  for (const Seat& seat : seats(pipeline)) {
+  for (const Seat& seat : seats(pipeline, pipeline.process.workers.max)) {
     inputs.push_back(welcome_of(pipeline, seat).input);
     credits.push_back(welcome_of(pipeline, seat).credits);
   }
-  for (const Seat& seat : seats(pipeline)) {
+  for (const Seat& seat : seats(pipeline, pipeline.process.workers.max)) {
     for (const auto& to : welcome_of(pipeline, seat).outputs) {
       CHECK(std::find(inputs.begin(), inputs.end(), to) != inputs.end());
     }
@@ -117,6 +118,6 @@ TEST_CASE("every output is somebody's input, and every credit somebody's credits
 
 TEST_CASE("a runtime folder too long for a socket path is named with what to do") {
   config::Pipeline pipeline = pipeline_with(1, 2);
-  CHECK(Layout(pipeline, std::string(80, 'x'), 1).problem().empty());
+  CHECK(Layout(pipeline, std::string(77, 'x'), 1).problem().empty());
   CHECK(Layout(pipeline, std::string(90, 'x'), 1).problem().find("--runtime-dir") != std::string::npos);
 }

@@ -35,7 +35,7 @@ TEST_CASE("a run's folder is private and gone with the run") {
   TempRoot root;
   std::string path;
   {
-    RuntimeFolder folder(root.path, "reviews", true);
+    RuntimeFolder folder(root.path, "reviews", RuntimeFolder::Kind::kChosen);
     path = folder.path();
     CHECK(path == root.path + "/reviews-" + std::to_string(::getpid()));
     std::ofstream(path + "/control") << "x";
@@ -47,7 +47,7 @@ TEST_CASE("a run's folder is private and gone with the run") {
 TEST_CASE("folders of dead runs are removed, a living run's is not") {
   TempRoot root;
   make_folder(root.path + "/reviews-1", "leat runtime folder\n");
-  RuntimeFolder alive(root.path, "other", true);
+  RuntimeFolder alive(root.path, "other", RuntimeFolder::Kind::kChosen);
   CHECK_FALSE(fs::exists(root.path + "/reviews-1"));
   make_folder(root.path + "/reviews-2", "leat runtime folder\n");
   CHECK(remove_stale_folders(root.path) == 1);
@@ -66,9 +66,33 @@ TEST_CASE("a folder of somebody else's in the root is left alone") {
 TEST_CASE("a symbolic link or an open folder in the place of the default root is refused") {
   TempRoot root;
   fs::create_directory_symlink(root.path, root.path + "/link");
-  CHECK_THROWS_AS(RuntimeFolder(root.path + "/link", "reviews", false), std::runtime_error);
+  CHECK_THROWS_AS(RuntimeFolder(root.path + "/link", "reviews", RuntimeFolder::Kind::kDefault),
+                  std::runtime_error);
   fs::create_directory(root.path + "/open");
   ::chmod((root.path + "/open").c_str(), 0755);
-  CHECK_THROWS_AS(RuntimeFolder(root.path + "/open", "reviews", false), std::runtime_error);
-  CHECK_NOTHROW(RuntimeFolder(root.path + "/own", "reviews", false));
+  CHECK_THROWS_AS(RuntimeFolder(root.path + "/open", "reviews", RuntimeFolder::Kind::kDefault),
+                  std::runtime_error);
+  CHECK_NOTHROW(RuntimeFolder(root.path + "/own", "reviews", RuntimeFolder::Kind::kDefault));
+}
+
+TEST_CASE("a fixed folder has the pipeline's name, and what a leatd that was killed has left in it is gone") {
+  TempRoot root;
+  {
+    RuntimeFolder folder(root.path, "reviews", RuntimeFolder::Kind::kFixed);
+    CHECK(folder.path() == root.path + "/reviews");
+    CHECK_THROWS_AS(RuntimeFolder(root.path, "reviews", RuntimeFolder::Kind::kFixed), FolderError);
+    fs::copy(folder.path(), root.path + "/left", fs::copy_options::recursive);
+  }
+  fs::rename(root.path + "/left", root.path + "/reviews");
+  std::ofstream(root.path + "/reviews/reader-0.1.page") << "old";
+  RuntimeFolder folder(root.path, "reviews", RuntimeFolder::Kind::kFixed);
+  CHECK_FALSE(fs::exists(root.path + "/reviews/reader-0.1.page"));
+}
+
+TEST_CASE("a fixed folder is not made of somebody else's") {
+  TempRoot root;
+  fs::create_directories(root.path + "/reviews");
+  std::ofstream(root.path + "/reviews/precious") << "bytes";
+  CHECK_THROWS_AS(RuntimeFolder(root.path, "reviews", RuntimeFolder::Kind::kFixed), FolderError);
+  CHECK(fs::exists(root.path + "/reviews/precious"));
 }

@@ -20,8 +20,8 @@ namespace {
 
 class Silent : public Observer {
  public:
-  void warning(std::string_view) override {}
-  void note(std::string_view) override {}
+  void warning(std::string_view, std::string_view) override {}
+  void note(std::string_view, std::string_view) override {}
   void tick(const Snapshot&) override { ++ticks; }
   int ticks = 0;
 };
@@ -48,7 +48,7 @@ struct Stage {
 
   // And nothing may stay behind.
   Outcome run() {
-    Outcome outcome = Supervisor(job, observer).run();
+    Outcome outcome = run_in_foreground(job, observer);
     CHECK(fs::is_empty(job.runtime_root));
     return outcome;
   }
@@ -81,10 +81,22 @@ TEST_CASE("workers that never say a word are ended when their time is up") {
 }
 
 TEST_CASE("a signal before anything is read stops at once") {
-  Stage stage("exec sleep 60");
+  Stage stage("kill -TERM $PPID; exec sleep 60");  // taken by the supervisor, or this test would end here
+  CHECK(stage.run().exit_code == kExitStopped);
+}
+
+TEST_CASE("told to leave, it waits for nobody for long") {
+  Stage stage("trap '' TERM; exec sleep 60");
   Supervisor supervisor(stage.job, stage.observer);
-  ::raise(SIGTERM);  // blocked and taken by the supervisor, or this test would end here
-  CHECK(supervisor.run().exit_code == kExitStopped);
+  CHECK_FALSE(supervisor.over());
+  supervisor.leave();
+  while (!supervisor.over()) {
+    proto::Poller poller;
+    supervisor.add_to(poller);
+    poller.wait(supervisor.due());
+    supervisor.step();
+  }
+  CHECK(supervisor.take_outcome().exit_code == kExitStopped);
 }
 
 TEST_CASE("a program that is missing is named, and the others do not stay") {
@@ -102,5 +114,5 @@ TEST_CASE("a program that is missing is named, and the others do not stay") {
 TEST_CASE("a runtime folder too deep for sockets is refused before anything starts") {
   Stage stage("exec sleep 60");
   stage.job.runtime_root = stage.path + "/" + std::string(90, 'x');
-  CHECK_THROWS_AS(Supervisor(stage.job, stage.observer), FolderError);
+  CHECK_THROWS_AS(run_in_foreground(stage.job, stage.observer), FolderError);
 }

@@ -1,0 +1,291 @@
+// What is wrong comes first, in words; numbers are for those who read on. The events that led to it are shown only then.
+#include "daemon/cli/daemon_status.h"
+
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <ctime>
+
+#include "daemon/cli/human.h"
+
+namespace leat::cli {
+
+namespace {
+
+using rapidjson::Value;
+
+constexpr std::size_t kBarCells = 10;
+constexpr std::size_t kEventsShown = 5;
+constexpr double kLong = 2;  // seconds at one thing that make it worth a line
+
+const Value* member(const Value& object, const char* key) {
+  auto found = object.IsObject() ? object.FindMember(key) : Value::ConstMemberIterator();
+  return object.IsObject() && found != object.MemberEnd() ? &found->value : nullptr;
+}
+
+std::string text(const Value& object, const char* key) {
+  const Value* value = member(object, key);
+  return value != nullptr && value->IsString() ? std::string(value->GetString(), value->GetStringLength())
+                                               : "";
+}
+
+std::uint64_t number(const Value& object, const char* key) {
+  const Value* value = member(object, key);
+  return value != nullptr && value->IsUint64() ? value->GetUint64() : 0;
+}
+
+double real(const Value& object, const char* key) {
+  const Value* value = member(object, key);
+  return value != nullptr && value->IsNumber() ? value->GetDouble() : 0;
+}
+
+const Value& part(const Value& object, const char* key) {
+  static const Value kNothing;
+  const Value* value = member(object, key);
+  return value != nullptr ? *value : kNothing;
+}
+
+template <class Item>
+void each(const Value& object, const char* key, Item item) {
+  const Value& list = part(object, key);
+  if (!list.IsArray()) return;
+  for (const auto& value : list.GetArray()) item(value);
+}
+
+WorkerStatus worker_of(const Value& value) {
+  WorkerStatus worker;
+  worker.role = text(value, "role");
+  worker.kind = text(value, "kind");
+  worker.state = text(value, "state");
+  worker.at = text(value, "at");
+  worker.index = number(value, "index");
+  worker.pid = number(value, "pid");
+  worker.records = number(value, "records");
+  worker.memory_bytes = number(value, "memory_bytes");
+  worker.for_s = real(value, "for_s");
+  worker.busy = real(value, "busy");
+  worker.blocked = real(value, "blocked");
+  worker.idle = real(value, "idle");
+  return worker;
+}
+
+void take_processors(const Value& value, PipelineStatus& pipeline) {
+  pipeline.processors.own = number(value, "own");
+  pipeline.processors.joined = number(value, "joined");
+  pipeline.processors.wanted = number(value, "wanted");
+  pipeline.processors.min = number(value, "min");
+  pipeline.processors.max = number(value, "max");
+  const Value& automatic = part(value, "auto");
+  pipeline.processors.automatic = automatic.IsBool() && automatic.GetBool();
+}
+
+PipelineStatus pipeline_of(const Value& value) {
+  PipelineStatus pipeline;
+  pipeline.name = text(value, "name");
+  pipeline.file = text(value, "file");
+  pipeline.state = text(value, "state");
+  pipeline.says = text(value, "says");
+  pipeline.bottleneck = text(value, "bottleneck");
+  pipeline.since_s = real(value, "since_s");
+  const Value& records = part(value, "records");
+  pipeline.in = number(records, "in");
+  pipeline.kept = number(records, "kept");
+  pipeline.dropped = number(records, "dropped");
+  pipeline.dead = number(records, "dead");
+  pipeline.bytes_in = number(value, "bytes_in");
+  pipeline.records_per_s = real(part(value, "rate"), "records");
+  pipeline.bytes_per_s = real(part(value, "rate"), "bytes");
+  pipeline.sources = number(part(value, "sources"), "total");
+  pipeline.sources_done = number(part(value, "sources"), "done");
+  pipeline.sources_failed = number(part(value, "sources"), "failed");
+  pipeline.epoch = number(value, "epoch");
+  pipeline.window_batches = number(value, "window_batches");
+  pipeline.memory_bytes = number(value, "memory_bytes");
+  take_processors(part(value, "processors"), pipeline);
+  each(value, "workers", [&](const Value& worker) { pipeline.workers.push_back(worker_of(worker)); });
+  each(value, "events", [&](const Value& event) {
+    pipeline.events.push_back(
+        {text(event, "time"), text(event, "level"), text(event, "event"), text(event, "text")});
+  });
+  return pipeline;
+}
+
+// "0.3 s", "42 s", "12 min", "3 h 12 min", "5 d 3 h".
+std::string span(double seconds) {
+  if (seconds < 9.95) return fmt::format("{:.1f} s", std::max(seconds, 0.0));
+  auto whole = static_cast<std::uint64_t>(std::min(seconds, 3.2e9));
+  if (whole < 120) return fmt::format("{} s", whole);
+  if (whole < 7200) return fmt::format("{} min", whole / 60);
+  if (whole < 48 * 3600) return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);
+  return fmt::format("{} d {} h", whole / 86400, whole / 3600 % 24);
+}
+
+// "2026-11-24T09:00:00Z" in local time; as it is when it is something else.
+std::string local_time(const std::string& iso) {
+  std::tm utc{};
+  if (::strptime(iso.c_str(), "%Y-%m-%dT%H:%M:%S", &utc) == nullptr) return printable(iso);
+  return human_time(::timegm(&utc));
+}
+
+bool needs_a_look(const PipelineStatus& pipeline) {
+  return !pipeline.says.empty() || pipeline.state == "failed" || pipeline.state == "refused";
+}
+
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", exact_count(count), noun, count == 1 ? "" : "s");
+}
+
+// Busy, then blocked, then idle.
+std::string bar(const WorkerStatus& worker, bool unicode) {
+  auto cells = [](double share) {
+    return static_cast<std::size_t>(
+        std::lround(std::clamp(share, 0.0, 1.0) * static_cast<double>(kBarCells)));
+  };
+  std::size_t busy = cells(worker.busy);
+  std::size_t blocked = std::max(busy, cells(worker.busy + worker.blocked)) - busy;
+  std::string bar = unicode ? "▕" : "[";
+  for (std::size_t i = 0; i < busy; ++i) bar += unicode ? "█" : "#";
+  for (std::size_t i = 0; i < blocked; ++i) bar += unicode ? "▒" : "=";
+  bar.append(kBarCells - busy - blocked, unicode ? ' ' : '.');
+  return bar + (unicode ? "▏" : "]");
+}
+
+// Builds the text line by line.
+class Page {
+ public:
+  Page(std::size_t width, bool unicode) : width_(width), unicode_(unicode) {}
+
+  void line(std::string_view text) { text_ += cut_to(text, width_) + "\n"; }
+  void row(std::string_view name, std::string_view text) { line(fmt::format("  {:<12}{}", name, text)); }
+  // This and the events must be read: they are never cut.
+  void warn(std::string_view says) {
+    for (bool first = true; !says.empty(); first = false) {
+      std::size_t end = says.find('\n');
+      text_ += fmt::format("  {} {}\n", first ? "!" : " ", printable(says.substr(0, end)));
+      says.remove_prefix(end == std::string_view::npos ? says.size() : end + 1);
+    }
+  }
+  void gap() { text_ += '\n'; }
+  void pipeline(const PipelineStatus& pipeline);
+  std::string take() { return std::move(text_); }
+
+ private:
+  void numbers(const PipelineStatus& pipeline);
+  void processors(const PipelineStatus& pipeline);
+  void workers(const PipelineStatus& pipeline);
+  void events(const PipelineStatus& pipeline);
+
+  std::size_t width_;
+  bool unicode_;
+  std::string text_;
+};
+
+void Page::numbers(const PipelineStatus& pipeline) {
+  row("rate",
+      fmt::format("{} records/s, {}{}", human_count(pipeline.records_per_s), human_rate(pipeline.bytes_per_s),
+                  pipeline.bottleneck.empty()
+                      ? ""
+                      : fmt::format("; the {} holds it back", printable(pipeline.bottleneck))));
+  row("records", fmt::format("{} in ({}), {} kept, {} dropped, {} dead", exact_count(pipeline.in),
+                             human_bytes(pipeline.bytes_in), exact_count(pipeline.kept),
+                             exact_count(pipeline.dropped), exact_count(pipeline.dead)));
+  row("sources",
+      fmt::format("{} of {} done{}", exact_count(pipeline.sources_done), exact_count(pipeline.sources),
+                  pipeline.sources_failed == 0
+                      ? ""
+                      : fmt::format(", {} failed: leat sources {} --state-filter failed",
+                                    exact_count(pipeline.sources_failed), printable(pipeline.name))));
+  row("memory", fmt::format("{}, {} under way (epoch {})", human_bytes(pipeline.memory_bytes),
+                            pipeline.window_batches == 1 ? "1 batch"
+                                                         : exact_count(pipeline.window_batches) + " batches",
+                            pipeline.epoch));
+}
+
+void Page::processors(const PipelineStatus& pipeline) {
+  const auto& pool = pipeline.processors;
+  std::string joined = pool.joined == 0 ? "" : fmt::format(" and {} that joined", pool.joined);
+  std::string wanted = pool.wanted == pool.own ? "" : fmt::format(", {} wanted", pool.wanted);
+  std::string how;
+  if (pool.automatic) {
+    how = fmt::format("; leatd decides, {} to {}", pool.min, pool.max);
+  } else if (pool.min < pool.max) {
+    how = fmt::format("; set by hand (leat scale {} processor auto)", printable(pipeline.name));
+  }
+  row("processors", fmt::format("{} own{}{}{}", pool.own, joined, wanted, how));
+}
+
+void Page::workers(const PipelineStatus& pipeline) {
+  if (pipeline.workers.empty()) return;
+  line(fmt::format("  {:<22}{:>8}  {:<8}{:>7}  {:<{}}{:>4}{:>6}{:>5}  {:>8}{:>9}", "WORKER", "PID", "STATE",
+                   "FOR", "LOAD", kBarCells + 2, "BUSY", "BLOCK", "IDLE", "RECORDS", "MEMORY"));
+  auto percent_of = [](double share) { return fmt::format("{:.0f}", 100 * std::clamp(share, 0.0, 1.0)); };
+  for (const auto& worker : pipeline.workers) {
+    std::string name = fmt::format("{}-{}{}", printable(worker.role), worker.index,
+                                   worker.kind == "joined" ? " (joined)" : "");
+    line(fmt::format("  {:<22}{:>8}  {:<8}{:>7}  {}{:>4}{:>6}{:>5}  {:>8}{:>9}", name, worker.pid,
+                     printable(worker.state), worker.for_s < 86400 ? span(worker.for_s) : "> 1 d",
+                     bar(worker, unicode_), percent_of(worker.busy), percent_of(worker.blocked),
+                     percent_of(worker.idle), human_count(static_cast<double>(worker.records)),
+                     human_bytes(worker.memory_bytes)));
+    bool said = pipeline.says.find(worker.at) != std::string::npos;
+    if (worker.for_s >= kLong && worker.state != "idle" && !said) line("      " + printable(worker.at));
+  }
+}
+
+void Page::events(const PipelineStatus& pipeline) {
+  std::size_t count = pipeline.events.size();
+  for (std::size_t i = count - std::min(count, kEventsShown); i < count; ++i) {
+    const auto& event = pipeline.events[i];
+    bool first = i == 0 || i + kEventsShown == count;
+    text_ += fmt::format("  {:<12}{}  {}{} {}\n", first ? "events" : "", local_time(event.time),
+                         event.level == "info" ? "" : printable(event.level) + ": ", printable(event.event),
+                         printable(event.text));
+  }
+}
+
+void Page::pipeline(const PipelineStatus& pipeline) {
+  line(fmt::format("{}: {}{}   {}", printable(pipeline.name), printable(pipeline.state),
+                   pipeline.state == "refused" ? "" : " for " + span(pipeline.since_s),
+                   printable(pipeline.file)));
+  warn(pipeline.says);
+  if (pipeline.state != "refused") {
+    numbers(pipeline);
+    processors(pipeline);
+    workers(pipeline);
+  }
+  if (needs_a_look(pipeline)) events(pipeline);
+}
+
+}  // namespace
+
+Result<LeatdStatus> parse_leatd_status(std::string_view data) {
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(data.data(), data.size());
+  if (document.HasParseError() || !document.IsObject() || !document.HasMember("pipelines")) {
+    return fail(Fault::kFatal, "the status that leatd gives is none of this version", kExitBug);
+  }
+  LeatdStatus status;
+  status.version = text(document, "version");
+  status.since = text(document, "since");
+  status.pid = number(document, "pid");
+  each(document, "pipelines", [&](const Value& value) { status.pipelines.push_back(pipeline_of(value)); });
+  return status;
+}
+
+std::string to_text(const LeatdStatus& status, std::size_t width, bool unicode) {
+  Page page(width, unicode);
+  auto wrong = static_cast<std::uint64_t>(std::ranges::count_if(status.pipelines, needs_a_look));
+  page.line(fmt::format("leatd {}, pid {}, since {}: {}{}", printable(status.version), status.pid,
+                        local_time(status.since), counted(status.pipelines.size(), "pipeline"),
+                        wrong == 0 ? "" : fmt::format(", {} to look at", wrong)));
+  for (const auto& pipeline : status.pipelines) {
+    page.gap();
+    page.pipeline(pipeline);
+  }
+  return page.take();
+}
+
+}  // namespace leat::cli

@@ -1,0 +1,355 @@
+#include "daemon/leatd/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#include "config/text.h"
+#include "daemon/cli/human.h"
+#include "daemon/leatd/status_json.h"
+#include "daemon/log/log.h"
+#include "daemon/supervisor/process.h"
+
+namespace leat::leatd {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kTurn{1'000};
+// For all pipelines to drain when leatd is told to stop; what is not committed then comes again.
+constexpr std::chrono::seconds kDrainPatience{20};
+
+void make_folder(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
+  throw std::runtime_error(fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+// One leatd a runtime folder: two would take each other's sockets.
+stage::Fd take_lock(const std::string& runtime) {
+  std::string path = runtime + "/leatd.lock";
+  stage::Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) throw std::runtime_error(fmt::format("{}: {}", path, std::strerror(errno)));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw std::runtime_error(
+        fmt::format("another leatd uses {}; choose another folder with --runtime-dir", runtime));
+  }
+  return lock;
+}
+
+control::Reply refuse(int exit_code, std::string text) {
+  return {exit_code, std::move(text), {}};
+}
+
+}  // namespace
+
+Daemon::Daemon(Folders folders)
+    : folders_(std::move(folders)), program_folder_(supervisor::own_folder()), since_(std::time(nullptr)) {
+  make_folder(folders_.runtime, 0755);
+  make_folder(folders_.state, 0700);
+  lock_ = take_lock(folders_.runtime);
+  server_ = std::make_unique<control::Server>(
+      folders_.runtime + "/leatd.sock",
+      [this](const control::Request& request, const control::Peer& peer) { return handle(request, peer); });
+}
+
+Daemon::~Daemon() = default;
+
+int Daemon::run() {
+  log::info("leatd-starts", {{"version", LEAT_VERSION}, {"config", folders_.config}});
+  begin_reload(std::nullopt);
+  while (!(stopping_ && runners_.empty() && removed_.empty())) {
+    wait();
+    step();
+  }
+  log::info("leatd-ends");
+  return kExitOk;
+}
+
+void Daemon::wait() {
+  proto::Poller poller;
+  poller.add(signals_.fd());
+  server_->add_to(poller);
+  if (loader_) poller.add(loader_->fd());
+  milliseconds timeout = kTurn;
+  for (auto* list : {&runners_, &removed_}) {
+    for (auto& runner : *list) {
+      runner->add_to(poller);
+      timeout = std::min(timeout, runner->due());
+    }
+  }
+  poller.wait(timeout);
+}
+
+void Daemon::step() {
+  on_signals();
+  server_->step();
+  if (loader_ && loader_->done()) finish_reload();
+  for (auto* list : {&runners_, &removed_}) {
+    for (auto& runner : *list) runner->step();
+  }
+  forget_removed();
+  answer_waiting();
+  notify();
+  log::tick();
+}
+
+void Daemon::on_signals() {
+  auto [stops, hangups] = signals_.take();
+  if (hangups > 0 && !stopping_) begin_reload(std::nullopt);
+  for (int i = 0; i < stops; ++i) stop_all();
+  if (leave_at_ && Clock::now() >= *leave_at_) stop_all();
+}
+
+// The first time all drain; after that, they leave.
+void Daemon::stop_all() {
+  bool again = std::exchange(stopping_, true);
+  if (!again) {
+    notify_.stopping();
+    log::info("leatd-stops", {{"pipelines", runners_.size()}});
+    leave_at_ = Clock::now() + kDrainPatience;
+  } else {
+    leave_at_.reset();
+  }
+  for (auto* list : {&runners_, &removed_}) {
+    for (auto& runner : *list) again ? runner->stop() : runner->drain();
+  }
+}
+
+void Daemon::forget_removed() {
+  auto is_over = [](const std::unique_ptr<Runner>& runner) { return runner->stopped(); };
+  removed_.remove_if(is_over);
+  if (stopping_) runners_.remove_if(is_over);
+}
+
+void Daemon::begin_reload(std::optional<std::uint64_t> ticket) {
+  if (ticket) reload_tickets_.push_back(*ticket);
+  reload_again_ = loader_ != nullptr;  // the files may have changed since it read them
+  if (loader_) return;
+  if (loaded_) notify_.reloading();
+  loader_ = std::make_unique<Loader>(folders_.config + "/pipelines.d");
+}
+
+// A file that is wrong leaves what runs under its name running as it was; one that has gone takes its pipeline with it.
+void Daemon::finish_reload() {
+  if (std::exchange(reload_again_, false)) {
+    loader_ = std::make_unique<Loader>(folders_.config + "/pipelines.d");
+    return;
+  }
+  std::string trouble = loader_->trouble();
+  std::vector<Candidate> candidates = loader_->take();
+  loader_.reset();
+  check_together(candidates);
+  refused_.clear();
+  std::vector<std::string> lines;
+  cli::Json json;
+  auto say = [&](std::string_view what, const std::string& pipeline, const std::string& text) {
+    lines.push_back(fmt::format("{}: {}{}{}", pipeline, what, text.empty() ? "" : "\n", text));
+    json.object([&] {
+      json.put("pipeline", pipeline);
+      json.put("result", what);
+      json.put("text", text);
+    });
+    if (what == "unchanged") return;
+    (what == "refused" ? log::error : log::info)("reload",
+                                                 {{"pipeline", pipeline}, {"result", what}, {"text", text}});
+  };
+  json.array([&] {
+    // A folder that cannot be listed says nothing about what should run.
+    std::list<std::unique_ptr<Runner>> before;
+    if (trouble.empty()) before.swap(runners_);
+    auto keep = [&](auto same) -> Runner* {
+      auto found = std::find_if(before.begin(), before.end(), same);
+      if (found == before.end()) return nullptr;
+      runners_.splice(runners_.end(), before, found);
+      return runners_.back().get();
+    };
+    for (Candidate& candidate : candidates) {
+      if (!candidate.plan.problems.empty()) {
+        Runner* old =
+            keep([&](const auto& runner) { return runner->newest_plan().pipeline.file == candidate.file; });
+        say("refused", candidate.file,
+            problems_of(candidate) + (old != nullptr ? "\nwhat ran before goes on" : ""));
+        refused_.push_back(std::move(candidate));
+        continue;
+      }
+      std::string name = candidate.plan.pipeline.name;
+      Runner* old = keep([&](const auto& runner) { return runner->name() == name; });
+      if (old == nullptr) {
+        say("started", name, "");
+        runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));
+      } else if (old->newest_plan().text == candidate.plan.text &&
+                 old->newest_plan().pipeline.file == candidate.file) {
+        say("unchanged", name, "");
+      } else {
+        say("changed", name, "");
+        old->swap(std::move(candidate.plan));
+      }
+    }
+    for (auto& runner : before) {
+      say("removed", runner->name(), "");
+      runner->drain();
+      removed_.push_back(std::move(runner));
+    }
+  });
+  if (!trouble.empty()) log::error("config-unreadable", {{"text", trouble}});
+  if (runners_.empty() && trouble.empty()) {
+    log::warning("no-pipelines",
+                 {{"text", fmt::format("put one into {}/pipelines.d, then leat reload", folders_.config)}});
+  }
+  std::string text = trouble;
+  for (const auto& line : lines) text += (text.empty() ? "" : "\n") + line;
+  int exit_code = !trouble.empty() || !refused_.empty() ? int{kExitConfig} : int{kExitOk};
+  for (std::uint64_t ticket : std::exchange(reload_tickets_, {})) {
+    static_cast<void>(server_->answer(ticket, {exit_code, text, json.text()}));
+  }
+  if (std::exchange(loaded_, true)) notify_.ready();
+}
+
+Runner* Daemon::find(std::string_view name) {
+  auto found = std::find_if(runners_.begin(), runners_.end(),
+                            [&](const auto& runner) { return runner->name() == name; });
+  return found == runners_.end() ? nullptr : found->get();
+}
+
+control::Answer Daemon::handle(const control::Request& request, const control::Peer& peer) {
+  if (request.command == "status") return status(request.pipeline);
+  if (control::changes(request.command)) {
+    log::info(
+        "asked",
+        {{"command", request.command}, {"pipeline", request.pipeline}, {"uid", peer.uid}, {"pid", peer.pid}});
+    if (stopping_) return refuse(kExitStopped, "leatd is stopping");
+  }
+  if (request.command == "reload") {
+    begin_reload(request.ticket);
+    return control::Later{};
+  }
+  Runner* runner = find(request.pipeline);
+  if (runner == nullptr) {
+    std::string names;
+    for (const auto& other : runners_) names += (names.empty() ? "" : ", ") + other->name();
+    return refuse(kExitUsage, fmt::format("there is no pipeline {}; there are: {}",
+                                          config::quoted(request.pipeline), names.empty() ? "none" : names));
+  }
+  return control::changes(request.command) ? change(request, *runner) : show(request, *runner);
+}
+
+control::Answer Daemon::change(const control::Request& request, Runner& runner) {
+  const std::string& name = runner.name();
+  if (request.command == "scale") {
+    if (auto scaled = runner.scale(request.workers); !scaled)
+      return refuse(scaled.error().exit_code, scaled.error().text);
+    return control::Reply{kExitOk,
+                          request.workers ? fmt::format("{}: {} processors", name, *request.workers)
+                                          : fmt::format("{}: as many processors as are worth having", name),
+                          {}};
+  }
+  if (request.command == "pause") {
+    runner.pause();
+    return control::Reply{kExitOk, fmt::format("{}: paused; leat resume {} lets it go on", name, name), {}};
+  }
+  if (request.command == "resume") {
+    runner.resume();
+    return control::Reply{kExitOk, fmt::format("{}: goes on", name), {}};
+  }
+  request.command == "drain" ? runner.drain() : runner.stop();
+  waiting_.push_back({request.ticket, name});
+  return control::Later{};
+}
+
+// `leat` itself shows what is in the ledger and in the dead-letter file: it runs as leatd's user, who may read them.
+control::Answer Daemon::show(const control::Request& request, const Runner& runner) const {
+  control::Stream stream{program_folder_ + "/leat", {request.command}};
+  if (request.command == "sources") {
+    stream.arguments.insert(stream.arguments.end(), {"--state", runner.state_folder()});
+    stream.arguments.insert(stream.arguments.end(), request.arguments.begin(), request.arguments.end());
+    return stream;
+  }
+  const std::string& file = runner.plan().pipeline.dead_letter_path;
+  if (file.empty()) return refuse(kExitNoInput, fmt::format("{} has no dead_letter.path", runner.name()));
+  // dead ls FILE OPTIONS, dead show FILE N OPTIONS
+  stream.arguments.push_back(request.arguments.empty() ? "ls" : request.arguments.front());
+  stream.arguments.push_back(file);
+  if (!request.arguments.empty()) {
+    stream.arguments.insert(stream.arguments.end(), request.arguments.begin() + 1, request.arguments.end());
+  }
+  return stream;
+}
+
+control::Reply Daemon::status(const std::string& pipeline) const {
+  cli::Json json;
+  bool found = pipeline.empty();
+  json.object([&] {
+    json.put("version", LEAT_VERSION);
+    json.put("pid", static_cast<std::uint64_t>(::getpid()));
+    json.put("since", iso_time(since_));
+    json.array("pipelines", [&] {
+      for (const auto& runner : runners_) {
+        if (!pipeline.empty() && runner->name() != pipeline) continue;
+        found = true;
+        put_pipeline(json, *runner);
+      }
+      for (const Candidate& candidate : refused_) {
+        if (pipeline.empty()) put_refused(json, candidate);
+      }
+    });
+  });
+  if (!found) return refuse(kExitUsage, fmt::format("there is no pipeline {}", config::quoted(pipeline)));
+  return {kExitOk, {}, json.text()};
+}
+
+void Daemon::answer_waiting() {
+  std::erase_if(waiting_, [&](const Waiting& waiting) {
+    Runner* runner = find(waiting.pipeline);
+    if (runner != nullptr && !runner->stopped()) return false;
+    static_cast<void>(server_->answer(
+        waiting.ticket,
+        {kExitOk, fmt::format("{0}: stopped; leat resume {0} lets it go on", waiting.pipeline), {}}));
+    return true;
+  });
+}
+
+// One line for `systemctl status`.
+std::string Daemon::summary() const {
+  std::string text;
+  for (const auto& runner : runners_) {
+    Runner::State state = runner->state();
+    text += fmt::format("{}{}: ", text.empty() ? "" : "; ", runner->name());
+    if (state.name != "running" || !state.says.empty()) {
+      text += fmt::format("{}{}{}", state.name, state.says.empty() ? "" : ", ", state.says);
+      continue;
+    }
+    auto status = runner->status();
+    text += fmt::format("{}, {}/s{}", cli::human_rate(runner->rates().bytes),
+                        cli::human_count(runner->rates().records),
+                        status->bottleneck.empty() ? "" : " (busiest: " + status->bottleneck + ")");
+  }
+  for (const Candidate& candidate : refused_) {
+    text += fmt::format("{}{}: refused", text.empty() ? "" : "; ",
+                        std::filesystem::path(candidate.file).filename().string());
+  }
+  return text.empty() ? fmt::format("no pipelines in {}/pipelines.d", folders_.config) : text;
+}
+
+void Daemon::notify() {
+  notify_.watchdog();
+  if (!loaded_ || stopping_) return;
+  notify_.status(summary());
+  if (ready_) return;
+  ready_ =
+      std::all_of(runners_.begin(), runners_.end(), [](const auto& runner) { return runner->settled(); });
+  if (!ready_) return;
+  notify_.ready();
+  log::info("leatd-ready", {{"pipelines", runners_.size()}, {"refused", refused_.size()}});
+}
+
+}  // namespace leat::leatd

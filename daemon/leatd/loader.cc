@@ -1,0 +1,131 @@
+#include "daemon/leatd/loader.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "config/keys.h"
+#include "config/text.h"
+
+namespace leat::leatd {
+
+namespace fs = std::filesystem;
+
+// Outlives the loader when a thread hangs.
+struct Loader::Shared {
+  std::mutex mutex;
+  std::map<std::string, cli::Plan> read;
+  stage::Fd changed;
+};
+
+namespace {
+
+constexpr std::size_t kMostFiles = 256;
+
+std::vector<std::string> list(const std::string& folder, std::string& trouble) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename().string();
+    bool is_pipeline = !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
+    if (is_pipeline) files.push_back(entry->path().string());
+  }
+  if (error) trouble = fmt::format("{}: {}", folder, error.message());
+  std::sort(files.begin(), files.end());
+  if (files.size() > kMostFiles) {
+    trouble =
+        fmt::format("{}: {} pipeline files, and no more than {} are read", folder, files.size(), kMostFiles);
+    files.resize(kMostFiles);
+  }
+  return files;
+}
+
+}  // namespace
+
+Loader::Loader(const std::string& folder)
+    : shared_(std::make_shared<Shared>()), changed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  shared_->changed = stage::Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
+  files_ = list(folder, trouble_);
+  for (const std::string& file : files_) {
+    std::thread([shared = shared_, file] {
+      cli::Plan plan = cli::load_plan(file);
+      {
+        const std::lock_guard lock(shared->mutex);
+        shared->read.emplace(file, std::move(plan));
+      }
+      std::uint64_t one = 1;
+      static_cast<void>(::write(shared->changed.get(), &one, sizeof one) == 0);
+    }).detach();
+  }
+}
+
+bool Loader::done() const {
+  std::uint64_t count = 0;
+  static_cast<void>(::read(changed_.get(), &count, sizeof count) == 0);
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->read.size() == files_.size() || std::chrono::steady_clock::now() - begun_ >= kPatience;
+}
+
+std::vector<Candidate> Loader::take() {
+  std::vector<Candidate> candidates;
+  const std::lock_guard lock(shared_->mutex);
+  for (const std::string& file : files_) {
+    Candidate candidate{file, {}};
+    if (auto found = shared_->read.find(file); found != shared_->read.end()) {
+      candidate.plan = std::move(found->second);
+    } else {
+      candidate.plan.problems.push_back({file,
+                                         {},
+                                         "",
+                                         fmt::format("could not be read within {} s, with the files that it "
+                                                     "names: is one of them on a mount that is away?",
+                                                     kPatience.count())});
+    }
+    candidates.push_back(std::move(candidate));
+  }
+  return candidates;
+}
+
+void check_together(std::vector<Candidate>& candidates) {
+  std::map<std::string, std::string> names, targets;  // to the file that has it
+  auto claim = [](auto& taken, const std::string& what, Candidate& candidate, const std::string& key) {
+    auto [at, is_new] = taken.emplace(what, candidate.file);
+    if (is_new) return;
+    candidate.plan.problems.push_back(
+        {candidate.file,
+         {},
+         key,
+         fmt::format("{} is {}'s already: two pipelines cannot share it", config::quoted(what), at->second)});
+  };
+  for (Candidate& candidate : candidates) {
+    if (!candidate.plan.problems.empty()) continue;
+    const config::Pipeline& pipeline = candidate.plan.pipeline;
+    const auto& placeholders = config::names::kPlaceholders;
+    if (std::none_of(std::begin(placeholders), std::end(placeholders), [&](std::string_view name) {
+          return pipeline.sink.path.find(name) != std::string::npos;
+        })) {
+      candidate.plan.problems.push_back(
+          {candidate.file,
+           {},
+           "sink.path",
+           fmt::format("leatd never ends, so the sink needs a placeholder ({}), got {}",
+                       config::joined(placeholders), pipeline.sink.path)});
+      continue;
+    }
+    claim(names, pipeline.name, candidate, "name");
+    claim(targets, pipeline.sink.path, candidate, "sink.path");
+    if (!pipeline.dead_letter_path.empty())
+      claim(targets, pipeline.dead_letter_path, candidate, "dead_letter.path");
+  }
+}
+
+}  // namespace leat::leatd

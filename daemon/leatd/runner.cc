@@ -1,0 +1,276 @@
+#include "daemon/leatd/runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <exception>
+#include <utility>
+
+#include "config/fingerprint.h"
+#include "daemon/cli/human.h"
+#include "daemon/cli/state.h"
+#include "daemon/log/log.h"
+
+namespace leat::leatd {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kFirstPause{1'000};
+constexpr milliseconds kLongestPause{10'000};
+constexpr std::chrono::seconds kWorksAgain{
+    5};  // a run that lasts so long has got over what ended the one before
+constexpr std::chrono::seconds kTally{60};
+constexpr std::chrono::seconds kSettling{5};
+constexpr std::size_t kRemembered = 20;
+
+double seconds_since(Runner::Clock::time_point then) {
+  return std::chrono::duration<double>(Runner::Clock::now() - then).count();
+}
+
+}  // namespace
+
+Runner::Runner(cli::Plan plan, const Folders& folders, std::string program_folder)
+    : plan_(std::move(plan)),
+      folders_(folders),
+      program_folder_(std::move(program_folder)),
+      run_(cli::new_run_id()),
+      next_tally_(Clock::now() + kTally) {
+  start();
+}
+
+std::string Runner::state_folder() const {
+  return folders_.state + "/" + name();
+}
+
+void Runner::start() {
+  retry_at_.reset();
+  happened("pipeline-starts", {{"file", plan_.pipeline.file}});
+  Result<void> started;
+  try {
+    started = try_start();
+  } catch (const std::exception& error) {
+    started = fail(Fault::kFatal, error.what(), kExitBug);
+  }
+  if (!started) fail_for_now(started.error().exit_code, started.error().text);
+  note_state();
+}
+
+Result<void> Runner::try_start() {
+  auto job = std::make_unique<supervisor::Job>();
+  job->pipeline = plan_.pipeline;
+  job->pipeline_text = plan_.text;
+  job->in_file_bytes = plan_.in_file_bytes;
+  job->follow = true;
+  job->run = run_;
+  job->state = state_folder();
+  // Whoever changes the file of a pipeline of leatd means it, also for the sources that are half done.
+  job->accept_changes = true;
+  job->fingerprint = config::fingerprint(plan_.pipeline);
+  job->program_folder = program_folder_;
+  job->runtime_root = folders_.runtime;
+  job->fixed_folder = true;
+  std::string complaint;
+  if (auto ready = ledger::prepare_state_folder(job->state, complaint); !ready)
+    return tl::unexpected(ready.error());
+  if (!complaint.empty()) warning("state", complaint);
+  auto lock = ledger::RunLock::take(job->state, plan_.pipeline.file);
+  if (!lock)
+    return fail(Fault::kRetry, lock.error().text, kExitIo);  // `leat run`, or a replay: it ends some day
+  lock_ = std::move(*lock);
+  job_ = std::move(job);
+  meter_ = {};
+  rates_ = {};
+  started_ = Clock::now();
+  supervisor_ = std::make_unique<supervisor::Supervisor>(*job_, *this);
+  if (processors_) static_cast<void>(supervisor_->scale(static_cast<int>(*processors_)));
+  if (wish_ == Wish::kPaused) supervisor_->pause(true);
+  return {};
+}
+
+void Runner::add_to(proto::Poller& poller) {
+  if (supervisor_) supervisor_->add_to(poller);
+}
+
+milliseconds Runner::due() const {
+  if (supervisor_) return supervisor_->due();
+  constexpr milliseconds kNothing{1'000};
+  if (!retry_at_) return kNothing;
+  auto left = std::chrono::duration_cast<milliseconds>(*retry_at_ - Clock::now());
+  return std::clamp(left, milliseconds{1}, kNothing);
+}
+
+void Runner::step() {
+  if (!supervisor_) {
+    bool wants = wish_ != Wish::kStopped && !for_good_;
+    if (wants && (!retry_at_ || Clock::now() >= *retry_at_)) start();
+    return;
+  }
+  try {
+    supervisor_->step();
+    if (supervisor_->over()) on_over(supervisor_->take_outcome());
+  } catch (const std::exception& error) {
+    supervisor::Outcome outcome;
+    outcome.exit_code = kExitBug;
+    outcome.failure = error.what();
+    on_over(std::move(outcome));
+  }
+  if (supervisor_ && !failure_.empty() && Clock::now() - started_ >= kWorksAgain &&
+      state().name == "running") {
+    happened("pipeline-back", {{"after_s", fmt::format("{:.0f}", seconds_since(*failing_since_))}});
+    failure_.clear();
+    failing_since_.reset();
+    pause_ = milliseconds{0};
+  }
+  note_state();
+}
+
+void Runner::on_over(supervisor::Outcome outcome) {
+  supervisor_.reset();
+  lock_.reset();
+  last_ = outcome.last;
+  bool asked_for = outcome.exit_code == kExitStopped || outcome.exit_code == kExitOk;
+  if (next_) {
+    plan_ = *std::exchange(next_, std::nullopt);
+    asked_for = true;
+    happened("pipeline-swapped", {{"file", plan_.pipeline.file}});
+  }
+  if (!asked_for) return fail_for_now(outcome.exit_code, outcome.failure);
+  if (wish_ == Wish::kStopped) happened("pipeline-stopped", {});
+}
+
+// The first time is an error; the same again is no news.
+void Runner::fail_for_now(int exit_code, const std::string& text) {
+  supervisor_.reset();
+  lock_.reset();
+  for_good_ = exit_code == kExitConfig || exit_code == kExitUsage;
+  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+  retry_at_ = Clock::now() + pause_;
+  if (!failing_since_) failing_since_ = Clock::now();
+  if (std::exchange(failure_, text) == text) return;
+  remember("error", "pipeline-failed", text);
+  log::error("pipeline-failed",
+             {{"pipeline", name()},
+              {"exit", exit_code},
+              {"text", text},
+              {"next", for_good_ ? "waits for a reload or `leat resume`" : "tries again"}});
+}
+
+void Runner::pause() {
+  wish_ = Wish::kPaused;
+  if (supervisor_) supervisor_->pause(true);
+}
+
+void Runner::drain() {
+  wish_ = Wish::kStopped;
+  if (supervisor_) supervisor_->drain();
+}
+
+void Runner::stop() {
+  wish_ = Wish::kStopped;
+  if (supervisor_) supervisor_->leave();
+}
+
+void Runner::resume() {
+  wish_ = Wish::kRun;
+  for_good_ = false;
+  retry_at_.reset();
+  if (supervisor_) supervisor_->pause(false);
+}
+
+void Runner::swap(cli::Plan plan) {
+  if (!supervisor_) {
+    plan_ = std::move(plan);
+    for_good_ = false;
+    retry_at_.reset();
+    return;
+  }
+  next_ = std::move(plan);
+  supervisor_->drain();
+}
+
+Result<void> Runner::scale(std::optional<std::uint32_t> processors) {
+  if (!supervisor_)
+    return fail(Fault::kReject, fmt::format("{} is not running: {}", name(), state().says), kExitStopped);
+  auto scaled =
+      processors ? supervisor_->scale(static_cast<int>(*processors)) : supervisor_->scale_automatically();
+  if (scaled) processors_ = processors;
+  return scaled;
+}
+
+bool Runner::settled() const {
+  return !supervisor_ || supervisor_->status().phase != supervisor::Phase::kStarting ||
+         Clock::now() - started_ >= kSettling;
+}
+
+std::optional<supervisor::Status> Runner::status() const {
+  if (!supervisor_) return std::nullopt;
+  return supervisor_->status();
+}
+
+Runner::State Runner::state() const {
+  double for_s = seconds_since(state_since_);
+  if (supervisor_) {
+    auto status = supervisor_->status();
+    // After a failure it has not proved yet that it works.
+    if (status.phase == supervisor::Phase::kStarting && status.says.empty()) status.says = failure_;
+    return {to_string(status.phase), status.says, for_s};
+  }
+  if (wish_ == Wish::kStopped)
+    return {"stopped", fmt::format("stopped: leat resume {} lets it go on", name()), for_s};
+  if (for_good_) return {"failed", failure_, for_s};
+  return {"waiting", failure_, for_s};
+}
+
+void Runner::note_state() {
+  std::string_view now = state().name;
+  if (now == state_name_) return;
+  state_name_ = now;
+  state_since_ = Clock::now();
+}
+
+void Runner::remember(std::string_view level, std::string_view event, std::string text) {
+  happenings_.push_back({std::time(nullptr), level, std::string(event), std::move(text)});
+  if (happenings_.size() > kRemembered) happenings_.pop_front();
+}
+
+void Runner::warning(std::string_view event, std::string_view text) {
+  remember("warning", event, std::string(text));
+  log::warning(event, {{"pipeline", name()}, {"text", text}});
+}
+
+void Runner::note(std::string_view event, std::string_view text) {
+  remember("info", event, std::string(text));
+  log::info(event, {{"pipeline", name()}, {"text", text}});
+}
+
+void Runner::happened(std::string_view event, const supervisor::Fields& fields) {
+  std::string text;
+  log::Fields line{{"pipeline", name()}};
+  for (const auto& [key, value] : fields) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+    line.push_back({key, value});
+  }
+  remember("info", event, std::move(text));
+  log::info(event, line);
+}
+
+void Runner::tick(const supervisor::Snapshot& snapshot) {
+  rates_ = meter_.add(snapshot);
+  last_ = snapshot;
+  if (Clock::now() < next_tally_) return;
+  next_tally_ = Clock::now() + kTally;
+  if (std::exchange(tallied_, snapshot.records_in) == snapshot.records_in) return;
+  log::info("tally", {{"pipeline", name()},
+                      {"in", snapshot.records_in},
+                      {"kept", snapshot.kept},
+                      {"dropped", snapshot.dropped},
+                      {"dead", snapshot.dead},
+                      {"rate", cli::human_rate(rates_.bytes)},
+                      {"sources_done", snapshot.sources_done},
+                      {"sources_failed", snapshot.sources_failed}});
+}
+
+}  // namespace leat::leatd

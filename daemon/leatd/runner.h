@@ -1,0 +1,118 @@
+// One pipeline of leatd: its supervisor, again and again.
+//
+// What ends a run ends it for a while only: an I/O error (a full disk above all) is tried again until it works, with pauses;
+// a wrong configuration waits for a person. What a person wants (paused, stopped, another configuration) is carried out at a
+// batch boundary: the run drains first.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/cli/plan.h"
+#include "daemon/cli/progress.h"
+#include "daemon/supervisor/supervisor.h"
+#include "workers/ledger/state_folder.h"
+
+namespace leat::leatd {
+
+struct Folders {
+  std::string config;   // with pipelines.d in it
+  std::string state;    // of ledgers: STATE/NAME
+  std::string runtime;  // of sockets and pages: RUNTIME/NAME
+};
+
+struct Happening {
+  std::int64_t unix_s = 0;
+  std::string_view level;  // info, warning, error
+  std::string event;
+  std::string text;
+};
+
+class Runner : public supervisor::Observer {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Runner(cli::Plan plan, const Folders& folders, std::string program_folder);
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  void add_to(proto::Poller& poller);
+  std::chrono::milliseconds due() const;
+  void step();
+
+  const std::string& name() const { return plan_.pipeline.name; }
+  const cli::Plan& plan() const { return plan_; }
+  const cli::Plan& newest_plan() const { return next_ ? *next_ : plan_; }
+  std::string state_folder() const;
+  bool stopped() const { return !supervisor_ && wish_ == Wish::kStopped; }
+  bool settled()
+      const;  // has come as far as it will come by itself: runs, waits for something outside, failed
+
+  // What a person wants. Each may be asked for at any time, the last one counts.
+  void pause();
+  void drain();
+  void stop();
+  void resume();
+  void swap(cli::Plan plan);                                    // at the next batch boundary
+  Result<void> scale(std::optional<std::uint32_t> processors);  // nullopt: automatically
+
+  // The phase as status names it, and what is to be said of it.
+  struct State {
+    std::string_view name;
+    std::string says;
+    double for_s = 0;
+  };
+  State state() const;
+  std::optional<supervisor::Status> status() const;
+  const cli::Rates& rates() const { return rates_; }
+  const supervisor::Snapshot& last() const { return last_; }  // totals, when it does not run
+  const std::deque<Happening>& happenings() const { return happenings_; }
+
+  void warning(std::string_view event, std::string_view text) override;
+  void note(std::string_view event, std::string_view text) override;
+  void happened(std::string_view event, const supervisor::Fields& fields) override;
+  void tick(const supervisor::Snapshot& snapshot) override;
+
+ private:
+  enum class Wish : std::uint8_t { kRun, kPaused, kStopped };
+
+  void start();
+  Result<void> try_start();
+  void on_over(supervisor::Outcome outcome);
+  void fail_for_now(int exit_code, const std::string& text);
+  void remember(std::string_view level, std::string_view event, std::string text);
+  void note_state();
+
+  cli::Plan plan_;
+  const Folders& folders_;
+  std::string program_folder_;
+  std::string run_;  // names all runs of this leatd in the ledger
+  Wish wish_ = Wish::kRun;
+  std::optional<cli::Plan> next_;
+  std::optional<std::uint32_t> processors_;  // asked for by a person; kept when it is started again
+
+  std::unique_ptr<supervisor::Job> job_;
+  std::optional<ledger::RunLock> lock_;
+  std::unique_ptr<supervisor::Supervisor> supervisor_;
+  Clock::time_point started_{};
+  std::optional<Clock::time_point> retry_at_;
+  std::chrono::milliseconds pause_{0};
+  std::string failure_;  // of the last run; empty: none, or it works again
+  std::optional<Clock::time_point> failing_since_;
+  bool for_good_ = false;  // nothing but a person can help
+
+  cli::RateMeter meter_;
+  cli::Rates rates_;
+  supervisor::Snapshot last_;
+  Clock::time_point next_tally_{};
+  std::uint64_t tallied_ = 0;
+  std::string_view state_name_;
+  Clock::time_point state_since_ = Clock::now();
+  std::deque<Happening> happenings_;
+};
+
+}  // namespace leat::leatd

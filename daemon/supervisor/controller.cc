@@ -1,0 +1,76 @@
+#include "daemon/supervisor/controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace leat::supervisor {
+
+namespace {
+
+constexpr double kBusy = 0.85;     // the pool has no time to spare
+constexpr double kWaits = 0.08;    // the stage before it waits for room so much of its time
+constexpr double kRoomy = 0.6;     // busy as the pool would be with one less
+constexpr int kLooksForMore = 3;   // 1.5 s
+constexpr int kLooksForLess = 10;  // 5 s
+constexpr std::chrono::milliseconds kStarting{1'000};  // before an added worker counts
+constexpr int kTrialLooks = 4;
+constexpr double kWorthIt = 0.25;  // of what one more of equals would bring
+constexpr std::chrono::seconds kLongestHold{900};
+
+}  // namespace
+
+// Did the last one that came bring something? Only asked while the pool is still what is slow.
+std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
+  if (view.now - trial_->since < kStarting) return std::nullopt;
+  trial_->sum += view.records_per_s;
+  if (++trial_->looks < kTrialLooks) return std::nullopt;
+  Trial trial = *trial_;
+  trial_.reset();
+  double after = trial.sum / trial.looks;
+  double hoped = trial.before / std::max(view.workers - 1, 1) * kWorthIt;
+  bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits;
+  if (!saturated || view.own <= min_ || after >= trial.before + hoped) {
+    if (saturated) hold_ = std::chrono::seconds(60);
+    return std::nullopt;
+  }
+  not_before_ = view.now + hold_;
+  hold_ = std::min(hold_ * 2, kLongestHold);
+  return Decision{view.own - 1,
+                  fmt::format("the last one brought nothing: {:.0f} records/s with {}, {:.0f} with {}",
+                              trial.before, view.workers - 1, after, view.workers)};
+}
+
+std::optional<Controller::Decision> Controller::look(const View& view) {
+  if (view.own < min_) return Decision{min_, "process.workers.min"};
+  if (view.own > max_) return Decision{max_, "process.workers.max"};
+  if (trial_) return judge_trial(view);
+
+  bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits && view.writer_busy < kBusy;
+  saturated_ = saturated ? saturated_ + 1 : 0;
+  rate_sum_ = saturated ? rate_sum_ + view.records_per_s : 0;
+  if (saturated_ >= kLooksForMore) {
+    double rate = rate_sum_ / saturated_;
+    bool held = not_before_ && view.now < *not_before_;
+    if (view.own < max_ && !held) {
+      saturated_ = 0;
+      rate_sum_ = 0;
+      trial_ = Trial{view.now, rate, 0, 0};
+      return Decision{
+          view.own + 1,
+          fmt::format(
+              "the pool is what is slow: {:.0f} % busy, and the stage before it waits {:.0f} % of the time",
+              view.busy * 100, view.blocked_before * 100)};
+    }
+  }
+
+  double with_one_less = view.workers > 1 ? view.busy * view.workers / (view.workers - 1) : 1;
+  bool spare = view.own > min_ && (view.workers > 1 ? with_one_less < kRoomy : view.busy < 0.01);
+  spare_ = spare ? spare_ + 1 : 0;
+  if (spare_ < kLooksForLess) return std::nullopt;
+  spare_ = 0;
+  return Decision{view.own - 1,
+                  fmt::format("{} are {:.0f} % busy: one less is enough", view.workers, view.busy * 100)};
+}
+
+}  // namespace leat::supervisor

@@ -1,0 +1,60 @@
+// Decides how many processors a pool should have, from what its workers and those before and after it have been at.
+//
+// More while the pool is what holds the pipeline back: it is busy all the time, the stage before it waits for room, and the
+// writer is not what is slow. A worker that was added must have brought something, or it is taken away again and that is not
+// tried soon (more processes than cores, a child that everybody waits for). Fewer when one less would still be idle for a
+// good part. The two conditions are far apart and each must hold for a while, so the number does not swing.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace leat::supervisor {
+
+class Controller {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // What was seen since the last look, about a second ago or less. Shares from 0 to 1.
+  struct View {
+    Clock::time_point now{};
+    int workers = 0;            // in the pool, whoever started them
+    int own = 0;                // of these, those that may be ended
+    double busy = 0;            // mean of the pool
+    double blocked_before = 0;  // mean of the stage that deals to it: had something and nobody to give it to
+    double writer_busy = 0;
+    double records_per_s = 0;  // through the pool
+  };
+  struct Decision {
+    int own = 0;  // so many there should be
+    std::string reason;
+  };
+
+  static constexpr std::chrono::milliseconds kLook{500};
+
+  // 0 <= min <= max, of own workers.
+  Controller(int min, int max) : min_(min), max_(max) {}
+
+  std::optional<Decision> look(const View& view);
+
+ private:
+  struct Trial {  // a worker that was added
+    Clock::time_point since{};
+    double before = 0;  // records a second
+    double sum = 0;     // of those seen with it
+    int looks = 0;
+  };
+  std::optional<Decision> judge_trial(const View& view);
+
+  int min_;
+  int max_;
+  int saturated_ = 0;  // looks in a row
+  double rate_sum_ = 0;
+  int spare_ = 0;
+  std::optional<Trial> trial_;
+  std::optional<Clock::time_point> not_before_;  // another worker is not tried
+  std::chrono::seconds hold_{60};
+};
+
+}  // namespace leat::supervisor

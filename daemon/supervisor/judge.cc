@@ -1,0 +1,157 @@
+// What follows from a death. A filter or processor is replaced, and what it held comes again; the reader or the writer takes
+// everybody with it. One that had joined is not ours to replace.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "config/scalar.h"
+#include "daemon/supervisor/loop.h"
+
+namespace leat::supervisor {
+
+using proto::Stage;
+
+namespace {
+constexpr milliseconds kLastWords{300};
+constexpr std::size_t kRecordsRemembered = 10'000;  // at which somebody died
+}  // namespace
+
+std::string Supervisor::Loop::obituary(const Worker& worker) const {
+  std::string at = worker.at();
+  if (!at.empty()) at = fmt::format(" It was at: {}.", at);
+  std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
+  return fmt::format("{} {}.{}", worker.title(), fate, at);
+}
+
+// Grows with whatever shows that the run gets on.
+std::uint64_t Supervisor::Loop::progress() {
+  if (team_.writer().page) commits_seen_ = read((*team_.writer().page)->commits);
+  return commits_before_ + commits_seen_ + condemned_;
+}
+
+void Supervisor::Loop::judge_deaths() {
+  auto is_due = [](const Worker& worker) {
+    if (!worker.ended || worker.judged) return false;
+    // By a signal: there were no last words. A worker of which all is known need not be waited for either.
+    bool spoke = worker.child->exit_code() < 0 || !worker.retry.empty() || worker.told_to_leave;
+    return spoke || Clock::now() - *worker.ended >= kLastWords;
+  };
+  while (!over_) {
+    auto& workers = team_.workers();
+    auto due = std::find_if(workers.begin(), workers.end(), is_due);
+    if (due == workers.end()) return;
+    due->judged = true;
+    judge(*due);
+  }
+}
+
+// One with a seat of its own in the pool (it had joined, or it was to go): with it goes the seat.
+void Supervisor::Loop::judge(Worker& worker) {
+  if (!worker.joined && !worker.retiring) return judge_own(worker);
+  if (worker.told_to_leave) {
+    observer_.happened("worker-left",
+                       {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
+  } else {
+    observer_.warning("worker-died", obituary(worker));
+    blame(worker);
+  }
+  take_out(worker);
+  team_.remove(worker);
+}
+
+void Supervisor::Loop::judge_own(Worker& worker) {
+  int code = worker.child->exit_code();
+  std::string text = obituary(worker);
+  if (worker.retry.empty() && code >= kExitUsage && code <= kExitConfig) {
+    return end(code, fmt::format("{} The run ends here", text));
+  }
+  if (job_.volatile_state && !dies_alone(worker.seat.stage)) {
+    return end(kExitBug, fmt::format("{} The run ends here: what went into {} cannot be taken back", text,
+                                     job_.pipeline.sink.path));
+  }
+  milliseconds pause{0};
+  if (!worker.retry.empty()) {
+    // The sink is away: that is no fault of the worker, and lasts as long as it lasts.
+    if (!trouble_since_) {
+      trouble_since_ = Clock::now();
+      observer_.warning("sink-away", fmt::format("{}; trying again until it works", worker.retry));
+    }
+    trouble_ = worker.retry;
+    pause = milliseconds{500};
+  } else {
+    int in_a_row = deaths_.in_a_row(worker.seat.stage, progress());
+    if (in_a_row >= Deaths::kMostInARow) {
+      return end(kExitBug,
+                 fmt::format("{} {} of them died and nothing was committed between. The run ends here; "
+                             "run again to go on",
+                             text, in_a_row));
+    }
+    pause = Deaths::pause(in_a_row);
+    observer_.warning("worker-died", fmt::format("{} Another one takes its place", text));
+  }
+  if (!dies_alone(worker.seat.stage)) return replace_all(worker, pause);
+  blame(worker);
+  take_out(worker);
+  worker.start_at = Clock::now() + pause;
+}
+
+// A filter or processor that has gone: nobody deals to it any more, and what it held is sent again.
+void Supervisor::Loop::take_out(Worker& worker) {
+  worker.ready = false;
+  tell_dealers(worker, {worker.seat.index, worker.instance, {}, false});
+  if (worker.seat.stage == Stage::kFilter) dealer_has_gone(worker);
+  Worker& reader = team_.reader();
+  if (reader.welcomed) static_cast<void>(team_.tell(reader, proto::Again{worker.instance}, control_));
+}
+
+// Which record was it at? The third death at one makes it a dead letter.
+void Supervisor::Loop::blame(Worker& worker) {
+  if (!worker.page) return;
+  std::uint64_t source = read((*worker.page)->at_source);
+  std::uint64_t offset = read((*worker.page)->at_offset);
+  if (source == 0) return;
+  if (deaths_.records() > kRecordsRemembered) deaths_.forget_records();
+  int deaths = deaths_.at_record(source, offset);
+  if (deaths < Deaths::kMostAtARecord) return;
+  deaths_.forget_record(source, offset);
+  std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
+  proto::Verdict verdict{
+      source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
+      fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)};
+  observer_.warning("record-condemned",
+                    fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
+                                source, verdict.reason));
+  ++condemned_;
+  Worker& reader = team_.reader();
+  if (reader.welcomed) static_cast<void>(team_.tell(reader, verdict, control_));
+}
+
+void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
+  if (pause.count() > 0) {
+    // Nobody works meanwhile: the others' batches are void anyway.
+    cause.start_at = Clock::now() + pause;
+    return;
+  }
+  progress();
+  commits_before_ += std::exchange(commits_seen_, 0);
+  epoch_ = 0;
+  // A source that is not committed yet may get another number in the next epoch: a record that kills is found again.
+  deaths_.forget_records();
+  drain_sent_ = false;
+  still_since_.reset();
+  window_for_ = 0;
+  team_.start_all_again(control_);
+}
+
+void Supervisor::Loop::fill_seats() {
+  Clock::time_point now = Clock::now();
+  for (Worker& worker : team_.workers()) {
+    if (!worker.start_at || *worker.start_at > now) continue;
+    worker.start_at.reset();
+    if (!dies_alone(worker.seat.stage)) return replace_all(worker, milliseconds{0});
+    team_.start_again(worker);
+  }
+}
+
+}  // namespace leat::supervisor

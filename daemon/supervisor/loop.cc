@@ -1,0 +1,338 @@
+// The order of things. Everyone binds before anyone connects in earnest, and nothing is read before the
+// output is known to be writable: so the writer is welcomed first, and tells the epoch it has begun in the ledger; then
+// the others, with that epoch; and the reader last, when all of them have reported that they are ready.
+//
+// A filter or a processor that dies is replaced: those who deal to it are told that its place is empty, and later who
+// has it; and the reader sends again what it held. When the reader or the writer dies everybody is started anew, and
+// the new writer begins a new epoch: one path for all that this can be (a kill, a crash, a sink that was away).
+//
+// A worker that ends by itself may have said why just before, and its last message can be behind its pidfd. So such an
+// end is judged only kLastWords later; one by a signal at once. Whatever ended the run, the end is the same: everyone
+// is told to leave, gets a moment, and is killed.
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+#include <variant>
+
+#include "config/text.h"
+#include "daemon/supervisor/loop.h"
+
+namespace leat::supervisor {
+
+using proto::Stage;
+
+namespace {
+
+constexpr milliseconds kTick{200};
+constexpr milliseconds kLeave{2'000};         // to leave when told so
+constexpr milliseconds kLeaveHurried{1'000};  // after a second signal
+constexpr milliseconds kBury{1'000};          // for those who were killed to be gone
+// Reading smaps_rollup makes the kernel walk a whole address space, so not for ever at the rate that catches
+// the peak of a short run.
+constexpr milliseconds kMemoryOften{250};
+constexpr milliseconds kMemorySeldom{2'000};
+constexpr milliseconds kOften{5'000};
+constexpr int kControlQueue = 1000;
+
+std::string runtime_root(const Job& job) {
+  return job.runtime_root.empty() ? default_runtime_root() : job.runtime_root;
+}
+
+std::string checked(const config::Pipeline& pipeline, const RuntimeFolder& folder) {
+  if (std::string problem = Layout(pipeline, folder.path(), 1).problem(); !problem.empty()) {
+    throw FolderError(problem);
+  }
+  return folder.path();
+}
+
+config::Budget planned(const Job& job, int processors) {
+  auto budget = config::plan_budget(job.pipeline, job.in_file_bytes, std::max(processors, 1));
+  if (!budget) throw std::runtime_error(budget.error().text);
+  return *budget;
+}
+
+// The epoch that the writer's first report names; 0: it names none.
+std::uint64_t epoch_in(const std::string& details) {
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(details.data(), details.size());
+  if (document.HasParseError() || !document.IsObject()) return 0;
+  auto epoch = document.FindMember("epoch");
+  return epoch != document.MemberEnd() && epoch->value.IsUint64() ? epoch->value.GetUint64() : 0;
+}
+
+}  // namespace
+
+Supervisor::Loop::Loop(const Job& job, Observer& observer)
+    : job_(job),
+      observer_(observer),
+      folder_(runtime_root(job), job.pipeline.name,
+              job.fixed_folder ? RuntimeFolder::Kind::kFixed
+                               : (job.runtime_root.empty() ? RuntimeFolder::Kind::kDefault
+                                                           : RuntimeFolder::Kind::kChosen)),
+      context_(1),
+      control_(context_, proto::SocketKind::kRouter, kControlQueue, proto::kMaxControlBytes),
+      runtime_(checked(job.pipeline, folder_)),
+      state_(job.volatile_state ? runtime_ : job.state),
+      started_(bind()),
+      wanted_(job.pipeline.has_processors() ? job.pipeline.process.workers.min : 0),
+      automatic_(job.pipeline.process.workers.automatic()),
+      budget_(planned(job, wanted_)),
+      team_(job.pipeline, runtime_, job.program_folder, wanted_),
+      controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {}
+
+Clock::time_point Supervisor::Loop::bind() {
+  control_.bind(Layout(job_.pipeline, runtime_, 1).control());
+  return Clock::now();
+}
+
+void Supervisor::Loop::step() {
+  receive();
+  team_.reap();
+  if (!over_) judge_deaths();
+  if (!over_) fill_seats();
+  if (!over_) adjust_pool();
+  if (!over_) welcome_those_due();
+  if (!over_) check_start_up();
+  if (!over_) check_trouble();
+  if (!over_) check_records();
+  if (!over_) check_stall();
+  if (!over_) control_pool();
+  send_drain();
+  if (over_) return disband();
+  tick(false);
+}
+
+// The next moment at which something is due by itself.
+milliseconds Supervisor::Loop::due() const {
+  Clock::time_point now = Clock::now();
+  Clock::time_point next = now + kTick;
+  for (const Worker& worker : team_.workers()) {
+    if (worker.start_at) next = std::min(next, *worker.start_at);
+  }
+  auto left = std::chrono::duration_cast<milliseconds>(next - now);
+  return std::clamp(left + milliseconds{1}, milliseconds{1}, kTick);
+}
+
+void Supervisor::Loop::add_to(proto::Poller& poller) {
+  poller.add(control_);
+  team_.watch(poller);
+}
+
+void Supervisor::Loop::end(int exit_code, std::string failure) {
+  if (over_) return;
+  over_ = true;
+  outcome_.exit_code = exit_code;
+  outcome_.failure = std::move(failure);
+}
+
+void Supervisor::Loop::receive() {
+  for (int i = 0; i < kControlQueue; ++i) {  // a flood of warnings must not keep the rest waiting
+    auto routed = control_.try_receive_routed();
+    if (!routed) return;
+    auto control = proto::decode_control(routed->message.view());
+    Worker* worker = team_.find(routed->identity);
+    if (!control) {
+      observer_.warning(
+          "message-refused",
+          fmt::format("{}: {}", worker != nullptr ? worker->title() : config::quoted(routed->identity),
+                      control.error().text));
+      continue;
+    }
+    const auto* hello = std::get_if<proto::Hello>(&*control);
+    if (hello != nullptr && hello->joins) {
+      on_join(routed->identity, *hello);
+    } else if (worker == nullptr) {
+      // One that was replaced may have had a last word.
+      std::optional<Name> name = parse_worker_name(routed->identity);
+      if (hello != nullptr ||
+          (name && !team_.has_seat(name->seat) && name->seat.stage != Stage::kProcessor)) {
+        observer_.warning("worker-refused",
+                          fmt::format("a worker without a place in this pipeline was refused: {}",
+                                      config::quoted(routed->identity)));
+      }
+    } else if (hello != nullptr) {
+      on_hello(*worker, *hello);
+    } else if (const auto* report = std::get_if<proto::Report>(&*control)) {
+      on_report(*worker, *report);
+    } else if (const auto* retired = std::get_if<proto::Retired>(&*control)) {
+      on_retired(*worker, *retired);
+    }
+  }
+}
+
+void Supervisor::Loop::on_hello(Worker& worker, const proto::Hello& hello) {
+  Seat said{hello.role, hello.index};
+  if (said != worker.seat || hello.instance != worker.instance || !worker.child ||
+      hello.pid != worker.child->pid() || worker.page) {
+    observer_.warning("worker-refused", fmt::format("a second {} was refused: pid {} says it is {}",
+                                                    worker_name(worker.seat, worker.instance), hello.pid,
+                                                    worker_name(said, hello.instance)));
+    return;
+  }
+  if (hello.version != LEAT_VERSION) {
+    end(kExitBug, fmt::format("{} is of version {}, leat of {}: install all programs of one release",
+                              worker.title(), hello.version, LEAT_VERSION));
+    return;
+  }
+  try {
+    worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.seat, worker.instance)));
+  } catch (const std::runtime_error& error) {
+    end(kExitBug, fmt::format("{} has made no page: {}", worker.title(), error.what()));
+  }
+}
+
+void Supervisor::Loop::welcome(Worker& worker) {
+  proto::Welcome message;
+  message.epoch = epoch_;
+  message.pipeline_file = job_.pipeline.file;
+  message.pipeline_text = job_.pipeline_text;
+  message.window_bytes = budget_.window_bytes;
+  message.window_batches = static_cast<std::uint32_t>(budget_.window_batches);
+  message.force = job_.force;
+  message.follow = job_.follow;
+  message.state = state_;
+  message.run = job_.run;
+  message.volatile_state = job_.volatile_state;
+  message.fresh = job_.fresh;
+  message.accept_changes = job_.accept_changes;
+  message.fingerprint = job_.fingerprint;
+  message.reread = job_.reread;
+  team_.welcome_endpoints(message, worker);
+  message.index = worker.seat.index;
+  message.instance = worker.instance;
+  message.runtime = runtime_;
+  message.supervisor = ::getpid();
+  worker.welcomed = team_.tell(worker, message, control_);
+  if (!worker.welcomed && worker.running()) {
+    observer_.warning("worker-lost",
+                      fmt::format("{} said hello and did not wait for the answer", worker.title()));
+  }
+  if (worker.seat.stage != Stage::kReader || !worker.welcomed) return;
+  if (!reading_since_) reading_since_ = Clock::now();
+  if (paused_) pause(true);
+}
+
+void Supervisor::Loop::welcome_those_due() {
+  for (Worker& worker : team_.workers()) {
+    if (worker.welcomed || !(worker.page || worker.joined) || !worker.running()) continue;
+    bool due =
+        worker.seat.stage == Stage::kWriter ||
+        (worker.seat.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
+    if (due) welcome(worker);
+  }
+}
+
+void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
+  switch (report.kind) {
+    case proto::ReportKind::kReady:
+      if (worker.joined && !worker.page) {
+        try {
+          worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.seat, worker.instance)));
+        } catch (const std::runtime_error& error) {
+          observer_.warning("worker-refused",
+                            fmt::format("{} has made no page: {}", worker.title(), error.what()));
+          break;
+        }
+      }
+      worker.ready = true;
+      if (worker.seat.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
+      if (dies_alone(worker.seat.stage) && !worker.retiring) {
+        tell_dealers(worker, {worker.seat.index, worker.instance,
+                              team_.layout().input(worker.seat, worker.instance), false});
+      }
+      observer_.happened(worker.joined ? "worker-joined" : "worker-ready",
+                         {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
+      break;
+    case proto::ReportKind::kWarning:
+      observer_.warning(fmt::format("{}-says", to_string(worker.seat.stage)), report.text);
+      break;
+    case proto::ReportKind::kFailed:
+      on_failure(worker, report);
+      break;
+    case proto::ReportKind::kDone:
+      if (worker.seat.stage != Stage::kWriter) break;
+      outcome_.details = report.details;
+      end(kExitOk, {});
+      break;
+    case proto::ReportKind::kLeave:
+      if (worker.joined && !worker.retiring) retire(worker);
+      break;
+  }
+}
+
+void Supervisor::Loop::on_failure(Worker& worker, const proto::Report& report) {
+  if (worker.joined) {
+    observer_.warning("worker-failed", fmt::format("{}: {}", worker.title(), report.text));
+  } else if (report.retry && !job_.volatile_state) {
+    worker.retry = report.text;
+  } else {
+    end(report.exit_code == kExitOk ? int{kExitBug} : report.exit_code, report.text);
+  }
+}
+
+// Before anything was read there is nothing to finish.
+void Supervisor::Loop::drain() {
+  if (!reading_since_) {
+    hurry_ = true;
+    return end(kExitStopped, "stopped before anything was read");
+  }
+  drain_ = true;
+}
+
+void Supervisor::Loop::leave() {
+  hurry_ = true;
+  if (over_ && leave_until_) leave_until_ = std::min(*leave_until_, Clock::now() + kLeaveHurried);
+  end(kExitStopped, "stopped at once");
+}
+
+void Supervisor::Loop::pause(bool on) {
+  paused_ = on;
+  if (team_.reader().welcomed) static_cast<void>(team_.tell(team_.reader(), proto::Pause{on}, control_));
+}
+
+void Supervisor::Loop::send_drain() {
+  if (!drain_ || drain_sent_ || over_ || !team_.reader().welcomed) return;
+  drain_sent_ = team_.tell(team_.reader(), proto::Stop{true}, control_);
+}
+
+void Supervisor::Loop::tick(bool last) {
+  Clock::time_point now = Clock::now();
+  if (!last && now < next_tick_) return;
+  next_tick_ = now + kTick;
+  if (last || now >= next_memory_) {
+    memory_ = team_.measure_memory();
+    peak_memory_ = std::max(peak_memory_, memory_);
+    next_memory_ = now + (now - started_ < kOften ? kMemoryOften : kMemorySeldom);
+  }
+  if (!reading_since_) return;
+  Snapshot snapshot;
+  snapshot.seconds = std::chrono::duration<double>(now - *reading_since_).count();
+  snapshot.peak_memory_bytes = peak_memory_;
+  team_.count(snapshot);
+  observer_.tick(snapshot);
+  if (last) outcome_.last = std::move(snapshot);
+}
+
+// Everyone is told to leave, gets a moment, and is killed; who hangs in the kernel even so is left to end by himself.
+void Supervisor::Loop::disband() {
+  if (!leave_until_) {
+    tick(true);
+    leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
+  }
+  team_.dismiss(control_);
+  if (!team_.anyone_left()) {
+    gone_ = true;
+  } else if (Clock::now() >= *leave_until_ && !killed_) {
+    team_.kill();
+    killed_ = true;
+    leave_until_ = Clock::now() + kBury;
+  } else if (Clock::now() >= *leave_until_) {
+    gone_ = true;
+  }
+}
+
+}  // namespace leat::supervisor

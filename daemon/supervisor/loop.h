@@ -1,0 +1,127 @@
+// The supervisor of one pipeline from inside. loop.cc: the order of things; pool.cc: processors that come, go and are scaled;
+// judge.cc: what follows from a death; checks.cc: what is looked for by the clock; status.cc: what is said of all that.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "config/budget.h"
+#include "daemon/supervisor/controller.h"
+#include "daemon/supervisor/deaths.h"
+#include "daemon/supervisor/runtime_folder.h"
+#include "daemon/supervisor/supervisor.h"
+#include "daemon/supervisor/team.h"
+
+namespace leat::supervisor {
+
+using std::chrono::milliseconds;
+
+inline std::uint64_t read(const std::atomic<std::uint64_t>& field) {
+  return field.load(std::memory_order_relaxed);
+}
+
+inline bool dies_alone(proto::Stage stage) {
+  return stage == proto::Stage::kFilter || stage == proto::Stage::kProcessor;
+}
+
+class Supervisor::Loop {
+ public:
+  Loop(const Job& job, Observer& observer);
+
+  void add_to(proto::Poller& poller);
+  milliseconds due() const;
+  void step();
+  bool over() const { return gone_; }
+  Outcome take_outcome() { return std::move(outcome_); }
+
+  void drain();
+  void leave();
+  bool draining() const { return drain_; }
+  void pause(bool on);
+  Result<void> scale(int processors);
+  Result<void> scale_automatically();
+  Status status() const;
+
+ private:
+  Clock::time_point bind();
+  void receive();
+  void on_hello(Worker& worker, const proto::Hello& hello);
+  void on_report(Worker& worker, const proto::Report& report);
+  void on_failure(Worker& worker, const proto::Report& report);
+  void welcome(Worker& worker);
+  void welcome_those_due();
+  void send_drain();
+  void end(int exit_code, std::string failure);
+  void disband();
+  void tick(bool last);
+
+  void on_join(const std::string& identity, const proto::Hello& hello);
+  void on_retired(Worker& dealer, const proto::Retired& retired);
+  void retire(Worker& worker);
+  void dealer_has_gone(const Worker& dealer);
+  void dismiss_retired();
+  void adjust_pool();
+  void control_pool();
+  void fit_window();
+  Result<config::Budget> budget_for(int processors) const;
+  void tell_dealers(const Worker& worker, proto::Pool pool);
+
+  void judge_deaths();
+  void judge(Worker& worker);
+  void judge_own(Worker& worker);
+  void take_out(Worker& worker);
+  void blame(Worker& worker);
+  void replace_all(Worker& cause, milliseconds pause);
+  void fill_seats();
+  std::uint64_t progress();
+  std::string obituary(const Worker& worker) const;
+
+  void check_start_up();
+  void check_trouble();
+  void check_records();
+  void check_stall();
+
+  std::string says() const;
+  WorkerStatus status_of(const Worker& worker) const;
+
+  const Job& job_;
+  Observer& observer_;
+  RuntimeFolder folder_;
+  proto::Context context_;
+  proto::Socket control_;
+  std::string runtime_;
+  std::string state_;
+  Clock::time_point started_;
+  int wanted_;             // own processors
+  bool automatic_;         // the controller decides about them
+  config::Budget budget_;  // for the processors of the start
+  Team team_;
+
+  std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
+  Deaths deaths_;
+  std::uint64_t condemned_ = 0;       // records that became dead letters as they had killed
+  std::uint64_t commits_before_ = 0;  // of writers that have gone
+  std::uint64_t commits_seen_ = 0;
+  std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away
+  std::string trouble_;
+  std::optional<Clock::time_point> still_since_;
+  std::optional<Clock::time_point> reading_since_;
+  Clock::time_point next_tick_{};
+  Clock::time_point next_memory_{};
+  Clock::time_point looked_{};  // at the pages, for the controller
+  Controller controller_;
+  int window_for_ = 0;  // processors for which the reader's window was worked out
+  std::uint64_t memory_ = 0;
+  std::uint64_t peak_memory_ = 0;
+  bool paused_ = false;
+  bool drain_ = false;
+  bool drain_sent_ = false;
+  bool hurry_ = false;
+  bool over_ = false;  // the outcome is known, and those who are left are told to go
+  bool gone_ = false;
+  std::optional<Clock::time_point> leave_until_;
+  bool killed_ = false;
+  Outcome outcome_;
+};
+
+}  // namespace leat::supervisor

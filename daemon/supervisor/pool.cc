@@ -1,0 +1,197 @@
+// Processors that come and go while the pipeline runs.
+//
+// One that is to go is dealt nothing more from the moment at which its dealers hear of it. Each of them says when it owes
+// nothing any more; then it is told to leave, and it does when the writer has taken the last of its results. So nothing is
+// sent twice, and nobody waits. Nothing depends on it either: whatever a worker had when it has gone comes again.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "daemon/supervisor/loop.h"
+#include "proto/dealer.h"
+
+namespace leat::supervisor {
+
+using proto::Stage;
+
+Result<config::Budget> Supervisor::Loop::budget_for(int processors) const {
+  return config::plan_budget(job_.pipeline, job_.in_file_bytes, std::max(processors, 1));
+}
+
+// The window is what limits.memory leaves: it shrinks before a processor comes and grows when one has gone.
+void Supervisor::Loop::fit_window() {
+  int processors = team_.processors(false) + team_.processors(true);
+  if (processors == window_for_ || !team_.reader().welcomed) return;
+  auto budget = budget_for(processors);
+  if (!budget) return;  // it was asked for before they came, so that is the smallest window
+  proto::WindowSize size{budget->window_bytes, static_cast<std::uint32_t>(budget->window_batches)};
+  if (team_.tell(team_.reader(), size, control_)) window_for_ = processors;
+}
+
+// A worker that nobody here has started wants a place. It must be of our user: the memory of the batches is shared with
+// nobody else.
+void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& hello) {
+  if (over_ || drain_ || team_.find(identity) != nullptr) return;  // it asks again
+  auto refuse = [&](const std::string& why) {
+    proto::Message message = encode(proto::Refusal{why});
+    static_cast<void>(control_.try_send(identity, message));
+    observer_.warning("worker-refused", fmt::format("pid {}: {}", hello.pid, why));
+  };
+  struct stat process {};
+  if (hello.pid <= 0 || ::stat(fmt::format("/proc/{}", hello.pid).c_str(), &process) != 0) {
+    return refuse(
+        "its process cannot be seen from here: it must run on this machine, in the same PID namespace");
+  }
+  if (process.st_uid != ::geteuid()) {
+    return refuse(fmt::format("it runs as uid {}, and its supervisor as uid {}: start it as the same user",
+                              process.st_uid, ::geteuid()));
+  }
+  if (hello.role != Stage::kProcessor || !job_.pipeline.has_processors()) {
+    return refuse(fmt::format("the pipeline {} has no steps, so no processors", job_.pipeline.name));
+  }
+  if (hello.version != LEAT_VERSION) {
+    return refuse(
+        fmt::format("it is of version {}, the supervisor of {}: install all programs of one release",
+                    hello.version, LEAT_VERSION));
+  }
+  int processors = team_.processors(false) + team_.processors(true) + 1;
+  if (auto budget = budget_for(processors); !budget) return refuse(budget.error().text);
+  if (team_.workers().size() >= proto::Dealer::kMaxPlaces) return refuse("all places are taken");
+  try {
+    team_.admit(identity, static_cast<pid_t>(hello.pid));
+  } catch (const std::system_error&) {
+    return;  // it has gone already
+  }
+  fit_window();
+}
+
+Result<void> Supervisor::Loop::scale(int processors) {
+  if (!job_.pipeline.has_processors()) {
+    return fail(Fault::kReject, fmt::format("{} has no steps, so no processors", job_.pipeline.name),
+                kExitConfig);
+  }
+  auto budget = budget_for(processors + team_.processors(true));
+  if (!budget) return tl::unexpected(budget.error());
+  automatic_ = false;
+  if (processors != wanted_) {
+    observer_.happened(
+        "pool-scaled",
+        {{"from", std::to_string(wanted_)}, {"to", std::to_string(processors)}, {"reason", "asked for"}});
+  }
+  wanted_ = processors;
+  return {};
+}
+
+Result<void> Supervisor::Loop::scale_automatically() {
+  const auto& workers = job_.pipeline.process.workers;
+  if (!job_.pipeline.has_processors() || !workers.automatic()) {
+    return fail(Fault::kReject,
+                fmt::format("{}: process.workers is not `auto` and has no min and max", job_.pipeline.file),
+                kExitConfig);
+  }
+  automatic_ = true;
+  controller_ = Controller(workers.min, workers.max);
+  return {};
+}
+
+// As many of our own as are wanted. Those with the highest index leave first.
+void Supervisor::Loop::adjust_pool() {
+  dismiss_retired();
+  if (!job_.pipeline.has_processors() || drain_) return;
+  for (int own = team_.processors(false); own < wanted_; ++own) team_.add_processor();
+  for (int own = team_.processors(false); own > wanted_; --own) {
+    Worker* last = nullptr;
+    for (Worker& worker : team_.workers()) {
+      if (worker.seat.stage == Stage::kProcessor && !worker.joined && !worker.retiring) last = &worker;
+    }
+    retire(*last);
+  }
+  fit_window();
+}
+
+void Supervisor::Loop::retire(Worker& worker) {
+  worker.retiring = true;
+  observer_.happened("worker-retires",
+                     {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
+  for (const Worker& dealer : team_.workers()) {
+    if (dealer.seat.stage == Stage::kFilter && dealer.welcomed && dealer.running())
+      worker.owes.push_back(dealer.instance);
+  }
+  tell_dealers(worker, {worker.seat.index, worker.instance, {}, true});
+}
+
+void Supervisor::Loop::on_retired(Worker& dealer, const proto::Retired& retired) {
+  for (Worker& worker : team_.workers()) {
+    if (worker.seat != Seat{Stage::kProcessor, retired.index} || worker.instance != retired.instance)
+      continue;
+    std::erase(worker.owes, dealer.instance);
+  }
+}
+
+// It owes to nobody any more what that one dealt: the reader has it all sent again.
+void Supervisor::Loop::dealer_has_gone(const Worker& dealer) {
+  for (Worker& worker : team_.workers()) std::erase(worker.owes, dealer.instance);
+}
+
+void Supervisor::Loop::dismiss_retired() {
+  for (Worker& worker : team_.workers()) {
+    if (!worker.retiring || worker.told_to_leave || !worker.owes.empty() || !worker.running()) continue;
+    if (!worker.ready && !worker.joined) {
+      worker.child->kill();  // it has never had anything
+      worker.told_to_leave = true;
+      continue;
+    }
+    worker.told_to_leave = team_.tell(worker, proto::Stop{true, false}, control_);
+  }
+}
+
+void Supervisor::Loop::tell_dealers(const Worker& worker, proto::Pool pool) {
+  auto dealers = team_.layout().dealer_of(worker.seat.stage);
+  if (!dealers) return;
+  for (const Worker& other : team_.workers()) {
+    if (other.seat.stage == *dealers && other.welcomed && other.running()) {
+      static_cast<void>(team_.tell(other, pool, control_));
+    }
+  }
+}
+
+// Twice a second: what has everybody been at, and what does the controller make of it?
+void Supervisor::Loop::control_pool() {
+  Clock::time_point now = Clock::now();
+  if (now - looked_ < Controller::kLook) return;
+  double seconds = std::chrono::duration<double>(now - looked_).count();
+  looked_ = now;
+  team_.look_at_pages();
+  if (!automatic_ || paused_ || drain_ || !reading_since_) return;
+  Controller::View view;
+  view.now = now;
+  view.own = wanted_;
+  int filters = 0;
+  for (const Worker& worker : team_.workers()) {
+    const StageShares& shares = worker.recent.shares;
+    if (worker.seat.stage == Stage::kWriter) view.writer_busy = shares.busy;
+    if (worker.seat.stage == Stage::kFilter) {
+      view.blocked_before += shares.blocked;
+      ++filters;
+    }
+    if (worker.seat.stage != Stage::kProcessor || worker.retiring) continue;
+    ++view.workers;
+    view.busy += shares.busy;
+    view.records_per_s += static_cast<double>(worker.recent.new_records) / seconds;
+  }
+  view.busy = view.workers == 0 ? 1 : view.busy / view.workers;
+  view.blocked_before /= std::max(filters, 1);
+  auto decision = controller_.look(view);
+  if (!decision) return;
+  if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) return;
+  observer_.happened("pool-scaled", {{"from", std::to_string(wanted_)},
+                                     {"to", std::to_string(decision->own)},
+                                     {"reason", decision->reason}});
+  wanted_ = decision->own;
+}
+
+}  // namespace leat::supervisor

@@ -1,0 +1,160 @@
+#include "daemon/supervisor/status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "daemon/supervisor/loop.h"
+
+namespace leat::supervisor {
+
+using proto::Stage;
+
+namespace {
+
+constexpr std::chrono::seconds kLongRecord{10};
+constexpr double kHoldsUp = 0.6;  // busy so much of its time: worth naming
+
+// Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
+bool is_stopped(std::int64_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  std::getline(file, line);
+  std::size_t end = line.rfind(") ");
+  return end != std::string::npos && end + 2 < line.size() && (line[end + 2] == 'T' || line[end + 2] == 't');
+}
+
+std::string_view name_of(stage::Activity activity) {
+  switch (activity) {
+    case stage::Activity::kBusy:
+      return "busy";
+    case stage::Activity::kBlocked:
+      return "blocked";
+    case stage::Activity::kIdle:
+      return "idle";
+    case stage::Activity::kStarting:
+      break;
+  }
+  return "starting";
+}
+
+double seconds_since(Clock::time_point then) {
+  return std::chrono::duration<double>(Clock::now() - then).count();
+}
+
+}  // namespace
+
+std::string_view to_string(Phase phase) {
+  switch (phase) {
+    case Phase::kStarting:
+      return "starting";
+    case Phase::kWaiting:
+      return "waiting";
+    case Phase::kPaused:
+      return "paused";
+    case Phase::kDraining:
+      return "draining";
+    case Phase::kRunning:
+      break;
+  }
+  return "running";
+}
+
+WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
+  WorkerStatus status;
+  status.seat = worker.seat;
+  status.instance = worker.instance;
+  status.joined = worker.joined;
+  status.pid = worker.child ? worker.child->pid() : 0;
+  status.memory_bytes = worker.memory_bytes;
+  status.shares = worker.recent.shares;
+  status.at = worker.at();
+  status.state = "starting";
+  status.for_s = seconds_since(worker.started);
+  if (worker.page) {
+    const stage::Page& page = **worker.page;
+    status.records = read(page.records_in);
+    auto activity = static_cast<stage::Activity>(page.activity.load(std::memory_order_relaxed));
+    std::uint64_t now = stage::monotonic_ns();
+    status.for_s = static_cast<double>(now - std::min(now, read(page.activity_since_ns))) / 1e9;
+    if (worker.ready) status.state = name_of(activity);
+  }
+  if (worker.retiring) status.state = "leaving";
+  if (!worker.running()) {
+    status.state = "gone";
+  } else if (is_stopped(status.pid)) {
+    status.state = "stopped";
+  }
+  return status;
+}
+
+// The first thing that a person should know; empty: all is well.
+std::string Supervisor::Loop::says() const {
+  if (trouble_since_) {
+    std::string text = trouble_.empty() ? team_.writer().at() : trouble_;
+    return fmt::format("{:.0f} s: {}", seconds_since(*trouble_since_), text);
+  }
+  for (const Worker& worker : team_.workers()) {
+    if (!worker.running())
+      return fmt::format("{} has gone; another one takes its place", seat_name(worker.seat));
+    if (is_stopped(worker.child->pid())) {
+      return fmt::format("{} (pid {}) is stopped by a signal: kill -CONT {} lets it go on",
+                         seat_name(worker.seat), worker.child->pid(), worker.child->pid());
+    }
+    if (worker.seat.stage == Stage::kReader && worker.page && (*worker.page)->troubled != 0)
+      return worker.page->text();
+    if (worker.at_record_since && Clock::now() - *worker.at_record_since >= kLongRecord) {
+      return fmt::format("{}: {:.0f} s at the record at offset {} of source {}", seat_name(worker.seat),
+                         seconds_since(*worker.at_record_since), worker.watched_offset,
+                         worker.watched_source);
+    }
+  }
+  if (job_.pipeline.has_processors() && team_.processors(false) + team_.processors(true) == 0) {
+    return fmt::format("no processor: leat scale {0} processor 1, or systemctl start leat-processor@{0}-1",
+                       job_.pipeline.name);
+  }
+  if (reading_since_) return {};
+  std::string text;
+  for (const Worker& worker : team_.workers()) {
+    if (worker.ready || worker.joined || (worker.seat.stage == Stage::kReader && !worker.welcomed)) continue;
+    std::string at = worker.at();
+    text += fmt::format("{}{}{}", text.empty() ? "waiting for " : ", ", seat_name(worker.seat),
+                        at.empty() ? "" : ": " + at);
+  }
+  return text;
+}
+
+Status Supervisor::Loop::status() const {
+  Status status;
+  status.says = says();
+  team_.count(status.totals);
+  if (reading_since_) status.totals.seconds = seconds_since(*reading_since_);
+  status.totals.peak_memory_bytes = peak_memory_;
+  status.memory_bytes = memory_;
+  status.epoch = epoch_;
+  if (team_.reader().page) status.window_batches = read((*team_.reader().page)->window_batches);
+  bool troubled =
+      trouble_since_.has_value() || (team_.reader().page && (*team_.reader().page)->troubled != 0);
+  status.phase = drain_            ? Phase::kDraining
+                 : paused_         ? Phase::kPaused
+                 : troubled        ? Phase::kWaiting
+                 : !reading_since_ ? Phase::kStarting
+                                   : Phase::kRunning;
+  const auto& workers = job_.pipeline.process.workers;
+  status.pool = {
+      team_.processors(false), team_.processors(true), wanted_, workers.min, workers.max, automatic_};
+  std::vector<StageShares> shares;
+  for (const Worker& worker : team_.workers()) {
+    status.workers.push_back(status_of(worker));
+    if (worker.page) shares.push_back(worker.recent.shares);
+  }
+  auto stages = mean_by_stage(shares);
+  if (const StageShares* most = busiest(stages); most != nullptr && most->busy >= kHoldsUp) {
+    status.bottleneck = to_string(most->stage);
+  }
+  return status;
+}
+
+}  // namespace leat::supervisor

@@ -1,0 +1,118 @@
+#include "daemon/supervisor/controller.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using leat::supervisor::Controller;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+// A pipeline in which a worker of the pool takes so many records a second and the stage before it gives at most so many,
+// seen by the controller twice a second.
+struct World {
+  explicit World(int min, int max) : controller(min, max), workers(min) {}
+
+  double each = 100;    // records a second that one worker does
+  double supply = 400;  // that come
+  double cores = 1000;  // workers beyond that many bring nothing
+  int changes = 0;
+  std::string reason;
+  Controller controller;
+  int workers;
+  Controller::Clock::time_point now{};
+
+  void pass(seconds time) {
+    for (milliseconds passed{0}; passed < time; passed += Controller::kLook) {
+      now += Controller::kLook;
+      double capacity = each * std::min<double>(workers, cores);
+      double rate = std::min(capacity, supply);
+      Controller::View view;
+      view.now = now;
+      view.workers = view.own = workers;
+      view.busy = capacity <= 0 ? 1 : std::min(1.0, supply / capacity);
+      view.blocked_before = supply <= 0 ? 0 : 1 - rate / supply;
+      view.records_per_s = rate;
+      if (auto decision = controller.look(view)) {
+        CHECK(decision->own != workers);
+        CHECK_FALSE(decision->reason.empty());
+        reason = decision->reason;
+        workers = decision->own;
+        ++changes;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a pool that is a quarter of what is needed grows to four within 20 s and stays there") {
+  World world(1, 8);
+  world.pass(seconds(20));
+  CHECK(world.workers == 4);
+  CHECK(world.changes == 3);
+  world.pass(seconds(600));
+  CHECK(world.workers == 4);
+  CHECK(world.changes == 3);
+}
+
+TEST_CASE("an idle pool shrinks to its minimum, one at a time, and grows again when work comes") {
+  World world(1, 8);
+  world.pass(seconds(20));
+  world.supply = 0;
+  world.pass(seconds(10));
+  CHECK(world.workers == 2);
+  world.pass(seconds(20));
+  CHECK(world.workers == 1);
+  world.supply = 400;
+  world.pass(seconds(20));
+  CHECK(world.workers == 4);
+}
+
+TEST_CASE("a worker that brings nothing is taken away again and not tried for a minute") {
+  World world(1, 8);
+  world.cores = 2;
+  world.supply = 1000;
+  world.pass(seconds(30));
+  CHECK(world.workers == 2);
+  CHECK(world.reason.find("brought nothing") != std::string::npos);
+  int before = world.changes;
+  world.pass(seconds(30));
+  CHECK(world.changes == before);
+  world.pass(seconds(3600));
+  CHECK(world.workers <= 3);
+  CHECK(world.changes <= before + 14);  // the pauses between two tries grow to 15 minutes
+}
+
+TEST_CASE("a supply that comes and goes around what a pool can do does not make it swing") {
+  World world(1, 8);
+  world.pass(seconds(20));
+  int before = world.changes;
+  for (int i = 0; i < 200; ++i) {
+    world.supply = i % 2 == 0 ? 330 : 420;
+    world.pass(seconds(3));
+  }
+  CHECK(world.changes - before <= 1);
+}
+
+TEST_CASE("without a minimum the pool can be empty, and one comes when the stage before has something") {
+  World world(0, 2);
+  world.supply = 0;
+  world.pass(seconds(10));
+  CHECK(world.workers == 0);
+  world.supply = 50;
+  world.pass(seconds(10));
+  CHECK(world.workers == 1);
+  world.supply = 0;
+  world.pass(seconds(10));
+  CHECK(world.workers == 0);
+}
+
+TEST_CASE("more than the maximum is brought back to it") {
+  World world(1, 2);
+  world.workers = 5;
+  world.pass(seconds(1));
+  CHECK(world.workers == 2);
+}
