@@ -171,7 +171,7 @@ class Sandbox(Booted):
         self.assertEqual(self.inside(PROCESSOR, "ls", "/srv/scripts", "/etc/leat").stdout.split(),
                          ["/etc/leat:", "pipelines.d", "/srv/scripts:", "pass.py"])
         self.assertEqual(self.inside(PROCESSOR, "ls", "/etc").stdout.split(), ["alternatives", "ld.so.cache", "leat"])
-        for path in ("/srv/out", "/var/lib", "/etc/passwd", "/mnt", "/root/leat.deb", "/sbin/leat-test-init"):
+        for path in ("/srv/out", "/var/lib", "/etc/passwd", "/mnt", "/root/leat.deb", "/home/leat"):
             self.assertNotEqual(self.inside(PROCESSOR, "ls", path).returncode, 0, path)
         for path in ("/new", "/etc/new", "/srv/scripts/new", "/usr/new", "/run/new"):
             self.assertNotEqual(self.inside(PROCESSOR, "touch", path).returncode, 0, path)

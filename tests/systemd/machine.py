@@ -12,9 +12,7 @@ from pathlib import Path
 
 TOOLS = ("debootstrap", "systemd-nspawn", "nsenter")
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "sshfs", "openssh-client", "iproute2", "procps", "python3-minimal", "zstd",
-            # What the package depends on, so that apt installs it without a network.
-            "libfmt9", "libre2-9", "libsimdjson14", "libsqlite3-0", "libssl3", "libxxhash0", "libyaml-cpp0.7", "libzmq5")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "sshfs", "openssh-client", "iproute2", "procps", "python3-minimal", "zstd")
 CGROUPS = Path("/sys/fs/cgroup")
 
 # On a host with cgroups of version 1 nspawn mounts the controllers read-only, and no limit of a unit would hold.
@@ -59,25 +57,36 @@ def mirror():
     return uri, suite
 
 
-def bare_root(cache):
-    """The folder of a Debian with PACKAGES, made when it is not there yet (a minute)."""
-    root = Path(cache) / ("debian-" + hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8])
+def bare_root(cache, package):
+    """The folder of a Debian with PACKAGES and what `package` depends on, so that apt installs it there without a network.
+
+    Made when it is not there yet (a minute)."""
+    depends = subprocess.run(["dpkg-deb", "-f", str(package), "Depends"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    root = Path(cache) / ("debian-" + hashlib.sha256(" ".join([*PACKAGES, depends]).encode()).hexdigest()[:8])
     if root.exists():
         return root
-    part = root.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
+    part, log = root.with_suffix(".part"), root.with_suffix(".log")
+    for left in Path(cache).glob("debian-*"):
+        if left.is_dir():
+            shutil.rmtree(left)
     part.mkdir(parents=True)
     uri, suite = mirror()
-    log = root.with_suffix(".log")
-    with open(log, "wb") as out:
-        made = subprocess.run([tool("debootstrap"), "--no-check-gpg", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-                               suite, str(part), uri], stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
-    if made.returncode != 0:
-        raise Broken(f"debootstrap failed, see {log}")
+
+    def make(*command):
+        with open(log, "ab") as out:
+            done = subprocess.run([tool(command[0]), *command[1:]], stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False,
+                                  env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+        if done.returncode != 0:
+            raise Broken(f"{command[0]} failed, see {log}")
+
+    make("debootstrap", "--no-check-gpg", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(part), uri)
     for name in ("apt.conf.d", "sources.list.d"):
         if (Path("/etc/apt") / name).is_dir():
             shutil.copytree(Path("/etc/apt") / name, part / "etc/apt" / name, dirs_exist_ok=True)
-    shutil.rmtree(part / "var/cache/apt/archives", ignore_errors=True)
+    (part / "etc/apt/sources.list").unlink(missing_ok=True)
+    make("chroot", str(part), "apt-get", "update")
+    make("chroot", str(part), "apt-get", "satisfy", "-y", "--no-install-recommends", depends.strip())
+    shutil.rmtree(part / "var/cache/apt", ignore_errors=True)
     part.rename(root)
     return root
 
@@ -126,15 +135,18 @@ class Cgroup:
 
 
 class Machine:
-    """`namespace`: the network namespace that is its network. `shared`: folders of the host it sees, by their path there."""
+    """`namespace`: the network namespace that is its network. `shared`: folders of the host it sees, by their path there.
 
-    def __init__(self, folder, cache, namespace, shared=None):
+    `package` is a .deb: /root/leat.deb."""
+
+    def __init__(self, folder, cache, package, namespace, shared=None):
         self.name = f"leat-test-{os.getpid()}"
         self.namespace, self.shared = namespace, dict(shared or {})
         self.root = Path(folder) / "root"
         self.console = Path(folder) / "console.log"
         self.nspawn = self.leader = None
-        subprocess.run(["cp", "-a", "--reflink=auto", str(bare_root(cache)), str(self.root)], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", str(bare_root(cache, package)), str(self.root)], check=True)
+        shutil.copy(package, self.root / "root/leat.deb")
         self.write("/sbin/leat-test-init", INIT, mode=0o755)
         self.write("/etc/hostname", "leat-test\n")
         self.write("/etc/machine-id", hashlib.sha256(self.name.encode()).hexdigest()[:32] + "\n")

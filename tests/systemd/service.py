@@ -77,10 +77,9 @@ class Service:
         try:
             self.nas = nas.Nas(folder, megabits=megabits).start()
             (self.nas.files / "in").mkdir()
-            self.machine = machine.Machine(folder, cache, self.nas.client, self.nas.shared())
+            self.machine = machine.Machine(folder, cache, pack(folder), self.nas.client, self.nas.shared())
             self.machine.write("/etc/systemd/system/mnt-nas.mount", self.nas.unit())
             self.machine.write("/srv/scripts/pass.py", PASS)
-            shutil.copy(pack(folder), self.machine.root / "root/leat.deb")
             self.machine.boot()
         except BaseException:
             self.close()
