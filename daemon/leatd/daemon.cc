@@ -183,8 +183,15 @@ void Daemon::finish_reload() {
         continue;
       }
       std::string name = candidate.plan.pipeline.name;
-      Runner* old = keep([&](const auto& runner) { return runner->name() == name; });
-      if (old == nullptr) {
+      auto same_name = [&](const auto& runner) { return runner->name() == name; };
+      Runner* old = keep(same_name);
+      auto leaving = std::find_if(removed_.begin(), removed_.end(), same_name);
+      if (old == nullptr && leaving != removed_.end()) {  // it has not ended yet, and is wanted again
+        say("started", name, "");
+        (*leaving)->resume();
+        (*leaving)->swap(std::move(candidate.plan));
+        runners_.splice(runners_.end(), removed_, leaving);
+      } else if (old == nullptr) {
         say("started", name, "");
         runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));
       } else if (old->newest_plan().text == candidate.plan.text &&
@@ -343,6 +350,8 @@ std::string Daemon::summary() const {
 void Daemon::notify() {
   notify_.watchdog();
   if (!loaded_ || stopping_) return;
+  if (ready_ && Clock::now() - notified_ < kTurn) return;
+  notified_ = Clock::now();
   notify_.status(summary());
   if (ready_) return;
   ready_ =

@@ -64,6 +64,7 @@ class Daemon {
     std::string pipeline;
   };
   std::vector<Waiting> waiting_;
+  Clock::time_point notified_{};
   bool reload_again_ = false;
   bool loaded_ = false;
   bool ready_ = false;

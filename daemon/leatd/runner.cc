@@ -24,6 +24,7 @@ constexpr std::chrono::seconds kWorksAgain{
     5};  // a run that lasts so long has got over what ended the one before
 constexpr std::chrono::seconds kTally{60};
 constexpr std::chrono::seconds kSettling{5};
+constexpr milliseconds kLook{500};
 constexpr std::size_t kRemembered = 20;
 
 double seconds_since(Runner::Clock::time_point then) {
@@ -55,7 +56,6 @@ void Runner::start() {
     started = fail(Fault::kFatal, error.what(), kExitBug);
   }
   if (!started) fail_for_now(started.error().exit_code, started.error().text);
-  note_state();
 }
 
 Result<void> Runner::try_start() {
@@ -103,6 +103,8 @@ milliseconds Runner::due() const {
 }
 
 void Runner::step() {
+  std::erase_if(leftovers_, [](supervisor::Child& child) { return child.reap(); });
+  note_state();
   if (!supervisor_) {
     bool wants = wish_ != Wish::kStopped && !for_good_;
     if (wants && (!retry_at_ || Clock::now() >= *retry_at_)) start();
@@ -110,7 +112,10 @@ void Runner::step() {
   }
   try {
     supervisor_->step();
-    if (supervisor_->over()) on_over(supervisor_->take_outcome());
+    if (supervisor_->over()) {
+      for (auto& child : supervisor_->take_leftovers()) leftovers_.push_back(std::move(child));
+      on_over(supervisor_->take_outcome());
+    }
   } catch (const std::exception& error) {
     supervisor::Outcome outcome;
     outcome.exit_code = kExitBug;
@@ -124,7 +129,6 @@ void Runner::step() {
     failing_since_.reset();
     pause_ = milliseconds{0};
   }
-  note_state();
 }
 
 void Runner::on_over(supervisor::Outcome outcome) {
@@ -225,6 +229,8 @@ Runner::State Runner::state() const {
 }
 
 void Runner::note_state() {
+  if (Clock::now() - state_looked_ < kLook) return;
+  state_looked_ = Clock::now();
   std::string_view now = state().name;
   if (now == state_name_) return;
   state_name_ = now;

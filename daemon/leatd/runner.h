@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
@@ -98,6 +99,7 @@ class Runner : public supervisor::Observer {
   std::unique_ptr<supervisor::Job> job_;
   std::optional<ledger::RunLock> lock_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
+  std::vector<supervisor::Child> leftovers_;  // of runs that are over
   Clock::time_point started_{};
   std::optional<Clock::time_point> retry_at_;
   std::chrono::milliseconds pause_{0};
@@ -112,6 +114,7 @@ class Runner : public supervisor::Observer {
   std::uint64_t tallied_ = 0;
   std::string_view state_name_;
   Clock::time_point state_since_ = Clock::now();
+  Clock::time_point state_looked_{};
   std::deque<Happening> happenings_;
 };
 

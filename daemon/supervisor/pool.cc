@@ -101,7 +101,12 @@ Result<void> Supervisor::Loop::scale_automatically() {
 // As many of our own as are wanted. Those with the highest index leave first.
 void Supervisor::Loop::adjust_pool() {
   dismiss_retired();
-  if (!job_.pipeline.has_processors() || drain_) return;
+  if (!job_.pipeline.has_processors()) return;
+  if (drain_) {
+    // Nobody is there to finish what is under way: it comes again.
+    if (team_.processors(false) + team_.processors(true) == 0) leave();
+    return;
+  }
   for (int own = team_.processors(false); own < wanted_; ++own) team_.add_processor();
   for (int own = team_.processors(false); own > wanted_; --own) {
     Worker* last = nullptr;

@@ -36,6 +36,7 @@ std::pair<Fd, Fd> make_pipe() {
 struct Plan {
   const char* program;
   char* const* arguments;
+  char* const* environment;
   pid_t parent;
   bool own_group;
   int out;  // becomes stdout; -1: inherit
@@ -56,10 +57,23 @@ struct Plan {
   ::dup2(plan.null, STDIN_FILENO);
   if (plan.out >= 0) ::dup2(plan.out, STDOUT_FILENO);
   if (plan.err >= 0) ::dup2(plan.err, STDERR_FILENO);
-  ::execv(plan.program, plan.arguments);
+  ::execve(plan.program, plan.arguments, plan.environment);
   int error = errno;
   static_cast<void>(::write(plan.report, &error, sizeof error) == 0);
   ::_exit(127);
+}
+
+// Ours but for what a service manager has told us about ourselves: a worker is not what it watches.
+std::vector<char*> environment_for_children() {
+  std::vector<char*> kept;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    std::string_view text(*variable);
+    bool about_us = text.starts_with("NOTIFY_SOCKET=") || text.starts_with("WATCHDOG_USEC=") ||
+                    text.starts_with("WATCHDOG_PID=");
+    if (!about_us) kept.push_back(*variable);
+  }
+  kept.push_back(nullptr);
+  return kept;
 }
 
 // own_group, out, err: as in Plan.
@@ -69,8 +83,10 @@ pid_t launch(const std::string& program, const std::vector<std::string>& argumen
   argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+  std::vector<char*> environment = environment_for_children();
   auto [read_end, write_end] = make_pipe();
-  Plan plan{program.c_str(), argv.data(), ::getpid(), own_group, out, err, null, write_end.get()};
+  Plan plan{program.c_str(), argv.data(), environment.data(), ::getpid(), own_group, out, err, null,
+            write_end.get()};
   pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork");
   if (pid == 0) become(plan);

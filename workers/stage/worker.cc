@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "config/parse.h"
+#include "workers/stage/service.h"
 
 namespace leat::stage {
 
@@ -115,6 +116,7 @@ void Worker::join() {
     look_for_stop();
     if (std::string state = joining_at(join_); !heard && !join_.empty() && state != said) {
       say(state);
+      tell_service_manager("STATUS=" + state);
       said = state;
     }
   }
@@ -182,6 +184,7 @@ void Worker::on_signal() {
   if (join_.empty() || asked_to_leave_ || !page_) return leave(false);
   asked_to_leave_ = true;
   say("leaving as soon as it owes nothing (again to leave at once)");
+  tell_service_manager("STOPPING=1\nSTATUS=leaving as soon as it owes nothing");
   send(proto::Report{proto::ReportKind::kLeave, 0, {}, {}, false});
 }
 
@@ -230,7 +233,10 @@ void Worker::send(const proto::Control& control) {
 
 void Worker::ready(std::string details_json) {
   page_->enter(Activity::kIdle);
-  if (!join_.empty()) say(fmt::format("joined {} as processor {}", pipeline_.name, index_));
+  if (!join_.empty()) {
+    say(fmt::format("joined {} as processor {}", pipeline_.name, index_));
+    tell_service_manager(fmt::format("READY=1\nSTATUS=processor {} of {}", index_, pipeline_.name));
+  }
   send(proto::Report{proto::ReportKind::kReady, 0, {}, std::move(details_json), false});
 }
 

@@ -1,0 +1,464 @@
+"""leatd: pipelines of a folder, what people ask for, what goes wrong. Asserts bytes, and who is there."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+from leatd import LeatdCase
+
+
+class Folder(LeatdCase):
+    def test_runs_what_is_there_and_ends_with_nothing_left(self):
+        self.pipeline()
+        self.start_leatd()
+        content = self.numbers(1000)
+        self.feed("a.jsonl", content)
+        self.until_output("a.jsonl", self.expected(content))
+        self.assertEqual(self.status()["state"], "running")
+        self.assertEqual(self.stop_leatd(), 0)
+        self.assertEqual(sorted(p.name for p in (self.runtime / "d").iterdir()), ["leatd.lock"])
+        self.assertEqual(self.processes(), {})
+
+    def test_a_bad_file_does_not_stop_the_others(self):
+        self.pipeline("good")
+        self.pipeline("bad", text="version: 1\nname: bad\nsauce: {}\n")
+        self.start_leatd()
+        content = self.numbers(10)
+        self.feed("a.jsonl", content)
+        self.until_output("a.jsonl", self.expected(content))
+        bad = self.status("bad.yaml")
+        self.assertEqual(bad["state"], "refused")
+        self.assertIn("bad.yaml:3", bad["says"])
+        self.assertIn("sauce", bad["says"])
+
+    def test_two_of_one_name_or_one_target_are_refused(self):
+        self.pipeline("one")
+        self.pipeline("one", file="second.yaml")
+        self.pipeline("three")  # the same sink
+        self.pipeline("four", sink={"path": str(self.folder / "fixed.jsonl")})
+        self.start_leatd()
+        states = {p["name"]: p for p in self.ask("status")["data"]["pipelines"]}
+        self.assertEqual(states["one"]["state"], "running")
+        self.assertIn("'one' is", states["second.yaml"]["says"].replace('"', "'"))
+        self.assertIn("sink.path", states["three.yaml"]["says"])
+        self.assertIn("placeholder", states["four.yaml"]["says"])
+
+    def test_a_second_leatd_is_refused(self):
+        self.pipeline()
+        self.start_leatd()
+        second = subprocess.run(
+            [self.daemon.args[0], *self.daemon.args[1:]], stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        self.assertEqual(second.returncode, 78)
+        self.assertIn("another leatd", second.stderr)
+        self.assertEqual(self.status()["state"], "running")
+
+    def test_killed_it_goes_on_where_it_was(self):
+        self.pipeline()
+        content = self.numbers(3000)
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=200)
+        self.feed("a.jsonl", content)
+        for _ in range(3):
+            self.until(lambda: self.status()["records"]["in"] > 100, "under way")
+            self.kill_leatd()
+            self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=200)
+        self.until_output("a.jsonl", self.expected(content))
+
+    def test_the_workers_do_not_inherit_the_service_manager(self):
+        self.pipeline()
+        self.start_leatd(NOTIFY_SOCKET="/nowhere", WATCHDOG_USEC="60000000", WATCHDOG_PID="1")
+        for worker in self.status()["workers"]:
+            environment = Path(f"/proc/{worker['pid']}/environ").read_bytes()
+            self.assertNotIn(b"NOTIFY_SOCKET", environment)
+            self.assertNotIn(b"WATCHDOG", environment)
+
+
+class Pool(LeatdCase):
+    SLOW = {"LEAT_TEST_HOOKS": 1, "LEAT_TEST_PROCESSOR_US": 500}
+
+    def test_scaled_up_and_down_while_it_flows(self):
+        self.pipeline()
+        self.start_leatd(**self.SLOW)
+        content = self.numbers(8000)
+        self.feed("a.jsonl", content)
+        for count in (6, 1, 3, 2, 5, 1):
+            self.assertEqual(self.ask("scale", "reviews", role="processor", workers=count)["exit_code"], 0)
+            self.until_pool(count)
+        self.until_output("a.jsonl", self.expected(content))
+        said = self.said()
+        self.assertNotIn("sent again", said)
+        self.assertNotIn("worker-died", said)
+        self.assertIn('reason="asked for"', said)
+
+    def test_one_that_is_in_the_middle_of_a_record_finishes_it(self):
+        self.pipeline(process={"workers": 2})
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=500000)
+        content = self.numbers(8, size=9000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "both are at work")
+        self.ask("scale", "reviews", role="processor", workers=1)
+        self.until(lambda: "worker-retires" in self.said(), "one is to go")
+        self.until_pool(1)
+        self.until_output("a.jsonl", self.expected(content))
+        self.assertNotIn("worker-died", self.said())
+
+    def test_killed_while_it_leaves(self):
+        self.pipeline(process={"workers": 2})
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=100000)
+        content = self.numbers(30, size=9000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "both are at work")
+        self.ask("scale", "reviews", role="processor", workers=1)
+        leaving = self.until(lambda: [w for w in self.workers("processor") if w["state"] == "leaving"], "one leaves")
+        os.kill(leaving[0]["pid"], signal.SIGKILL)
+        self.until_pool(1)
+        self.until_output("a.jsonl", self.expected(content))
+
+    def test_a_filter_dies_while_one_leaves(self):
+        self.pipeline(process={"workers": 2})
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=100000)
+        content = self.numbers(30, size=9000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "both are at work")
+        self.ask("scale", "reviews", role="processor", workers=1)
+        os.kill(self.workers("filter")[0]["pid"], signal.SIGKILL)
+        self.until_pool(1)
+        self.until_output("a.jsonl", self.expected(content))
+
+    def test_a_writer_dies_while_the_pool_has_another_size(self):
+        self.pipeline()
+        self.start_leatd(**self.SLOW)
+        content = self.numbers(4000)
+        self.feed("a.jsonl", content)
+        self.ask("scale", "reviews", role="processor", workers=4)
+        joined = self.join(**self.SLOW)
+        self.until_pool(5)
+        os.kill(self.workers("writer")[0]["pid"], signal.SIGKILL)
+        self.until(lambda: "worker-died" in self.said(), "the death is noticed")
+        self.until_pool(5)  # the one that joined joins again
+        self.until_output("a.jsonl", self.expected(content))
+        self.assertIsNone(joined.poll())
+
+    def test_what_the_memory_has_no_room_for_is_refused(self):
+        self.pipeline()
+        self.start_leatd()
+        answer = self.ask("scale", "reviews", role="processor", workers=60)
+        self.assertEqual(answer["exit_code"], 78)
+        self.assertIn("limits.memory", answer["text"])
+        self.until_pool(1)
+
+    def test_without_processors_it_says_what_to_do_and_stops_all_the_same(self):
+        self.pipeline(process={"workers": 0})
+        self.start_leatd()
+        content = self.numbers(10)
+        self.feed("a.jsonl", content)
+        self.until(lambda: "no processor" in self.status()["says"], "says that there is no processor")
+        joined = self.join()
+        self.until_output("a.jsonl", self.expected(content))
+        joined.terminate()
+        self.assertEqual(joined.wait(20), 0)
+        self.feed("b.jsonl", content)
+        self.until(lambda: "no processor" in self.status()["says"], "again without")
+        self.assertEqual(self.stop_leatd(), 0)
+
+
+class Joined(LeatdCase):
+    SLOW = Pool.SLOW
+
+    def start(self):
+        self.pipeline()
+        self.start_leatd(**self.SLOW)
+        self.content = self.numbers(6000)
+        self.feed("a.jsonl", self.content)
+
+    def check(self):
+        self.until_output("a.jsonl", self.expected(self.content))
+
+    def test_takes_its_share_and_leaves_when_asked(self):
+        self.start()
+        joined = self.join(**self.SLOW)
+        self.until_pool(2)
+        self.until(lambda: [w["records"] > 50 for w in self.workers("processor") if w["kind"] == "joined"] == [True], "it works")
+        joined.terminate()
+        self.assertEqual(joined.wait(20), 0)
+        self.until_pool(1)
+        self.check()
+        self.assertNotIn("worker-died", self.said())
+        self.assertNotIn("sent again", self.said())
+
+    def test_killed_it_is_not_replaced_and_nothing_is_lost(self):
+        self.start()
+        for _ in range(5):
+            joined = self.join(**self.SLOW)
+            self.until_pool(2)
+            joined.kill()
+            self.until_pool(1)
+        self.check()
+
+    def test_a_pool_of_joined_ones_only(self):
+        self.pipeline(process={"workers": 0})
+        self.start_leatd()
+        joined = [self.join(**self.SLOW) for _ in range(3)]
+        self.until_pool(3)
+        content = self.numbers(4000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: self.status()["records"]["in"] > 300, "under way")
+        joined[0].kill()
+        joined[1].terminate()
+        self.until_output("a.jsonl", self.expected(content))
+
+    def test_scaling_does_not_touch_it(self):
+        self.start()
+        joined = self.join(**self.SLOW)
+        self.until_pool(2)
+        self.ask("scale", "reviews", role="processor", workers=3)
+        self.until_pool(4)
+        self.ask("scale", "reviews", role="processor", workers=1)
+        self.until_pool(2)
+        self.assertIsNone(joined.poll())
+        self.check()
+
+    def test_it_finds_leatd_again(self):
+        self.start()
+        joined = self.join(**self.SLOW)
+        self.until_pool(2)
+        self.kill_leatd()
+        self.start_leatd(**self.SLOW)
+        self.until_pool(2)
+        self.assertIsNone(joined.poll())
+        self.check()
+
+    def test_it_tells_a_service_manager_when_it_has_joined_and_when_it_leaves(self):
+        self.start()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(self.runtime / "notify"))
+            manager.settimeout(30)
+            joined = self.join(**self.SLOW, NOTIFY_SOCKET=self.runtime / "notify")
+            self.assertEqual(manager.recv(4096), b"READY=1\nSTATUS=processor 1 of reviews")
+            joined.terminate()
+            self.assertIn(b"STOPPING=1", manager.recv(4096))
+            self.assertEqual(joined.wait(20), 0)
+        self.check()
+
+    def test_it_waits_for_leatd_and_says_so(self):
+        joined = self.join()
+        self.hear(joined, "waiting for leatd")
+        self.pipeline()
+        self.start_leatd()
+        self.until_pool(2)
+        joined.terminate()
+        self.assertEqual(joined.wait(20), 0)
+
+    def test_another_user_is_refused_in_words(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root becomes another user")
+        self.start()
+        subprocess.run(["chmod", "-R", "a+rwX", str(self.runtime)], check=True)
+        os.chmod(self.folder, 0o755)
+        other = self.join("reviews", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        self.assertEqual(other.wait(20), 78)
+        self.assertIn("start it as the same user", other.stderr.read().decode())
+        self.check()
+
+
+class Asked(LeatdCase):
+    def begin(self, count=4000, **sections):
+        self.pipeline(**sections)
+        self.start_leatd(**Pool.SLOW)
+        self.content = self.numbers(count)
+        self.feed("a.jsonl", self.content)
+        self.until(lambda: self.status()["records"]["in"] > 100, "under way")
+
+    def check(self):
+        self.until_output("a.jsonl", self.expected(self.content))
+
+    def test_paused_nothing_moves_and_the_workers_stay(self):
+        self.begin()
+        self.assertEqual(self.ask("pause", "reviews")["exit_code"], 0)
+        self.until(lambda: self.status()["window_batches"] == 0, "what was under way is finished")
+        before = self.status()
+        self.assertEqual(before["state"], "paused")
+        time.sleep(1)  # nothing is to happen meanwhile
+        after = self.status()
+        self.assertEqual(after["records"], before["records"])
+        self.assertEqual([w["pid"] for w in after["workers"]], [w["pid"] for w in before["workers"]])
+        self.assertIsNone(self.output("a.jsonl"))
+        self.ask("resume", "reviews")
+        self.check()
+
+    def test_drained_all_is_committed_and_the_workers_are_gone(self):
+        self.begin()
+        answer = self.ask("drain", "reviews")
+        self.assertEqual(answer["exit_code"], 0)
+        self.assertIn("leat resume reviews", answer["text"])
+        status = self.status()
+        self.assertEqual(status["state"], "stopped")
+        self.assertEqual(status["workers"], [])
+        self.ask("resume", "reviews")
+        self.check()
+
+    def test_stopped_and_resumed(self):
+        self.begin()
+        self.assertEqual(self.ask("stop", "reviews")["exit_code"], 0)
+        self.assertEqual(self.status()["workers"], [])
+        self.ask("resume", "reviews")
+        self.check()
+
+    def test_a_name_that_is_not_there(self):
+        self.begin(200)
+        answer = self.ask("pause", "revues")
+        self.assertEqual(answer["exit_code"], 64)
+        self.assertIn("reviews", answer["text"])
+        self.check()
+
+    def test_the_program_leat(self):
+        self.begin(200)
+        self.check()
+        where = ("--runtime-dir", self.runtime / "d")
+        text = self.leat("status", *where).stdout
+        self.assertIn(b"reviews", text)
+        data = json.loads(self.leat("status", *where, "--json").stdout)
+        self.assertEqual(data["pipelines"][0]["name"], "reviews")
+        self.leat("scale", "reviews", "processor", 2, *where)
+        self.until_pool(2)
+        row = json.loads(self.leat("sources", "reviews", "--json", *where).stdout)
+        self.assertEqual(row["state"], "done")
+        self.feed("bad.jsonl", b'{"n":1}\n{"n":\n')
+        self.until(lambda: self.output("bad.jsonl") is not None, "bad.jsonl is done")
+        letter = json.loads(self.leat("dead", "ls", "reviews", "--json", *where).stdout)
+        self.assertEqual(letter["line"], 2)
+        self.leat("pause", "reviews", *where)
+        self.assertEqual(self.status()["state"], "paused")
+        self.leat("resume", "reviews", *where)
+        self.leat("reload", *where)
+        self.leat("scale", "nosuch", "processor", 2, *where, code=64)
+
+
+class Reload(LeatdCase):
+    def begin(self):
+        self.file = self.pipeline()
+        self.start_leatd(**Pool.SLOW)
+        self.content = self.numbers(12000)
+        self.feed("a.jsonl", self.content)
+        self.until(lambda: self.status()["records"]["in"] > 100, "under way")
+
+    def pids(self):
+        return [w["pid"] for w in self.status()["workers"]]
+
+    def test_unchanged_nobody_is_touched(self):
+        self.begin()
+        before = self.pids()
+        answer = self.ask("reload")
+        self.assertEqual(answer["exit_code"], 0)
+        self.assertEqual([(r["pipeline"], r["result"]) for r in answer["data"]], [("reviews", "unchanged")])
+        self.assertEqual(self.pids(), before)
+        self.until_output("a.jsonl", self.expected(self.content))
+
+    def test_a_bad_file_leaves_the_old_one_running(self):
+        self.begin()
+        before = self.pids()
+        good = self.file.read_text()
+        self.pipeline(process={"workers": "many"})
+        answer = self.ask("reload")
+        self.assertEqual(answer["exit_code"], 78)
+        self.assertIn("what ran before goes on", answer["text"])
+        self.assertEqual(self.pids(), before)
+        self.file.write_text(good)
+        self.assertEqual(self.ask("reload")["exit_code"], 0)
+        self.assertEqual(self.pids(), before)
+        self.until_output("a.jsonl", self.expected(self.content))
+
+    def test_a_changed_one_is_swapped_at_a_batch_boundary(self):
+        self.begin()
+        self.pipeline(process={"steps": [{"set": {"/kind": "other"}}]})
+        answer = self.ask("reload")
+        self.assertEqual([(r["pipeline"], r["result"]) for r in answer["data"]], [("reviews", "changed")])
+        self.until(lambda: self.output("a.jsonl") is not None, "a.jsonl is there")
+        got = self.output("a.jsonl").splitlines(keepends=True)
+        old = self.expected(self.content).splitlines(keepends=True)
+        new = [line.replace(b'"document"', b'"other"') for line in old]
+        at = next(i for i, line in enumerate(got) if line != old[i])
+        self.assertGreater(at, 0)
+        self.assertSame(b"".join(got), b"".join(old[:at] + new[at:]))
+
+    def test_removed_and_added(self):
+        self.begin()
+        self.file.unlink()
+        self.pipeline("second", sink={"path": str(self.folder / "out/second-{stem}.jsonl")})
+        results = {r["pipeline"]: r["result"] for r in self.ask("reload")["data"]}
+        self.assertEqual(results, {"reviews": "removed", "second": "started"})
+        self.until_output("second-a.jsonl", self.expected(self.content))
+        self.until(lambda: not (self.runtime / "d/reviews").exists(), "its runtime folder is gone")
+        self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]], ["second"])
+
+    def test_sighup_reloads(self):
+        self.begin()
+        self.pipeline("second", sink={"path": str(self.folder / "out/second-{stem}.jsonl")})
+        self.daemon.send_signal(signal.SIGHUP)
+        self.until(lambda: len(self.ask("status")["data"]["pipelines"]) == 2, "the second one runs")
+
+
+class Trouble(LeatdCase):
+    def test_a_full_disk_pauses_it_and_it_goes_on_by_itself(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root mounts a tmpfs")
+        small = self.folder / "small"
+        small.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", str(small)], check=False)
+        self.pipeline(sink={"path": str(small / "{stem}.jsonl")})
+        self.start_leatd()
+        content = self.numbers(8000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: "space" in self.status()["says"], "says that there is no room")
+        self.assertEqual(self.status()["state"], "waiting")
+        subprocess.run(["mount", "-o", "remount,size=16m", str(small)], check=True)
+        self.until((small / "a.jsonl").exists, "it goes on by itself")
+        self.assertSame((small / "a.jsonl").read_bytes(), self.expected(content))
+        self.until(lambda: "pipeline-back" in self.said(), "says that it is back")
+        self.assertEqual(self.said().count("pipeline-failed"), 1)
+
+    def test_a_target_that_is_there_already_waits_for_a_person(self):
+        self.pipeline()
+        (self.folder / "out/a.jsonl").write_bytes(b"precious\n")
+        self.start_leatd()
+        content = self.numbers(10)
+        self.feed("a.jsonl", content)
+        self.until(lambda: self.status()["state"] in ("failed", "waiting"), "it has failed")
+        self.assertIn("a.jsonl", self.status()["says"])
+        self.assertEqual(self.output("a.jsonl"), b"precious\n")
+        (self.folder / "out/a.jsonl").unlink()
+        self.ask("resume", "reviews")
+        self.until_output("a.jsonl", self.expected(content))
+
+    def test_a_worker_that_cannot_start_is_tried_again(self):
+        self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
+        self.start_leatd(ready=False)
+        self.until(lambda: "later.sh" in self.status()["says"], "says what is missing")
+        self.write("later.sh", "#!/bin/sh\nexec cat\n")
+        os.chmod(self.folder / "later.sh", 0o755)
+        self.ask("resume", "reviews")
+        self.feed("a.jsonl", self.numbers(10))
+        self.until_output("a.jsonl", self.numbers(10))
+
+    def test_every_worker_killed_in_turn(self):
+        self.pipeline(process={"workers": 2})
+        self.start_leatd(**Pool.SLOW)
+        files = lambda: len(list((self.runtime / "d/reviews").iterdir()))
+        before = files()
+        content = self.numbers(10000)
+        self.feed("a.jsonl", content)
+        for role in ("processor", "filter", "reader", "writer", "processor"):
+            self.until(lambda: self.status()["records"]["in"] > 0 and len(self.status()["workers"]) == 5, "all are there")
+            os.kill(self.workers(role)[0]["pid"], signal.SIGKILL)
+        self.until_output("a.jsonl", self.expected(content))
+        self.until_pool(2)
+        # Each death left a socket, and a new start of everybody all of them, until the pipeline stopped.
+        self.until(lambda: files() <= before, "the runtime folder holds what it held before", 10)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
