@@ -18,7 +18,7 @@ Description=the NAS
 What=root@10.99.77.1:{files}
 Where={where}
 Type=fuse.sshfs
-Options=_netdev,allow_other,reconnect,ServerAliveInterval=1,ServerAliveCountMax=2,ConnectTimeout=2,port=2222,\
+Options=_netdev,allow_other,reconnect,dcache_timeout=1,ServerAliveInterval=1,ServerAliveCountMax=2,ConnectTimeout=2,port=2222,\
 IdentityFile={keys}/user,StrictHostKeyChecking=no,UserKnownHostsFile=/dev/null,GlobalKnownHostsFile=/dev/null,LogLevel=ERROR
 TimeoutSec=20s
 

@@ -68,7 +68,7 @@ def make_feed(folder, megabytes, files, seed=1):
 class Service:
     """Everything by `close` goes again. `say` takes a line about each step."""
 
-    def __init__(self, folder, cache, megabytes=8, files=8, megabits=80, say=print):
+    def __init__(self, folder, cache, megabytes=8, files=8, megabits=24, say=print):
         self.folder, self.say = Path(folder), say
         self.feed = make_feed(self.folder / "feed", megabytes, files)
         self.want = self.undisturbed()
@@ -129,7 +129,7 @@ class Service:
         deadline = time.monotonic() + seconds
         while not (value := condition()):
             if time.monotonic() > deadline:
-                raise Wrong(f"not within {seconds} s: {what}\n{self.story(60)}")
+                raise Wrong(f"not within {seconds} s: {what}\n{self.machine.run('leat', 'status', check=False).stdout}")
             time.sleep(0.1)
         return value
 
