@@ -18,7 +18,7 @@ from harness import BIN, SANITIZED, Case
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
 import disturb
-import service
+import home
 
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 PROCESSOR = "leat-processor@reviews-7.service"
@@ -91,13 +91,13 @@ class Booted(unittest.TestCase):
     MEGABYTES, FILES = 8, 8
 
     def setUp(self):
-        reason = "the package is made from the Release build" if SANITIZED else service.missing()
+        reason = "the package is made from the Release build" if SANITIZED else home.missing()
         if reason:
             print(f"SKIPPED {self.id()}: {reason}", file=sys.stderr, flush=True)
             self.skipTest(reason)
         folder = Path(tempfile.mkdtemp(prefix="leat-test-"))
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        self.service = service.Service(folder, service.BUILD, self.MEGABYTES, self.FILES,
+        self.service = home.Service(folder, home.BUILD, self.MEGABYTES, self.FILES,
                                        say=lambda text: print("   ", text, file=sys.stderr, flush=True))
         self.addCleanup(self.service.close)
         self.addCleanup(self.show_story)
@@ -178,21 +178,62 @@ class Sandbox(Booted):
         self.assertEqual(self.inside(PROCESSOR, "touch", "/run/leat/new", "/tmp/new").returncode, 0)
 
 
-class Daemon(Booted):
-    """The service itself."""
+class Limits(Booted):
+    """What a processor by unit may not do, and may not have."""
+
+    MEGABYTES, FILES = 1, 1
+
+    def test_a_processor_by_unit_that_tries_can_open_and_see_nothing_and_connect_to_nobody(self):
+        tries = {"open /usr/bin/leat": "done", "open /srv/scripts/pass.py": "done", "open /etc/passwd": "No such file or directory",
+                 "open /srv/out/reviews.dead": "No such file or directory", "see /mnt/nas": "No such file or directory",
+                 "open /mnt/nas/in/tries.jsonl": "No such file or directory", "see /var/lib/leat": "No such file or directory",
+                 "see /proc/1": "No such file or directory",
+                 "connect 10.99.77.1:2222": "Address family not supported by protocol"}
+        self.machine.write("/etc/systemd/system/leat-processor@.service.d/hooks.conf", "[Service]\nEnvironment=LEAT_TEST_HOOKS=1\n")
+        self.enable(process={"workers": 0})
+        self.machine.systemctl("start", PROCESSOR)
+        (self.service.nas.files / "in" / "tries.jsonl").write_text(
+            "".join(json.dumps({"score": 0, "leat_test": f"processor {what}"}, separators=(",", ":")) + "\n" for what in tries))
+        out = self.service.out() / "tries.jsonl"
+        self.service.wait(out.exists, "the records that try are through")
+        said = [line.removeprefix("test-hook ") for line in self.machine.journal("-u", PROCESSOR).splitlines() if "test-hook" in line]
+        self.assertEqual(said, [f"{what.replace(' ', '=')} result={result}" for what, result in tries.items()])
+
+    def test_a_processor_that_needs_more_memory_than_it_may_have_is_survived(self):
+        self.machine.write(f"/etc/systemd/system/{PROCESSOR}.d/memory.conf", "[Service]\nMemoryMax=12M\nMemorySwapMax=0\nRestart=no\n")
+        self.enable(process={"workers": 1, "steps": [{"length": {"from": "/text", "to": "/n"}}]}, limits={"memory": "64MiB"})
+        self.machine.systemctl("start", PROCESSOR)
+        self.service.joined(1)
+        record = json.dumps({"score": 0, "text": "x" * 9_000_000}, separators=(",", ":"))
+        for n in range(10):  # until one was dealt to it
+            (self.service.nas.files / "in" / f"huge-{n}.jsonl").write_text(record + "\n")
+            out = self.service.out() / f"huge-{n}.jsonl"
+            self.service.wait(out.exists, f"{out.name} is through")
+            self.assertEqual(out.read_text(), record[:-1] + ',"n":9000000}\n')
+            if self.machine.show(PROCESSOR, "ActiveState") != "active":
+                break
+        self.assertIn(self.machine.show(PROCESSOR, "Result"), ("signal", "oom-kill"))
+        self.assertNotEqual(self.service.oom_kills(), [])
+        self.assertTrue(self.service.is_running())
+
+
+class Disturbed(Booted):
+    """The service in bad years."""
 
     MEGABYTES, FILES = 60, 32
-
-    def setUp(self):
-        super().setUp()
-        if not (self.machine.root / "usr/bin/leatd").exists():
-            self.skipTest("leatd is not in the package")
 
     def test_whatever_is_done_to_it_the_outputs_are_those_of_an_undisturbed_run(self):
         self.machine.write("/etc/systemd/system/leat.slice.d/memory.conf", "[Slice]\nMemoryMax=128M\n")
         self.enable()
         disturb.Disturbances(self.service).run()
-        self.assertIn(self.service.oom_kills(), (0, None))
+        self.assertEqual(self.service.oom_kills(), [])
+        self.tells_a_story(self.service.story(5000))
+
+    def tells_a_story(self, journal):
+        """Each thing that happened is in it, by its name, and nothing is said again and again."""
+        for event in ("leatd-starts", "leatd-ready", "worker-joined", "worker-died", "worker-left", "reload", "scale", "leatd-stops"):
+            self.assertIn(f" {event}", journal)
+        self.assertLess(len(journal.splitlines()), 1500)
 
 
 if __name__ == "__main__":

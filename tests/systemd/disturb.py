@@ -2,7 +2,7 @@
 import time
 
 import nas
-from service import Wrong
+from home import Wrong
 
 UNITS = ("leatd.service", "leat-processor@reviews-8.service", "leat-processor@reviews-9.service")
 
@@ -30,7 +30,9 @@ class Disturbances:
             self.give()
             step()
             self.service.arrived()
-            self.service.say(f"{step.__name__}: {time.monotonic() - began:.1f} s, the bytes are right")
+            peak = self.service.peak_memory()
+            self.service.say(f"{step.__name__}: {time.monotonic() - began:.1f} s, the bytes are right"
+                             + (f"; at most {peak:.0f} MB since the boot" if peak else ""))
         self.service.give(len(self.service.feed))
         self.service.finished()
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import machine
+import container
 import nas
 
 LEAT = str(Path(os.environ.get("LEAT_BIN", Path(__file__).resolve().parents[2] / "build" / "bin")) / "leat")
@@ -38,12 +38,12 @@ class Wrong(Exception):
 
 
 def missing():
-    return machine.missing() or nas.sshfs.missing() or (None if machine.tool("cpack") else "cpack is missing (cmake)")
+    return container.missing() or nas.sshfs.missing() or (None if container.tool("cpack") else "cpack is missing (cmake)")
 
 
 def pack(folder):
     """The .deb of this build."""
-    subprocess.run([machine.tool("cpack"), "-G", "DEB", "--config", str(BUILD / "CPackConfig.cmake"), "-B", str(folder)],
+    subprocess.run([container.tool("cpack"), "-G", "DEB", "--config", str(BUILD / "CPackConfig.cmake"), "-B", str(folder)],
                    check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder)
     return next(Path(folder).glob("*.deb"))
 
@@ -77,7 +77,7 @@ class Service:
         try:
             self.nas = nas.Nas(folder, megabits=megabits).start()
             (self.nas.files / "in").mkdir()
-            self.machine = machine.Machine(folder, cache, pack(folder), self.nas.client, self.nas.shared())
+            self.machine = container.Machine(folder, cache, pack(folder), self.nas.client, self.nas.shared())
             self.machine.write("/etc/systemd/system/mnt-nas.mount", self.nas.unit())
             self.machine.write("/srv/scripts/pass.py", PASS)
             self.machine.boot()
@@ -194,12 +194,14 @@ class Service:
             raise Wrong(f"left over: {left}")
 
     def oom_kills(self):
-        """In all of leat, since the slice was made."""
+        """What the kernel said of memory limits in this container: cgroups of version 1 forget it with each unit."""
+        said = subprocess.run(["dmesg"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        return [line for line in said.splitlines() if "oom-kill:" in line and f"/{self.machine.name}/" in line]
+
+    def peak_memory(self):
+        """Of all of leat at once since the boot, in MB; None where cgroups of version 1 are not."""
         folder = self.machine.cgroup.memory()
-        if folder is None:
-            return None
-        text = (folder / "leat.slice" / "memory.oom_control").read_text()
-        return int(dict(line.split() for line in text.splitlines()).get("oom_kill", 0))
+        return int((folder / "leat.slice/memory.max_usage_in_bytes").read_text()) / 1e6 if folder else None
 
 
 def dead_letters(path):
