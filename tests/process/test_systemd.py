@@ -85,6 +85,16 @@ class Units(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout[-2000:])
 
 
+class Lint(unittest.TestCase):
+    def test_the_package_has_no_errors(self):
+        if SANITIZED or shutil.which("lintian") is None or shutil.which("cpack") is None:
+            print(f"SKIPPED {self.id()}: lintian is missing", file=sys.stderr, flush=True)
+            self.skipTest("lintian is missing, or the build is no Release build")
+        done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", str(home.pack())],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
 class Booted(unittest.TestCase):
     """A machine for each test, with the package installed."""
 
@@ -224,6 +234,7 @@ class Disturbed(Booted):
 
     def test_whatever_is_done_to_it_the_outputs_are_those_of_an_undisturbed_run(self):
         self.machine.write("/etc/systemd/system/leat.slice.d/memory.conf", "[Slice]\nMemoryMax=128M\n")
+        self.machine.write("/etc/systemd/system/leatd.service.d/watchdog.conf", "[Service]\nWatchdogSec=10s\n")
         self.enable()
         disturb.Disturbances(self.service).run()
         self.assertEqual(self.service.oom_kills(), [])

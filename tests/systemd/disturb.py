@@ -22,7 +22,7 @@ class Disturbances:
     def all(self):
         return (self.processors_join, self.every_unit_is_killed, self.every_process_is_killed, self.a_bad_config_is_refused,
                 self.a_good_config_is_taken, self.scaled_by_leat, self.scaled_by_systemctl, self.the_nas_is_away,
-                self.the_nas_is_mounted_again, self.restarted, self.upgraded, self.power_is_cut)
+                self.the_nas_is_mounted_again, self.restarted, self.hung, self.upgraded, self.power_is_cut)
 
     def run(self):
         for step in self.all():
@@ -32,7 +32,7 @@ class Disturbances:
             self.service.arrived()
             peak = self.service.peak_memory()
             self.service.say(f"{step.__name__}: {time.monotonic() - began:.1f} s, the bytes are right"
-                             + (f"; at most {peak:.0f} MB since the boot" if peak else ""))
+                             + (f"; at most {peak:.0f} MiB since the boot" if peak else ""))
         self.service.give(len(self.service.feed))
         self.service.finished()
 
@@ -107,11 +107,19 @@ class Disturbances:
         self.service.arrived()
         self.machine.systemctl("stop", "mnt-nas.mount")
         self.service.wait(lambda: nas.MOUNT in (self.service.status() or {}).get("says", ""), "leat status says what is missing")
+        self.service.wait(lambda: nas.MOUNT in self.machine.show(UNITS[0], "StatusText"), "systemctl status says so too")
         self.machine.systemctl("start", "mnt-nas.mount")
         self.give()
 
     def restarted(self):
         self.machine.systemctl("restart", "leatd")
+        self.service.joined(2)
+
+    def hung(self):
+        """Its watchdog is to notice."""
+        pid = self.main_pid(UNITS[0])
+        self.machine.systemctl("kill", "-s", "STOP", "--kill-who=main", UNITS[0])
+        self.comes_again(UNITS[0], pid)
         self.service.joined(2)
 
     def upgraded(self):

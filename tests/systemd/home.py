@@ -1,10 +1,13 @@
 """leat from its package in a booted Debian, fed from a NAS, and what an undisturbed run makes of the same files."""
+import atexit
+import functools
 import hashlib
 import json
 import os
 import random
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -41,10 +44,13 @@ def missing():
     return container.missing() or nas.sshfs.missing() or (None if container.tool("cpack") else "cpack is missing (cmake)")
 
 
-def pack(folder):
-    """The .deb of this build."""
+@functools.cache
+def pack():
+    """The .deb of this build, made once a process."""
+    folder = tempfile.mkdtemp(prefix="leat-test-deb-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     subprocess.run([container.tool("cpack"), "-G", "DEB", "--config", str(BUILD / "CPackConfig.cmake"), "-B", str(folder)],
-                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder)
+                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     return next(Path(folder).glob("*.deb"))
 
 
@@ -77,7 +83,7 @@ class Service:
         try:
             self.nas = nas.Nas(folder, megabits=megabits).start()
             (self.nas.files / "in").mkdir()
-            self.machine = container.Machine(folder, cache, pack(folder), self.nas.client, self.nas.shared())
+            self.machine = container.Machine(folder, cache, pack(), self.nas.client, self.nas.shared())
             self.machine.write("/etc/systemd/system/mnt-nas.mount", self.nas.unit())
             self.machine.write("/srv/scripts/pass.py", PASS)
             self.machine.boot()
@@ -199,9 +205,9 @@ class Service:
         return [line for line in said.splitlines() if "oom-kill:" in line and f"/{self.machine.name}/" in line]
 
     def peak_memory(self):
-        """Of all of leat at once since the boot, in MB; None where cgroups of version 1 are not."""
+        """Of all of leat at once since the boot, in MiB; None where cgroups of version 1 are not."""
         folder = self.machine.cgroup.memory()
-        return int((folder / "leat.slice/memory.max_usage_in_bytes").read_text()) / 1e6 if folder else None
+        return int((folder / "leat.slice/memory.max_usage_in_bytes").read_text()) / 2**20 if folder else None
 
 
 def dead_letters(path):
