@@ -222,8 +222,8 @@ class Limits(Booted):
             self.assertEqual(out.read_text(), record[:-1] + ',"n":9000000}\n')
             if self.machine.show(PROCESSOR, "ActiveState") != "active":
                 break
-        self.assertIn(self.machine.show(PROCESSOR, "Result"), ("signal", "oom-kill"))
-        self.assertNotEqual(self.service.oom_kills(), [])
+        result = self.machine.show(PROCESSOR, "Result")  # with cgroups of version 1 systemd sees just the signal
+        self.assertTrue(result == "oom-kill" or result == "signal" and self.service.oom_kills() != [], result)
         self.assertTrue(self.service.is_running())
 
 
@@ -237,12 +237,13 @@ class Disturbed(Booted):
         self.machine.write("/etc/systemd/system/leatd.service.d/watchdog.conf", "[Service]\nWatchdogSec=10s\n")
         self.enable()
         disturb.Disturbances(self.service).run()
-        self.assertEqual(self.service.oom_kills(), [])
+        self.assertIn(self.service.oom_kills(), ([], None))
         self.tells_a_story(self.service.story(5000))
 
     def tells_a_story(self, journal):
         """Each thing that happened is in it, by its name, and nothing is said again and again."""
-        for event in ("leatd-starts", "leatd-ready", "worker-joined", "worker-died", "worker-left", "reload", "scale", "leatd-stops"):
+        for event in ("leatd-starts", "leatd-ready", "worker-joined", "worker-died", "worker-left", "reload", "pool-scaled",
+                      "leatd-stops"):
             self.assertIn(f" {event}", journal)
         self.assertLess(len(journal.splitlines()), 1500)
 

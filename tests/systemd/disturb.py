@@ -22,7 +22,7 @@ class Disturbances:
     def all(self):
         return (self.processors_join, self.every_unit_is_killed, self.every_process_is_killed, self.a_bad_config_is_refused,
                 self.a_good_config_is_taken, self.scaled_by_leat, self.scaled_by_systemctl, self.the_nas_is_away,
-                self.the_nas_is_mounted_again, self.restarted, self.hung, self.upgraded, self.power_is_cut)
+                self.the_nas_is_mounted_again, self.the_mount_dies, self.restarted, self.hung, self.upgraded, self.power_is_cut)
 
     def run(self):
         for step in self.all():
@@ -110,6 +110,11 @@ class Disturbances:
         self.service.wait(lambda: nas.MOUNT in self.machine.show(UNITS[0], "StatusText"), "systemctl status says so too")
         self.machine.systemctl("start", "mnt-nas.mount")
         self.give()
+
+    def the_mount_dies(self):
+        self.machine.systemctl("kill", "-s", "KILL", "mnt-nas.mount")
+        time.sleep(1)
+        self.machine.systemctl("restart", "mnt-nas.mount")
 
     def restarted(self):
         self.machine.systemctl("restart", "leatd")

@@ -200,9 +200,11 @@ class Service:
             raise Wrong(f"left over: {left}")
 
     def oom_kills(self):
-        """What the kernel said of memory limits in this container: cgroups of version 1 forget it with each unit."""
-        said = subprocess.run(["dmesg"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-        return [line for line in said.splitlines() if "oom-kill:" in line and f"/{self.machine.name}/" in line]
+        """What the kernel said of memory limits in this container: cgroups of version 1 forget it with each unit. None: unknown."""
+        done = subprocess.run(["dmesg"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        if done.returncode != 0:
+            return None
+        return [line for line in done.stdout.splitlines() if "oom-kill:" in line and f"/{self.machine.name}/" in line]
 
     def peak_memory(self):
         """Of all of leat at once since the boot, in MiB; None where cgroups of version 1 are not."""
