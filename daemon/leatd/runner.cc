@@ -215,23 +215,27 @@ std::optional<supervisor::Status> Runner::status() const {
 }
 
 Runner::State Runner::state() const {
-  double for_s = seconds_since(state_since_);
+  State state = state_now();
+  state.for_s = state.name == state_name_ ? seconds_since(state_since_) : 0;
+  return state;
+}
+
+Runner::State Runner::state_now() const {
   if (supervisor_) {
     auto status = supervisor_->status();
     // After a failure it has not proved yet that it works.
     if (status.phase == supervisor::Phase::kStarting && status.says.empty()) status.says = failure_;
-    return {to_string(status.phase), status.says, for_s};
+    return {to_string(status.phase), status.says};
   }
   if (wish_ == Wish::kStopped)
-    return {"stopped", fmt::format("stopped: leat resume {} lets it go on", name()), for_s};
-  if (for_good_) return {"failed", failure_, for_s};
-  return {"waiting", failure_, for_s};
+    return {"stopped", fmt::format("stopped: leat resume {} lets it go on", name())};
+  return {for_good_ ? "failed" : "waiting", failure_};
 }
 
 void Runner::note_state() {
   if (Clock::now() - state_looked_ < kLook) return;
   state_looked_ = Clock::now();
-  std::string_view now = state().name;
+  std::string_view now = state_now().name;
   if (now == state_name_) return;
   state_name_ = now;
   state_since_ = Clock::now();

@@ -49,6 +49,7 @@ class Runner : public supervisor::Observer {
   const cli::Plan& plan() const { return plan_; }
   const cli::Plan& newest_plan() const { return next_ ? *next_ : plan_; }
   std::string state_folder() const;
+  bool is_to_stop() const { return wish_ == Wish::kStopped; }
   bool stopped() const { return !supervisor_ && wish_ == Wish::kStopped; }
   bool settled()
       const;  // has come as far as it will come by itself: runs, waits for something outside, failed
@@ -86,6 +87,7 @@ class Runner : public supervisor::Observer {
   void on_over(supervisor::Outcome outcome);
   void fail_for_now(int exit_code, const std::string& text);
   void remember(std::string_view level, std::string_view event, std::string text);
+  State state_now() const;  // without how long
   void note_state();
 
   cli::Plan plan_;

@@ -307,6 +307,18 @@ class Asked(LeatdCase):
         self.ask("resume", "reviews")
         self.check()
 
+    def test_resumed_while_it_drains_whoever_waits_for_the_end_hears_of_it(self):
+        self.pipeline()
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=300000)
+        self.content = self.numbers(10, size=9000)
+        self.feed("a.jsonl", self.content)
+        self.until(lambda: self.status()["window_batches"] > 0, "under way")
+        drain = self.start("drain", "reviews", "--runtime-dir", self.runtime / "d")
+        self.until(lambda: self.status()["state"] == "draining", "it drains")
+        self.ask("resume", "reviews")
+        self.assertIn("meanwhile", self.finish(drain).stderr)
+        self.check()
+
     def test_a_name_that_is_not_there(self):
         self.begin(200)
         answer = self.ask("pause", "revues")
@@ -436,7 +448,7 @@ class Trouble(LeatdCase):
 
     def test_a_worker_that_cannot_start_is_tried_again(self):
         self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
-        self.start_leatd(ready=False)
+        self.start_leatd()
         self.until(lambda: "later.sh" in self.status()["says"], "says what is missing")
         self.write("later.sh", "#!/bin/sh\nexec cat\n")
         os.chmod(self.folder / "later.sh", 0o755)
