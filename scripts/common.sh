@@ -9,6 +9,9 @@ build_packages=(g++ cmake ninja-build pkg-config libzmq3-dev cppzmq-dev rapidjso
   zlib1g-dev libyaml-cpp-dev libre2-dev libxxhash-dev libcli11-dev libfmt-dev libexpected-dev libssl-dev libsqlite3-dev
   libspdlog-dev libsystemd-dev doctest-dev python3 zstd)
 
+# To make the .deb.
+package_packages=(dpkg-dev file gzip)
+
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"

@@ -1,10 +1,18 @@
 #include "workers/stage/test_hook.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace leat::stage {
 
@@ -17,6 +25,50 @@ std::uint64_t number(const std::string& role, const char* what) {
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   const char* value = std::getenv(name.c_str());
   return value == nullptr ? 0 : std::strtoull(value, nullptr, 10);
+}
+
+int open_and_close(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) ::close(fd);
+  return fd;
+}
+
+// To "127.0.0.1:80", as anything that wants out would.
+int connect_and_close(const std::string& address) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  std::size_t colon = std::min(address.find(':'), address.size() - 1);
+  to.sin_port = htons(static_cast<std::uint16_t>(std::strtoul(address.c_str() + colon + 1, nullptr, 10)));
+  if (::inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr) != 1) return -1;
+  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int result = ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  int error = errno;
+  ::close(fd);
+  errno = error;
+  return result;
+}
+
+// What a sandbox is to prevent. Says on stderr what came of it: "test-hook open=/etc/shadow result=Permission denied".
+bool tries(std::string_view what) {
+  std::size_t space = what.find(' ');
+  if (space == std::string_view::npos) return false;
+  std::string_view verb = what.substr(0, space);
+  std::string object(what.substr(space + 1, what.find('"') - space - 1));
+  struct stat found {};
+  int result = 0;
+  if (verb == "open") {
+    result = open_and_close(object);
+  } else if (verb == "see") {
+    result = ::stat(object.c_str(), &found);
+  } else if (verb == "connect") {
+    result = connect_and_close(object);
+  } else {
+    return false;
+  }
+  std::fprintf(stderr, "<5>test-hook %s=%s result=%s\n", std::string(verb).c_str(), object.c_str(),
+               result < 0 ? std::strerror(errno) : "done");
+  return true;
 }
 
 }  // namespace
@@ -35,6 +87,7 @@ void TestHook::act(std::string_view record) const {
   std::string_view what = record.substr(at + kKey.size());
   if (!what.starts_with(role_ + " ")) return;
   what.remove_prefix(role_.size() + 1);
+  if (tries(what)) return;
   if (what.starts_with("segfault")) ::raise(SIGSEGV);
   if (what.starts_with("abort")) ::abort();
   if (what.starts_with("loop")) {
