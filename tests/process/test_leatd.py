@@ -384,6 +384,21 @@ class Reload(LeatdCase):
         self.assertGreater(at, 0)
         self.assertSame(b"".join(got), b"".join(old[:at] + new[at:]))
 
+    def test_paused_it_stays_paused(self):
+        self.begin()
+        self.ask("pause", "reviews")
+        self.until(lambda: self.status()["window_batches"] == 0, "what was under way is finished")
+        for kind in ("second", "third", "fourth"):
+            before = self.pids()
+            self.pipeline(process={"steps": [{"set": {"/kind": kind}}]})
+            self.ask("reload")
+            self.until(lambda: len(self.pids()) == 4 and not set(self.pids()) & set(before), "others have taken over")
+            self.until(lambda: "starting" not in [w["state"] for w in self.status()["workers"]], "they are ready")
+            time.sleep(0.5)  # nothing is to be sent meanwhile
+            status = self.status()
+            self.assertEqual((status["state"], status["window_batches"]), ("paused", 0))
+            self.assertEqual([w["records"] for w in self.workers("processor")], [0])
+
     def test_removed_and_added(self):
         self.begin()
         self.file.unlink()
