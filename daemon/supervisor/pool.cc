@@ -58,6 +58,13 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
         fmt::format("it is of version {}, the supervisor of {}: install all programs of one release",
                     hello.version, LEAT_VERSION));
   }
+  // It has executed itself again since: what it was before is no more.
+  for (Worker& worker : team_.workers()) {
+    if (!worker.joined || !worker.running() || worker.child->pid() != hello.pid) continue;
+    take_out(worker);
+    team_.remove(worker);
+    break;
+  }
   int processors = team_.processors(false) + team_.processors(true) + 1;
   if (auto budget = budget_for(processors); !budget) return refuse(budget.error().text);
   if (team_.workers().size() >= proto::Dealer::kMaxPlaces) return refuse("all places are taken");
