@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "config/text.h"
 #include "daemon/supervisor/loop.h"
@@ -223,13 +224,16 @@ void Supervisor::Loop::welcome(Worker& worker) {
 }
 
 void Supervisor::Loop::welcome_those_due() {
+  std::vector<const Worker*> lost;
   for (Worker& worker : team_.workers()) {
     if (worker.welcomed || !(worker.page || worker.joined) || !worker.running()) continue;
     bool due =
         worker.seat.stage == Stage::kWriter ||
         (worker.seat.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
     if (due) welcome(worker);
+    if (due && worker.joined && !worker.welcomed) lost.push_back(&worker);
   }
+  for (const Worker* worker : lost) team_.remove(*worker);  // should it be there after all, it asks again
 }
 
 void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {

@@ -208,3 +208,17 @@ TEST_CASE("one that joined and has executed itself again since has one place, no
   CHECK(play.until([&] { return after.last<proto::Welcome>() != nullptr; }));
   CHECK(play.supervisor->status().pool.joined == 1);
 }
+
+TEST_CASE("one that joined and is gone from its socket before it was welcomed leaves no place behind") {
+  Play play;
+  play.start();
+  play.enter();
+  play.ask("join-1", play.other_process());
+  CHECK(play.until([&] { return play.supervisor->status().pool.joined == 1; }));
+  play.actors.pop_back();
+  play.pass(milliseconds(300));
+  play.get_ready(*play.find({Stage::kWriter, 0}));
+  play.pass(milliseconds(500));
+  CHECK(play.supervisor->status().pool.joined == 0);
+  CHECK(play.observer.count("worker-lost") <= 1);
+}
