@@ -214,6 +214,7 @@ void Supervisor::Loop::welcome(Worker& worker) {
   message.runtime = runtime_;
   message.supervisor = ::getpid();
   worker.welcomed = team_.tell(worker, message, control_);
+  worker.started = Clock::now();  // before that it waited for others
   if (!worker.welcomed && worker.running()) {
     observer_.warning("worker-lost",
                       fmt::format("{} said hello and did not wait for the answer", worker.title()));

@@ -222,3 +222,16 @@ TEST_CASE("one that joined and is gone from its socket before it was welcomed le
   CHECK(play.supervisor->status().pool.joined == 0);
   CHECK(play.observer.count("worker-lost") <= 1);
 }
+
+TEST_CASE("who waited for the writer longer than a start may take is not late") {
+  Play play;
+  play.job.start_up = milliseconds(300);
+  play.start();
+  play.enter();
+  play.find({Stage::kWriter, 0})->page->set_text("waiting for the sink");
+  play.pass(milliseconds(600));
+  play.get_ready(*play.find({Stage::kWriter, 0}));
+  play.pass(milliseconds(100));
+  CHECK(play.find({Stage::kFilter, 0})->last<proto::Welcome>() != nullptr);
+  CHECK(play.find({Stage::kFilter, 0})->last<proto::Stop>() == nullptr);
+}
