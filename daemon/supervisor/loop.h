@@ -61,6 +61,7 @@ class Supervisor::Loop {
   void retire(Worker& worker);
   void dealer_has_gone(const Worker& dealer);
   void dismiss_retired();
+  static bool has_nothing(const Worker& worker);
   void adjust_pool();
   void control_pool();
   void fit_window();

@@ -235,3 +235,13 @@ TEST_CASE("who waited for the writer longer than a start may take is not late") 
   CHECK(play.find({Stage::kFilter, 0})->last<proto::Welcome>() != nullptr);
   CHECK(play.find({Stage::kFilter, 0})->last<proto::Stop>() == nullptr);
 }
+
+TEST_CASE("one that is to go and idle does not wait for ever for a dealer that believes it owes") {
+  Play play;
+  play.begin();
+  REQUIRE(play.supervisor->scale(1));
+  Actor& last = *play.find({Stage::kProcessor, 1});
+  CHECK(play.until([&] { return play.find({Stage::kFilter, 0})->last<proto::Pool>() != nullptr; }));
+  REQUIRE(play.until([&] { return last.last<proto::Stop>() != nullptr; }));
+  CHECK(last.last<proto::Stop>()->drain);
+}
