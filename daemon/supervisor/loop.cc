@@ -332,6 +332,8 @@ void Supervisor::Loop::tick(bool last) {
 void Supervisor::Loop::disband() {
   if (!leave_until_) {
     tick(true);
+    // Who was to leave when it owes nothing and its results are taken: nobody will take them now.
+    for (Worker& worker : team_.workers()) worker.told_to_leave = false;
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
   }
   team_.dismiss(control_);

@@ -245,3 +245,23 @@ TEST_CASE("one that is to go and idle does not wait for ever for a dealer that b
   REQUIRE(play.until([&] { return last.last<proto::Stop>() != nullptr; }));
   CHECK(last.last<proto::Stop>()->drain);
 }
+
+TEST_CASE("one that joined and is on its way out is told to go when everything ends") {
+  Play play;
+  play.begin();
+  Actor& joined = play.join();
+  joined.report(proto::ReportKind::kLeave);
+  auto* pool = static_cast<const proto::Pool*>(nullptr);
+  Actor& filter = *play.find({Stage::kFilter, 0});
+  CHECK(play.until([&] {
+    pool = filter.last<proto::Pool>();
+    return pool != nullptr && pool->leaving;
+  }));
+  filter.say(proto::Retired{pool->index, pool->instance});
+  REQUIRE(play.until([&] { return joined.last<proto::Stop>() != nullptr; }));
+  CHECK(joined.last<proto::Stop>()->drain);
+  play.supervisor->leave();
+  CHECK(play.until([&] { return play.supervisor->over(); }));
+  play.pass(milliseconds(50));
+  CHECK_FALSE(joined.last<proto::Stop>()->drain);
+}
