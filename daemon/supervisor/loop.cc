@@ -91,6 +91,16 @@ Supervisor::Loop::Loop(const Job& job, Observer& observer)
       team_(job.pipeline, runtime_, job.program_folder, wanted_),
       controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {}
 
+// Not at its end: something was thrown. Those who joined cannot see that, as leatd goes on, and must join again.
+Supervisor::Loop::~Loop() {
+  if (gone_) return;
+  try {
+    team_.dismiss(control_);
+  } catch (const std::exception&) {
+    // Nothing more can be done for them.
+  }
+}
+
 Clock::time_point Supervisor::Loop::bind() {
   control_.bind(Layout(job_.pipeline, runtime_, 1).control());
   return Clock::now();

@@ -27,6 +27,9 @@ inline bool dies_alone(proto::Stage stage) {
 class Supervisor::Loop {
  public:
   Loop(const Job& job, Observer& observer);
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
   void add_to(proto::Poller& poller);
   milliseconds due() const;

@@ -265,3 +265,16 @@ TEST_CASE("one that joined and is on its way out is told to go when everything e
   play.pass(milliseconds(50));
   CHECK_FALSE(joined.last<proto::Stop>()->drain);
 }
+
+TEST_CASE("a supervisor that goes without a farewell tells those who joined to join again") {
+  Play play;
+  play.begin();
+  Actor& joined = play.join();
+  play.supervisor.reset();
+  for (int i = 0; i < 100 && joined.last<proto::Stop>() == nullptr; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    joined.listen();
+  }
+  REQUIRE(joined.last<proto::Stop>() != nullptr);
+  CHECK(joined.last<proto::Stop>()->again);
+}
