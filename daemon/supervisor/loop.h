@@ -66,6 +66,7 @@ class Supervisor::Loop {
   void dismiss_retired();
   static bool has_nothing(const Worker& worker);
   void adjust_pool();
+  void grow_pool();
   void control_pool();
   void fit_window();
   Result<config::Budget> budget_for(int processors) const;
@@ -113,7 +114,8 @@ class Supervisor::Loop {
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
   Clock::time_point next_memory_{};
-  Clock::time_point looked_{};  // at the pages, for the controller
+  Clock::time_point looked_{};   // at the pages, for the controller
+  Clock::time_point grow_at_{};  // not before
   Controller controller_;
   int window_for_ = 0;  // processors for which the reader's window was worked out
   std::uint64_t memory_ = 0;

@@ -105,6 +105,22 @@ Result<void> Supervisor::Loop::scale_automatically() {
   return {};
 }
 
+// A processor more that cannot be started (no memory, no process numbers left) is tried again: the others do without.
+void Supervisor::Loop::grow_pool() {
+  constexpr milliseconds kAgain{5'000};
+  Clock::time_point now = Clock::now();
+  if (now < grow_at_) return;
+  try {
+    for (int own = team_.processors(false);
+         own < wanted_ && team_.workers().size() < proto::Dealer::kMaxPlaces; ++own) {
+      team_.add_processor();
+    }
+  } catch (const std::system_error& error) {
+    grow_at_ = now + kAgain;
+    observer_.warning("pool-not-grown", fmt::format("{}; trying again", error.what()));
+  }
+}
+
 // As many of our own as are wanted. Those with the highest index leave first.
 void Supervisor::Loop::adjust_pool() {
   dismiss_retired();
@@ -114,7 +130,7 @@ void Supervisor::Loop::adjust_pool() {
     if (team_.processors(false) + team_.processors(true) == 0) leave();
     return;
   }
-  for (int own = team_.processors(false); own < wanted_; ++own) team_.add_processor();
+  grow_pool();
   for (int own = team_.processors(false); own > wanted_; --own) {
     Worker* last = nullptr;
     for (Worker& worker : team_.workers()) {

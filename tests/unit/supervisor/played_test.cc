@@ -278,3 +278,14 @@ TEST_CASE("a supervisor that goes without a farewell tells those who joined to j
   REQUIRE(joined.last<proto::Stop>() != nullptr);
   CHECK(joined.last<proto::Stop>()->again);
 }
+
+TEST_CASE("a processor that cannot be started does not take the others with it") {
+  Play play;
+  play.begin();
+  fs::remove(play.path + "/leat-processor");
+  REQUIRE(play.supervisor->scale(3));
+  CHECK_NOTHROW(play.pass(milliseconds(500)));
+  CHECK_FALSE(play.supervisor->over());
+  CHECK(play.supervisor->status().pool.own == 2);
+  CHECK(play.observer.count("pool-not-grown") == 1);
+}
