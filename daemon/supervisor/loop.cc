@@ -302,6 +302,7 @@ void Supervisor::Loop::drain() {
     return end(kExitStopped, "stopped before anything was read");
   }
   drain_ = true;
+  if (!drain_since_) drain_since_ = Clock::now();
 }
 
 void Supervisor::Loop::leave() {

@@ -122,6 +122,7 @@ class Supervisor::Loop {
   std::uint64_t peak_memory_ = 0;
   bool paused_ = false;
   bool drain_ = false;
+  std::optional<Clock::time_point> drain_since_;
   bool drain_sent_ = false;
   bool hurry_ = false;
   bool over_ = false;  // the outcome is known, and those who are left are told to go

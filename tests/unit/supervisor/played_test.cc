@@ -289,3 +289,16 @@ TEST_CASE("a processor that cannot be started does not take the others with it")
   CHECK(play.supervisor->status().pool.own == 2);
   CHECK(play.observer.count("pool-not-grown") == 1);
 }
+
+TEST_CASE("drained while the sink is away it does not wait for the sink for ever") {
+  Play play;
+  play.job.drain_patience = milliseconds(300);
+  play.begin();
+  Actor& writer = *play.find({Stage::kWriter, 0});
+  writer.report(proto::ReportKind::kFailed, {}, true);
+  ::kill(static_cast<pid_t>(play.pid_of(writer)), SIGKILL);
+  CHECK(play.until([&] { return play.observer.count("sink-away") == 1; }));
+  play.supervisor->drain();
+  CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
+  CHECK(play.supervisor->take_outcome().exit_code == kExitStopped);
+}
