@@ -41,6 +41,11 @@ std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
                               trial.before, view.workers - 1, after, view.workers)};
 }
 
+void Controller::refused(Clock::time_point now) {
+  trial_.reset();
+  not_before_ = now + hold_;
+}
+
 std::optional<Controller::Decision> Controller::look(const View& view) {
   if (view.own < min_) return Decision{min_, "process.workers.min"};
   if (view.own > max_) return Decision{max_, "process.workers.max"};

@@ -37,6 +37,8 @@ class Controller {
   Controller(int min, int max) : min_(min), max_(max) {}
 
   std::optional<Decision> look(const View& view);
+  // The last decision could not be carried out: there is no room for another one.
+  void refused(Clock::time_point now);
 
  private:
   struct Trial {  // a worker that was added

@@ -229,7 +229,9 @@ void Supervisor::Loop::control_pool() {
   view.blocked_before /= std::max(filters, 1);
   auto decision = controller_.look(view);
   if (!decision) return;
-  if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) return;
+  if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) {
+    return controller_.refused(now);
+  }
   observer_.happened("pool-scaled", {{"from", std::to_string(wanted_)},
                                      {"to", std::to_string(decision->own)},
                                      {"reason", decision->reason}});

@@ -18,6 +18,7 @@ struct World {
   double each = 100;    // records a second that one worker does
   double supply = 400;  // that come
   double cores = 1000;  // workers beyond that many bring nothing
+  int room = 1000;      // workers that memory has room for
   int changes = 0;
   std::string reason;
   Controller controller;
@@ -36,6 +37,10 @@ struct World {
       view.blocked_before = supply <= 0 ? 0 : 1 - rate / supply;
       view.records_per_s = rate;
       if (auto decision = controller.look(view)) {
+        if (decision->own > room) {
+          controller.refused(now);
+          continue;
+        }
         CHECK(decision->own != workers);
         CHECK_FALSE(decision->reason.empty());
         reason = decision->reason;
@@ -115,4 +120,12 @@ TEST_CASE("more than the maximum is brought back to it") {
   world.workers = 5;
   world.pass(seconds(1));
   CHECK(world.workers == 2);
+}
+
+TEST_CASE("one that there was no room for was no trial, and none is taken away for it") {
+  World world(1, 8);
+  world.room = 3;
+  world.pass(seconds(600));
+  CHECK(world.workers == 3);
+  CHECK(world.changes == 2);
 }
