@@ -164,9 +164,8 @@ void Daemon::finish_reload() {
                                                  {{"pipeline", pipeline}, {"result", what}, {"text", text}});
   };
   json.array([&] {
-    // A folder that cannot be listed says nothing about what should run.
     std::list<std::unique_ptr<Runner>> before;
-    if (trouble.empty()) before.swap(runners_);
+    before.swap(runners_);
     auto keep = [&](auto same) -> Runner* {
       auto found = std::find_if(before.begin(), before.end(), same);
       if (found == before.end()) return nullptr;
@@ -202,6 +201,8 @@ void Daemon::finish_reload() {
         old->swap(std::move(candidate.plan));
       }
     }
+    // A folder that cannot be listed as a whole does not say what should not run.
+    if (!trouble.empty()) runners_.splice(runners_.end(), before);
     for (auto& runner : before) {
       say("removed", runner->name(), "");
       runner->drain();

@@ -399,6 +399,17 @@ class Reload(LeatdCase):
             self.assertEqual((status["state"], status["window_batches"]), ("paused", 0))
             self.assertEqual([w["records"] for w in self.workers("processor")], [0])
 
+    def test_a_folder_with_too_many_files_changes_nothing_that_runs(self):
+        self.begin()
+        before = self.pids()
+        for n in range(256):
+            self.pipeline(f"z{n}", text="bad")
+        answer = self.ask("reload")
+        self.assertEqual(answer["exit_code"], 78)
+        self.assertIn("no more than 256", answer["text"])
+        self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]].count("reviews"), 1)
+        self.assertEqual(self.pids(), before)
+
     def test_removed_and_added(self):
         self.begin()
         self.file.unlink()
