@@ -117,6 +117,10 @@ void Daemon::stop_all() {
     notify_.stopping();
     log::info("leatd-stops", {{"pipelines", runners_.size()}});
     leave_at_ = Clock::now() + kDrainPatience;
+    loader_.reset();  // nothing new is started
+    for (std::uint64_t ticket : std::exchange(reload_tickets_, {})) {
+      static_cast<void>(server_->answer(ticket, refuse(kExitStopped, "leatd is stopping")));
+    }
   } else {
     leave_at_.reset();
   }

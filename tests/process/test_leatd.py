@@ -410,6 +410,20 @@ class Reload(LeatdCase):
         self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]].count("reviews"), 1)
         self.assertEqual(self.pids(), before)
 
+    def test_told_to_stop_it_starts_nothing_new(self):
+        self.pipeline()
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=200000)
+        self.feed("a.jsonl", self.numbers(20, size=9000))
+        self.until(lambda: self.workers("processor")[0]["state"] == "busy", "under way")
+        self.pipeline("second", sink={"path": str(self.folder / "out/second-{stem}.jsonl")})
+        self.daemon.send_signal(signal.SIGSTOP)
+        self.daemon.send_signal(signal.SIGHUP)
+        self.daemon.send_signal(signal.SIGTERM)
+        self.daemon.send_signal(signal.SIGCONT)
+        self.assertEqual(self.daemon.wait(60), 0)
+        self.daemon = None
+        self.assertNotIn("pipeline=second", self.said())
+
     def test_removed_and_added(self):
         self.begin()
         self.file.unlink()
