@@ -322,7 +322,12 @@ control::Reply Daemon::status(const std::string& pipeline) const {
 void Daemon::answer_waiting() {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
     Runner* runner = find(waiting.pipeline);
-    if (runner != nullptr && !runner->stopped()) return false;
+    if (runner != nullptr && runner->is_to_stop() && !runner->stopped()) return false;
+    if (runner != nullptr && !runner->is_to_stop()) {
+      static_cast<void>(server_->answer(
+          waiting.ticket, refuse(kExitStopped, waiting.pipeline + " has not stopped: it was told to go on")));
+      return true;
+    }
     static_cast<void>(server_->answer(
         waiting.ticket,
         {kExitOk, fmt::format("{0}: stopped; leat resume {0} lets it go on", waiting.pipeline), {}}));

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -298,6 +299,17 @@ class Asked(LeatdCase):
         self.assertEqual(status["state"], "stopped")
         self.assertEqual(status["workers"], [])
         self.ask("resume", "reviews")
+        self.check()
+
+    def test_a_drain_that_is_taken_back_is_answered(self):
+        self.begin()
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.ask("drain", "reviews", seconds=30)))
+        asking.start()
+        self.until(lambda: self.status()["state"] == "draining", "it drains")
+        self.ask("resume", "reviews")
+        asking.join(40)
+        self.assertEqual([answer["exit_code"] for answer in answers], [75])
         self.check()
 
     def test_stopped_and_resumed(self):
