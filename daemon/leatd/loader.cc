@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "config/keys.h"
 #include "config/text.h"
@@ -49,6 +51,20 @@ std::vector<std::string> list(const std::string& folder, std::string& trouble) {
   return files;
 }
 
+cli::Plan unreadable(const std::string& file, std::string why) {
+  cli::Plan plan;
+  plan.problems.push_back({file, {}, "", std::move(why)});
+  return plan;
+}
+
+cli::Plan load(const std::string& file) {
+  try {
+    return cli::load_plan(file);
+  } catch (const std::exception& error) {
+    return unreadable(file, fmt::format("cannot be read: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 Loader::Loader(const std::string& folder)
@@ -56,15 +72,21 @@ Loader::Loader(const std::string& folder)
   shared_->changed = stage::Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
   files_ = list(folder, trouble_);
   for (const std::string& file : files_) {
-    std::thread([shared = shared_, file] {
-      cli::Plan plan = cli::load_plan(file);
+    auto read = [shared = shared_, file] {
+      cli::Plan plan = load(file);
       {
         const std::lock_guard lock(shared->mutex);
         shared->read.emplace(file, std::move(plan));
       }
       std::uint64_t one = 1;
       static_cast<void>(::write(shared->changed.get(), &one, sizeof one) == 0);
-    }).detach();
+    };
+    try {
+      std::thread(read).detach();
+    } catch (const std::system_error& error) {
+      const std::lock_guard lock(shared_->mutex);
+      shared_->read.emplace(file, unreadable(file, fmt::format("no thread to read it: {}", error.what())));
+    }
   }
 }
 
@@ -83,12 +105,9 @@ std::vector<Candidate> Loader::take() {
     if (auto found = shared_->read.find(file); found != shared_->read.end()) {
       candidate.plan = std::move(found->second);
     } else {
-      candidate.plan.problems.push_back({file,
-                                         {},
-                                         "",
-                                         fmt::format("could not be read within {} s, with the files that it "
-                                                     "names: is one of them on a mount that is away?",
-                                                     kPatience.count())});
+      candidate.plan = unreadable(file, fmt::format("could not be read within {} s, with the files that it "
+                                                    "names: is one of them on a mount that is away?",
+                                                    kPatience.count()));
     }
     candidates.push_back(std::move(candidate));
   }
