@@ -98,7 +98,7 @@ void Supervisor::Loop::check_stall() {
   bool still = reader.welcomed && reader.page && read((*reader.page)->window_batches) > 0;
   std::uint64_t now_ns = stage::monotonic_ns();
   for (const Worker& worker : team_.workers()) {
-    if (!still || worker.seat.stage == Stage::kReader) continue;
+    if (!still || worker.seat.stage == Stage::kReader || (worker.joined && !worker.ready)) continue;
     constexpr auto kStillNs = static_cast<std::uint64_t>(std::chrono::nanoseconds(kStalled).count());
     still = idle(worker) && now_ns - std::min(now_ns, read((*worker.page)->activity_since_ns)) >= kStillNs;
   }

@@ -302,3 +302,14 @@ TEST_CASE("drained while the sink is away it does not wait for the sink for ever
   CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
   CHECK(play.supervisor->take_outcome().exit_code == kExitStopped);
 }
+
+TEST_CASE("one that joined and never got ready does not hide that batches were lost") {
+  Play play;
+  play.begin();
+  Actor& joined = play.ask("join-me", play.other_process());
+  CHECK(play.until([&] { return joined.last<proto::Welcome>() != nullptr; }));
+  Actor& reader = *play.find({Stage::kReader, 0});
+  (*reader.page)->window_batches = 1;
+  REQUIRE(play.until([&] { return reader.last<proto::Again>() != nullptr; }, seconds(8)));
+  CHECK(reader.last<proto::Again>()->instance == 0);
+}
