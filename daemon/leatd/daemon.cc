@@ -194,6 +194,13 @@ void Daemon::finish_reload() {
         (*leaving)->resume();
         (*leaving)->swap(std::move(candidate.plan));
         runners_.splice(runners_.end(), removed_, leaving);
+      } else if (Runner* other = old == nullptr ? find(name) : nullptr; other != nullptr) {
+        std::string file =
+            other->newest_plan().pipeline.file;  // it is wrong now, and what ran before goes on
+        candidate.plan.problems.push_back(
+            {candidate.file, {}, "name", fmt::format("{} is {}'s already", config::quoted(name), file)});
+        say("refused", candidate.file, problems_of(candidate));
+        refused_.push_back(std::move(candidate));
       } else if (old == nullptr) {
         say("started", name, "");
         runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));

@@ -422,6 +422,21 @@ class Reload(LeatdCase):
         self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]].count("reviews"), 1)
         self.assertEqual(self.pids(), before)
 
+    def test_a_name_that_still_runs_of_a_file_that_is_wrong_now_is_taken(self):
+        self.begin()
+        before = self.pids()
+        self.file.with_name("zz.yaml").write_text(self.file.read_text())
+        self.pipeline(text="bad")
+        results = {Path(r["pipeline"]).name: (r["result"], r["text"]) for r in self.ask("reload")["data"]}
+        self.assertEqual({name: result for name, (result, _) in results.items()},
+                         {"reviews.yaml": "refused", "zz.yaml": "refused"})
+        self.assertIn("reviews.yaml", results["zz.yaml"][1])
+        self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]].count("reviews"), 1)
+        self.assertEqual(self.pids(), before)
+        self.file.unlink()
+        self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["changed"])
+        self.until_output("a.jsonl", self.expected(self.content))
+
     def test_told_to_stop_it_starts_nothing_new(self):
         self.pipeline()
         self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=200000)
