@@ -9,6 +9,7 @@ import time
 import unittest
 from pathlib import Path
 
+from harness import zstd
 from leatd import LeatdCase
 
 
@@ -450,6 +451,25 @@ class Reload(LeatdCase):
         self.assertEqual(self.daemon.wait(60), 0)
         self.daemon = None
         self.assertNotIn("pipeline=second", self.said())
+
+    def test_swapped_again_and_again_in_the_middle_of_a_compressed_source(self):
+        self.pipeline(source={"paths": [str(self.folder / "in/*.zst")]})
+        self.start_leatd(**Pool.SLOW)
+        content = self.numbers(20000, size=300)
+        self.feed("a.jsonl.zst", zstd(content))
+        kinds = ["document"]
+        for n in range(3):
+            self.until(lambda: self.status()["state"] == "running" and self.workers("processor")[0]["records"] > 300, "under way")
+            kinds.append(f"kind-{n}")
+            self.pipeline(source={"paths": [str(self.folder / "in/*.zst")]}, process={"steps": [{"set": {"/kind": kinds[-1]}}]})
+            self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["changed"])
+            self.until(lambda: self.said().count("pipeline-swapped") == n + 1, "swapped")
+        self.until(lambda: self.output("a.jsonl") is not None, "a.jsonl is there")
+        got = [json.loads(line) for line in self.output("a.jsonl").splitlines()]
+        self.assertEqual([record["n"] for record in got], list(range(20000)))
+        order = [kinds.index(record["kind"]) for record in got]
+        self.assertEqual(order, sorted(order))
+        self.assertGreater(len(set(order)), 2)
 
     def test_removed_and_added(self):
         self.begin()
