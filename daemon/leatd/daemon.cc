@@ -117,6 +117,10 @@ void Daemon::stop_all() {
     notify_.stopping();
     log::info("leatd-stops", {{"pipelines", runners_.size()}});
     leave_at_ = Clock::now() + kDrainPatience;
+    loader_.reset();  // nothing new is started
+    for (std::uint64_t ticket : std::exchange(reload_tickets_, {})) {
+      static_cast<void>(server_->answer(ticket, refuse(kExitStopped, "leatd is stopping")));
+    }
   } else {
     leave_at_.reset();
   }
@@ -165,9 +169,8 @@ void Daemon::finish_reload() {
                                                  {{"pipeline", pipeline}, {"result", what}, {"text", text}});
   };
   json.array([&] {
-    // A folder that cannot be listed says nothing about what should run.
     std::list<std::unique_ptr<Runner>> before;
-    if (trouble.empty()) before.swap(runners_);
+    before.swap(runners_);
     auto keep = [&](auto same) -> Runner* {
       auto found = std::find_if(before.begin(), before.end(), same);
       if (found == before.end()) return nullptr;
@@ -192,6 +195,13 @@ void Daemon::finish_reload() {
         (*leaving)->resume();
         (*leaving)->swap(std::move(candidate.plan));
         runners_.splice(runners_.end(), removed_, leaving);
+      } else if (Runner* other = old == nullptr ? find(name) : nullptr; other != nullptr) {
+        std::string file =
+            other->newest_plan().pipeline.file;  // it is wrong now, and what ran before goes on
+        candidate.plan.problems.push_back(
+            {candidate.file, {}, "name", fmt::format("{} is {}'s already", config::quoted(name), file)});
+        say("refused", candidate.file, problems_of(candidate));
+        refused_.push_back(std::move(candidate));
       } else if (old == nullptr) {
         say("started", name, "");
         runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));
@@ -203,6 +213,8 @@ void Daemon::finish_reload() {
         old->swap(std::move(candidate.plan));
       }
     }
+    // A folder that cannot be listed as a whole does not say what should not run.
+    if (!trouble.empty()) runners_.splice(runners_.end(), before);
     for (auto& runner : before) {
       say("removed", runner->name(), "");
       runner->drain();
@@ -318,15 +330,12 @@ control::Reply Daemon::status(const std::string& pipeline) const {
 void Daemon::answer_waiting() {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
     Runner* runner = find(waiting.pipeline);
+    if (runner != nullptr && runner->is_to_stop() && !runner->stopped()) return false;
     if (runner != nullptr && !runner->is_to_stop()) {
       static_cast<void>(server_->answer(
-          waiting.ticket,
-          {kExitStopped,
-           fmt::format("{}: goes on, as somebody has asked for that meanwhile", waiting.pipeline),
-           {}}));
+          waiting.ticket, refuse(kExitStopped, waiting.pipeline + " has not stopped: it was told to go on")));
       return true;
     }
-    if (runner != nullptr && !runner->stopped()) return false;
     static_cast<void>(server_->answer(
         waiting.ticket,
         {kExitOk, fmt::format("{0}: stopped; leat resume {0} lets it go on", waiting.pipeline), {}}));

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "config/keys.h"
 #include "config/text.h"
@@ -54,6 +56,20 @@ void tell(int event) {
   static_cast<void>(::write(event, &one, sizeof one) == 0);
 }
 
+cli::Plan unreadable(const std::string& file, std::string why) {
+  cli::Plan plan;
+  plan.problems.push_back({file, {}, "", std::move(why)});
+  return plan;
+}
+
+cli::Plan load(const std::string& file) {
+  try {
+    return cli::load_plan(file);
+  } catch (const std::exception& error) {
+    return unreadable(file, fmt::format("cannot be read: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 Loader::Loader(const std::string& folder)
@@ -62,14 +78,20 @@ Loader::Loader(const std::string& folder)
   files_ = list(folder, trouble_);
   if (files_.empty()) tell(changed_.get());
   for (const std::string& file : files_) {
-    std::thread([shared = shared_, file] {
-      cli::Plan plan = cli::load_plan(file);
+    auto read = [shared = shared_, file] {
+      cli::Plan plan = load(file);
       {
         const std::lock_guard lock(shared->mutex);
         shared->read.emplace(file, std::move(plan));
       }
       tell(shared->changed.get());
-    }).detach();
+    };
+    try {
+      std::thread(read).detach();
+    } catch (const std::system_error& error) {
+      const std::lock_guard lock(shared_->mutex);
+      shared_->read.emplace(file, unreadable(file, fmt::format("no thread to read it: {}", error.what())));
+    }
   }
 }
 
@@ -88,12 +110,9 @@ std::vector<cli::Candidate> Loader::take() {
     if (auto found = shared_->read.find(file); found != shared_->read.end()) {
       candidate.plan = std::move(found->second);
     } else {
-      candidate.plan.problems.push_back({file,
-                                         {},
-                                         "",
-                                         fmt::format("could not be read within {} s, with the files that it "
-                                                     "names: is one of them on a mount that is away?",
-                                                     kPatience.count())});
+      candidate.plan = unreadable(file, fmt::format("could not be read within {} s, with the files that it "
+                                                    "names: is one of them on a mount that is away?",
+                                                    kPatience.count()));
     }
     candidates.push_back(std::move(candidate));
   }

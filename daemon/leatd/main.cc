@@ -54,15 +54,14 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? leat::kExitOk : leat::kExitUsage;
   }
   leat::log::setup("leatd");
-  int exit_code = leat::kExitBug;
+  // What cannot be started as it is configured waits for a person; what fails later is worth another start.
+  int exit_code = leat::kExitConfig;
   try {
     for (std::string* folder : {&folders.config, &folders.state, &folders.runtime})
       *folder = absolute(*folder);
     leat::leatd::Daemon daemon(folders);
+    exit_code = leat::kExitBug;
     exit_code = daemon.run();
-  } catch (const std::runtime_error& error) {
-    leat::log::error("leatd-fails", {{"text", error.what()}});
-    exit_code = leat::kExitConfig;
   } catch (const std::exception& error) {
     leat::log::error("leatd-fails", {{"text", error.what()}});
   }

@@ -50,6 +50,10 @@ void Supervisor::Loop::check_trouble() {
     trouble_since_.reset();
     return;
   }
+  // It is to end, and nothing can be committed: that comes again.
+  if (job_.follow && drain_since_ && now - std::max(*drain_since_, *trouble_since_) > job_.drain_patience) {
+    return leave();
+  }
   if (job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
   if (std::string at = writer.at(); !writer.ready && !at.empty()) trouble_ = std::move(at);
   end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on", trouble_,
@@ -94,7 +98,7 @@ void Supervisor::Loop::check_stall() {
   bool still = reader.welcomed && reader.page && read((*reader.page)->window_batches) > 0;
   std::uint64_t now_ns = stage::monotonic_ns();
   for (const Worker& worker : team_.workers()) {
-    if (!still || worker.seat.stage == Stage::kReader) continue;
+    if (!still || worker.seat.stage == Stage::kReader || (worker.joined && !worker.ready)) continue;
     constexpr auto kStillNs = static_cast<std::uint64_t>(std::chrono::nanoseconds(kStalled).count());
     still = idle(worker) && now_ns - std::min(now_ns, read((*worker.page)->activity_since_ns)) >= kStillNs;
   }

@@ -15,8 +15,17 @@ constexpr int kLooksForMore = 3;   // 1.5 s
 constexpr int kLooksForLess = 10;  // 5 s
 constexpr std::chrono::milliseconds kStarting{1'000};  // before an added worker counts
 constexpr int kTrialLooks = 4;
+constexpr int kMostLooks = 20;  // 10 s
+// Of every worker, before their rate tells anything: they count when they are done.
+constexpr double kRecordsEach = 5;
 constexpr double kWorthIt = 0.25;  // of what one more of equals would bring
 constexpr std::chrono::seconds kLongestHold{900};
+
+// Have they done enough records in so many looks, with such a sum of rates?
+bool enough(double rate_sum, int workers) {
+  double seconds = std::chrono::duration<double>(Controller::kLook).count();
+  return rate_sum * seconds >= kRecordsEach * workers;
+}
 
 }  // namespace
 
@@ -24,13 +33,15 @@ constexpr std::chrono::seconds kLongestHold{900};
 std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
   if (view.now - trial_->since < kStarting) return std::nullopt;
   trial_->sum += view.records_per_s;
-  if (++trial_->looks < kTrialLooks) return std::nullopt;
+  ++trial_->looks;
+  bool told = trial_->before > 0 && enough(trial_->sum, view.workers);
+  if (trial_->looks < (told ? kTrialLooks : kMostLooks) && trial_->before > 0) return std::nullopt;
   Trial trial = *trial_;
   trial_.reset();
   double after = trial.sum / trial.looks;
   double hoped = trial.before / std::max(view.workers - 1, 1) * kWorthIt;
   bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits;
-  if (!saturated || view.own <= min_ || after >= trial.before + hoped) {
+  if (!told || !saturated || view.own <= min_ || after >= trial.before + hoped) {
     if (saturated) hold_ = std::chrono::seconds(60);
     return std::nullopt;
   }
@@ -41,6 +52,11 @@ std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
                               trial.before, view.workers - 1, after, view.workers)};
 }
 
+void Controller::refused(Clock::time_point now) {
+  trial_.reset();
+  not_before_ = now + hold_;
+}
+
 std::optional<Controller::Decision> Controller::look(const View& view) {
   if (view.own < min_) return Decision{min_, "process.workers.min"};
   if (view.own > max_) return Decision{max_, "process.workers.max"};
@@ -49,8 +65,9 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
   bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits && view.writer_busy < kBusy;
   saturated_ = saturated ? saturated_ + 1 : 0;
   rate_sum_ = saturated ? rate_sum_ + view.records_per_s : 0;
-  if (saturated_ >= kLooksForMore) {
-    double rate = rate_sum_ / saturated_;
+  bool told = enough(rate_sum_, view.workers);
+  if (saturated_ >= (told ? kLooksForMore : kMostLooks)) {
+    double rate = told ? rate_sum_ / saturated_ : 0;
     bool held = not_before_ && view.now < *not_before_;
     if (view.own < max_ && !held) {
       saturated_ = 0;

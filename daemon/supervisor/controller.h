@@ -2,8 +2,9 @@
 //
 // More while the pool is what holds the pipeline back: it is busy all the time, the stage before it waits for room, and the
 // writer is not what is slow. A worker that was added must have brought something, or it is taken away again and that is not
-// tried soon (more processes than cores, a child that everybody waits for). Fewer when one less would still be idle for a
-// good part. The two conditions are far apart and each must hold for a while, so the number does not swing.
+// tried soon (more processes than cores, a child that everybody waits for); where records take seconds each nobody can tell, and
+// it stays. Fewer when one less would still be idle for a good part. The two conditions are far apart and each must hold
+// for a while, so the number does not swing.
 #pragma once
 
 #include <chrono>
@@ -37,11 +38,13 @@ class Controller {
   Controller(int min, int max) : min_(min), max_(max) {}
 
   std::optional<Decision> look(const View& view);
+  // The last decision could not be carried out: there is no room for another one.
+  void refused(Clock::time_point now);
 
  private:
   struct Trial {  // a worker that was added
     Clock::time_point since{};
-    double before = 0;  // records a second
+    double before = 0;  // records a second; 0: too few to tell
     double sum = 0;     // of those seen with it
     int looks = 0;
   };

@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "config/text.h"
 #include "daemon/supervisor/loop.h"
@@ -89,6 +90,16 @@ Supervisor::Loop::Loop(const Job& job, Observer& observer)
       budget_(planned(job, wanted_)),
       team_(job.pipeline, runtime_, job.program_folder, wanted_),
       controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {}
+
+// Not at its end: something was thrown. Those who joined cannot see that, as leatd goes on, and must join again.
+Supervisor::Loop::~Loop() {
+  if (gone_) return;
+  try {
+    team_.dismiss(control_);
+  } catch (const std::exception&) {
+    // Nothing more can be done for them.
+  }
+}
 
 Clock::time_point Supervisor::Loop::bind() {
   control_.bind(Layout(job_.pipeline, runtime_, 1).control());
@@ -213,6 +224,7 @@ void Supervisor::Loop::welcome(Worker& worker) {
   message.runtime = runtime_;
   message.supervisor = ::getpid();
   worker.welcomed = team_.tell(worker, message, control_);
+  worker.started = Clock::now();  // before that it waited for others
   if (!worker.welcomed && worker.running()) {
     observer_.warning("worker-lost",
                       fmt::format("{} said hello and did not wait for the answer", worker.title()));
@@ -223,13 +235,16 @@ void Supervisor::Loop::welcome(Worker& worker) {
 }
 
 void Supervisor::Loop::welcome_those_due() {
+  std::vector<const Worker*> lost;
   for (Worker& worker : team_.workers()) {
     if (worker.welcomed || !(worker.page || worker.joined) || !worker.running()) continue;
     bool due =
         worker.seat.stage == Stage::kWriter ||
         (worker.seat.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
     if (due) welcome(worker);
+    if (due && worker.joined && !worker.welcomed) lost.push_back(&worker);
   }
+  for (const Worker* worker : lost) team_.remove(*worker);  // should it be there after all, it asks again
 }
 
 void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
@@ -287,6 +302,7 @@ void Supervisor::Loop::drain() {
     return end(kExitStopped, "stopped before anything was read");
   }
   drain_ = true;
+  if (!drain_since_) drain_since_ = Clock::now();
 }
 
 void Supervisor::Loop::leave() {
@@ -327,6 +343,8 @@ void Supervisor::Loop::tick(bool last) {
 void Supervisor::Loop::disband() {
   if (!leave_until_) {
     tick(true);
+    // Who was to leave when it owes nothing and its results are taken: nobody will take them now.
+    for (Worker& worker : team_.workers()) worker.told_to_leave = false;
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
   }
   team_.dismiss(control_);

@@ -27,6 +27,9 @@ inline bool dies_alone(proto::Stage stage) {
 class Supervisor::Loop {
  public:
   Loop(const Job& job, Observer& observer);
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
   void add_to(proto::Poller& poller);
   milliseconds due() const;
@@ -61,7 +64,9 @@ class Supervisor::Loop {
   void retire(Worker& worker);
   void dealer_has_gone(const Worker& dealer);
   void dismiss_retired();
+  static bool has_nothing(const Worker& worker);
   void adjust_pool();
+  void grow_pool();
   void control_pool();
   void fit_window();
   Result<config::Budget> budget_for(int processors) const;
@@ -109,13 +114,15 @@ class Supervisor::Loop {
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
   Clock::time_point next_memory_{};
-  Clock::time_point looked_{};  // at the pages, for the controller
+  Clock::time_point looked_{};   // at the pages, for the controller
+  Clock::time_point grow_at_{};  // not before
   Controller controller_;
   int window_for_ = 0;  // processors for which the reader's window was worked out
   std::uint64_t memory_ = 0;
   std::uint64_t peak_memory_ = 0;
   bool paused_ = false;
   bool drain_ = false;
+  std::optional<Clock::time_point> drain_since_;
   bool drain_sent_ = false;
   bool hurry_ = false;
   bool over_ = false;  // the outcome is known, and those who are left are told to go

@@ -58,6 +58,13 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
         fmt::format("it is of version {}, the supervisor of {}: install all programs of one release",
                     hello.version, LEAT_VERSION));
   }
+  // It has executed itself again since: what it was before is no more.
+  for (Worker& worker : team_.workers()) {
+    if (!worker.joined || !worker.running() || worker.child->pid() != hello.pid) continue;
+    take_out(worker);
+    team_.remove(worker);
+    break;
+  }
   int processors = team_.processors(false) + team_.processors(true) + 1;
   if (auto budget = budget_for(processors); !budget) return refuse(budget.error().text);
   if (team_.workers().size() >= proto::Dealer::kMaxPlaces) return refuse("all places are taken");
@@ -98,6 +105,22 @@ Result<void> Supervisor::Loop::scale_automatically() {
   return {};
 }
 
+// A processor more that cannot be started (no memory, no process numbers left) is tried again: the others do without.
+void Supervisor::Loop::grow_pool() {
+  constexpr milliseconds kAgain{5'000};
+  Clock::time_point now = Clock::now();
+  if (now < grow_at_) return;
+  try {
+    for (int own = team_.processors(false);
+         own < wanted_ && team_.workers().size() < proto::Dealer::kMaxPlaces; ++own) {
+      team_.add_processor();
+    }
+  } catch (const std::system_error& error) {
+    grow_at_ = now + kAgain;
+    observer_.warning("pool-not-grown", fmt::format("{}; trying again", error.what()));
+  }
+}
+
 // As many of our own as are wanted. Those with the highest index leave first.
 void Supervisor::Loop::adjust_pool() {
   dismiss_retired();
@@ -107,7 +130,7 @@ void Supervisor::Loop::adjust_pool() {
     if (team_.processors(false) + team_.processors(true) == 0) leave();
     return;
   }
-  for (int own = team_.processors(false); own < wanted_; ++own) team_.add_processor();
+  grow_pool();
   for (int own = team_.processors(false); own > wanted_; --own) {
     Worker* last = nullptr;
     for (Worker& worker : team_.workers()) {
@@ -120,6 +143,7 @@ void Supervisor::Loop::adjust_pool() {
 
 void Supervisor::Loop::retire(Worker& worker) {
   worker.retiring = true;
+  worker.retires_since = Clock::now();
   observer_.happened("worker-retires",
                      {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
   for (const Worker& dealer : team_.workers()) {
@@ -142,9 +166,22 @@ void Supervisor::Loop::dealer_has_gone(const Worker& dealer) {
   for (Worker& worker : team_.workers()) std::erase(worker.owes, dealer.instance);
 }
 
+// A credit that was lost on its way is owed for ever: who is to go and has been idle for so long has nothing.
+bool Supervisor::Loop::has_nothing(const Worker& worker) {
+  constexpr milliseconds kIdle{5'000};
+  if (!worker.ready || !worker.page || Clock::now() - worker.retires_since < kIdle) return false;
+  const stage::Page& page = **worker.page;
+  std::uint64_t since = read(page.activity_since_ns);
+  auto idle_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(kIdle).count());
+  return page.activity.load(std::memory_order_relaxed) ==
+             static_cast<std::uint32_t>(stage::Activity::kIdle) &&
+         stage::monotonic_ns() >= since + idle_ns;
+}
+
 void Supervisor::Loop::dismiss_retired() {
   for (Worker& worker : team_.workers()) {
-    if (!worker.retiring || worker.told_to_leave || !worker.owes.empty() || !worker.running()) continue;
+    if (!worker.retiring || worker.told_to_leave || !worker.running()) continue;
+    if (!worker.owes.empty() && !has_nothing(worker)) continue;
     if (!worker.ready && !worker.joined) {
       worker.child->kill();  // it has never had anything
       worker.told_to_leave = true;
@@ -192,7 +229,9 @@ void Supervisor::Loop::control_pool() {
   view.blocked_before /= std::max(filters, 1);
   auto decision = controller_.look(view);
   if (!decision) return;
-  if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) return;
+  if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) {
+    return controller_.refused(now);
+  }
   observer_.happened("pool-scaled", {{"from", std::to_string(wanted_)},
                                      {"to", std::to_string(decision->own)},
                                      {"reason", decision->reason}});

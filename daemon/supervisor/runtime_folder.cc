@@ -126,8 +126,13 @@ RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name
   std::string absolute = std::filesystem::absolute(root_path).lexically_normal().string();
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
   Fd root = open_root(absolute, kind != Kind::kDefault);
-  if (::flock(root.get(), LOCK_EX) != 0) refuse(absolute, std::strerror(errno));
-  remove_stale_in(root.get());
+  // leatd waits for nobody. Its folder is told from those of others by its name, and it has its own lock on the root.
+  if (kind == Kind::kFixed) {
+    if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) remove_stale_in(root.get());
+  } else {
+    if (::flock(root.get(), LOCK_EX) != 0) refuse(absolute, std::strerror(errno));
+    remove_stale_in(root.get());
+  }
   std::string own = kind == Kind::kFixed ? std::string(name) : fmt::format("{}-{}", name, ::getpid());
   std::string path = absolute + "/" + own;
   if (kind == Kind::kFixed) clear_fixed(root.get(), own, path);

@@ -41,6 +41,7 @@ struct Job {
   bool fixed_folder = false;  // the runtime folder is ROOT/NAME, not ROOT/NAME-PID: others find it (leatd)
   std::chrono::milliseconds start_up{
       30'000};  // for a worker to be ready, or to say on its page what it waits for
+  std::chrono::milliseconds drain_patience{10'000};  // for a sink that is away while it drains; with follow
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;

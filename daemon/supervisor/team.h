@@ -40,8 +40,9 @@ struct Worker {
   bool ready = false;
   bool welcomed = false;
   bool told_to_leave = false;
-  bool retiring = false;                      // nothing is dealt to it any more
-  std::vector<std::uint32_t> owes;            // retiring: instances of the dealers that it owes something
+  bool retiring = false;            // nothing is dealt to it any more
+  std::vector<std::uint32_t> owes;  // retiring: instances of the dealers that it owes something
+  Clock::time_point retires_since{};
   std::optional<Clock::time_point> ended;     // it has died
   bool judged = false;                        // and that was seen to
   std::optional<Clock::time_point> start_at;  // when another one will be started

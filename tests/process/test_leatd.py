@@ -4,10 +4,12 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 from pathlib import Path
 
+from harness import zstd
 from leatd import LeatdCase
 
 
@@ -300,6 +302,17 @@ class Asked(LeatdCase):
         self.ask("resume", "reviews")
         self.check()
 
+    def test_a_drain_that_is_taken_back_is_answered(self):
+        self.begin()
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.ask("drain", "reviews", seconds=30)))
+        asking.start()
+        self.until(lambda: self.status()["state"] == "draining", "it drains")
+        self.ask("resume", "reviews")
+        asking.join(40)
+        self.assertEqual([answer["exit_code"] for answer in answers], [75])
+        self.check()
+
     def test_stopped_and_resumed(self):
         self.begin()
         self.assertEqual(self.ask("stop", "reviews")["exit_code"], 0)
@@ -316,7 +329,7 @@ class Asked(LeatdCase):
         drain = self.start("drain", "reviews", "--runtime-dir", self.runtime / "d")
         self.until(lambda: self.status()["state"] == "draining", "it drains")
         self.ask("resume", "reviews")
-        self.assertIn("meanwhile", self.finish(drain).stderr)
+        self.assertIn("told to go on", self.finish(drain).stderr)
         self.check()
 
     def test_a_name_that_is_not_there(self):
@@ -395,6 +408,80 @@ class Reload(LeatdCase):
         at = next(i for i, line in enumerate(got) if line != old[i])
         self.assertGreater(at, 0)
         self.assertSame(b"".join(got), b"".join(old[:at] + new[at:]))
+
+    def test_paused_it_stays_paused(self):
+        self.begin()
+        self.ask("pause", "reviews")
+        self.until(lambda: self.status()["window_batches"] == 0, "what was under way is finished")
+        for kind in ("second", "third", "fourth"):
+            before = self.pids()
+            self.pipeline(process={"steps": [{"set": {"/kind": kind}}]})
+            self.ask("reload")
+            self.until(lambda: len(self.pids()) == 4 and not set(self.pids()) & set(before), "others have taken over")
+            self.until(lambda: "starting" not in [w["state"] for w in self.status()["workers"]], "they are ready")
+            time.sleep(0.5)  # nothing is to be sent meanwhile
+            status = self.status()
+            self.assertEqual((status["state"], status["window_batches"]), ("paused", 0))
+            self.assertEqual([w["records"] for w in self.workers("processor")], [0])
+
+    def test_a_folder_with_too_many_files_changes_nothing_that_runs(self):
+        self.begin()
+        before = self.pids()
+        for n in range(256):
+            self.pipeline(f"z{n}", text="bad")
+        answer = self.ask("reload")
+        self.assertEqual(answer["exit_code"], 78)
+        self.assertIn("no more than 256", answer["text"])
+        self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]].count("reviews"), 1)
+        self.assertEqual(self.pids(), before)
+
+    def test_a_name_that_still_runs_of_a_file_that_is_wrong_now_is_taken(self):
+        self.begin()
+        before = self.pids()
+        self.file.with_name("zz.yaml").write_text(self.file.read_text())
+        self.pipeline(text="bad")
+        results = {Path(r["pipeline"]).name: (r["result"], r["text"]) for r in self.ask("reload")["data"]}
+        self.assertEqual({name: result for name, (result, _) in results.items()},
+                         {"reviews.yaml": "refused", "zz.yaml": "refused"})
+        self.assertIn("reviews.yaml", results["zz.yaml"][1])
+        self.assertEqual([p["name"] for p in self.ask("status")["data"]["pipelines"]].count("reviews"), 1)
+        self.assertEqual(self.pids(), before)
+        self.file.unlink()
+        self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["changed"])
+        self.until_output("a.jsonl", self.expected(self.content))
+
+    def test_told_to_stop_it_starts_nothing_new(self):
+        self.pipeline()
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=200000)
+        self.feed("a.jsonl", self.numbers(20, size=9000))
+        self.until(lambda: self.workers("processor")[0]["state"] == "busy", "under way")
+        self.pipeline("second", sink={"path": str(self.folder / "out/second-{stem}.jsonl")})
+        self.daemon.send_signal(signal.SIGSTOP)
+        self.daemon.send_signal(signal.SIGHUP)
+        self.daemon.send_signal(signal.SIGTERM)
+        self.daemon.send_signal(signal.SIGCONT)
+        self.assertEqual(self.daemon.wait(60), 0)
+        self.daemon = None
+        self.assertNotIn("pipeline=second", self.said())
+
+    def test_swapped_again_and_again_in_the_middle_of_a_compressed_source(self):
+        self.pipeline(source={"paths": [str(self.folder / "in/*.zst")]})
+        self.start_leatd(**Pool.SLOW)
+        content = self.numbers(20000, size=300)
+        self.feed("a.jsonl.zst", zstd(content))
+        kinds = ["document"]
+        for n in range(3):
+            self.until(lambda: self.status()["state"] == "running" and self.workers("processor")[0]["records"] > 300, "under way")
+            kinds.append(f"kind-{n}")
+            self.pipeline(source={"paths": [str(self.folder / "in/*.zst")]}, process={"steps": [{"set": {"/kind": kinds[-1]}}]})
+            self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["changed"])
+            self.until(lambda: self.said().count("pipeline-swapped") == n + 1, "swapped")
+        self.until(lambda: self.output("a.jsonl") is not None, "a.jsonl is there")
+        got = [json.loads(line) for line in self.output("a.jsonl").splitlines()]
+        self.assertEqual([record["n"] for record in got], list(range(20000)))
+        order = [kinds.index(record["kind"]) for record in got]
+        self.assertEqual(order, sorted(order))
+        self.assertGreater(len(set(order)), 2)
 
     def test_removed_and_added(self):
         self.begin()

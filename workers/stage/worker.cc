@@ -222,7 +222,14 @@ void Worker::take_in(const proto::Control& control) {
     refusal_ = refusal->text;
   } else if (on_news_) {
     on_news_(control);
+  } else if (!welcome_.pipeline_text.empty()) {
+    early_news_.push_back(control);
   }
+}
+
+void Worker::on_news(std::function<void(const proto::Control&)> on_news) {
+  on_news_ = std::move(on_news);
+  for (const auto& control : std::exchange(early_news_, {})) on_news_(control);
 }
 
 void Worker::send(const proto::Control& control) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/pipeline.h"
 #include "proto/batch.h"
@@ -64,8 +65,9 @@ class Worker {
   void look_now_and_then() {
     if (++unlooked_ % 16 == 0) look_for_stop();
   }
-  // Called with what else the supervisor has to say (pool, again, verdict), from look_for_stop().
-  void on_news(std::function<void(const proto::Control&)> on_news) { on_news_ = std::move(on_news); }
+  // Called with what else the supervisor has to say (pool, again, verdict), from look_for_stop(); at once with what came
+  // behind the welcome.
+  void on_news(std::function<void(const proto::Control&)> on_news);
   bool leaving() const { return leaving_; }  // leave now
   bool draining() const {
     return draining_;
@@ -115,6 +117,7 @@ class Worker {
   bool again_ = false;  // join again
   std::string refusal_;
   std::function<void(const proto::Control&)> on_news_;
+  std::vector<proto::Control> early_news_;  // nobody has asked for it yet
   std::uint32_t unlooked_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 
 using leat::supervisor::Controller;
 using std::chrono::milliseconds;
@@ -18,6 +19,9 @@ struct World {
   double each = 100;    // records a second that one worker does
   double supply = 400;  // that come
   double cores = 1000;  // workers beyond that many bring nothing
+  int room = 1000;      // workers that memory has room for
+  bool whole = false;   // a record counts when it is done
+  double done = 0;
   int changes = 0;
   std::string reason;
   Controller controller;
@@ -35,7 +39,16 @@ struct World {
       view.busy = capacity <= 0 ? 1 : std::min(1.0, supply / capacity);
       view.blocked_before = supply <= 0 ? 0 : 1 - rate / supply;
       view.records_per_s = rate;
+      if (whole) {
+        double before = std::floor(done);
+        done += rate * 0.5;
+        view.records_per_s = (std::floor(done) - before) / 0.5;
+      }
       if (auto decision = controller.look(view)) {
+        if (decision->own > room) {
+          controller.refused(now);
+          continue;
+        }
         CHECK(decision->own != workers);
         CHECK_FALSE(decision->reason.empty());
         reason = decision->reason;
@@ -115,4 +128,25 @@ TEST_CASE("more than the maximum is brought back to it") {
   world.workers = 5;
   world.pass(seconds(1));
   CHECK(world.workers == 2);
+}
+
+TEST_CASE("one that there was no room for was no trial, and none is taken away for it") {
+  World world(1, 8);
+  world.room = 3;
+  world.pass(seconds(600));
+  CHECK(world.workers == 3);
+  CHECK(world.changes == 2);
+}
+
+TEST_CASE("records that take seconds, and come in whole ones, let the pool grow as well") {
+  for (double offset : {0.0, 0.7, 1.3, 2.9, 4.1}) {
+    World world(1, 4);
+    world.each = 0.2;
+    world.supply = 100;
+    world.whole = true;
+    world.done = offset / 5;
+    world.pass(seconds(120));
+    CHECK(world.workers == 4);
+    CHECK(world.changes == 3);
+  }
 }

@@ -1,12 +1,16 @@
 #include "daemon/supervisor/runtime_folder.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <stdexcept>
 
 using namespace leat::supervisor;
@@ -95,4 +99,17 @@ TEST_CASE("a fixed folder is not made of somebody else's") {
   std::ofstream(root.path + "/reviews/precious") << "bytes";
   CHECK_THROWS_AS(RuntimeFolder(root.path, "reviews", RuntimeFolder::Kind::kFixed), FolderError);
   CHECK(fs::exists(root.path + "/reviews/precious"));
+}
+
+TEST_CASE("a fixed folder does not wait for whoever has locked the root") {
+  TempRoot root;
+  int held = ::open(root.path.c_str(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(::flock(held, LOCK_EX) == 0);
+  auto made = std::async(std::launch::async, [&] {
+    RuntimeFolder folder(root.path, "reviews", RuntimeFolder::Kind::kFixed);
+    return fs::exists(folder.path() + "/lock");
+  });
+  CHECK(made.wait_for(std::chrono::seconds(5)) == std::future_status::ready);
+  ::close(held);
+  CHECK(made.get());
 }

@@ -1,0 +1,315 @@
+// The loop with workers that this test plays: their programs only sleep, and what a worker would say is said here.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "daemon/supervisor/supervisor.h"
+#include "workers/stage/page.h"
+
+using namespace leat;
+using namespace leat::supervisor;
+using proto::Stage;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Listening : public Observer {
+ public:
+  void warning(std::string_view event, std::string_view) override { events.emplace_back(event); }
+  void note(std::string_view event, std::string_view) override { events.emplace_back(event); }
+  auto count(std::string_view event) const { return std::count(events.begin(), events.end(), event); }
+  std::vector<std::string> events;
+};
+
+struct Actor {
+  Seat seat;
+  std::uint32_t instance = 0;
+  proto::Socket socket;
+  std::optional<stage::MappedPage> page;
+  std::vector<proto::Control> heard;
+
+  Actor(proto::Context& context, const std::string& control, const std::string& identity, Seat at)
+      : seat(at), socket(context, proto::SocketKind::kDealer, 64, proto::kMaxControlBytes) {
+    socket.set_routing_id(identity);
+    socket.connect(control);
+  }
+  void say(const proto::Control& control) {
+    proto::Message message = encode(control);
+    CHECK(socket.try_send(message));
+  }
+  void report(proto::ReportKind kind, std::string details = {}, bool retry = false) {
+    say(proto::Report{kind, 0, "text", std::move(details), retry});
+  }
+  void listen() {
+    while (auto message = socket.try_receive()) heard.push_back(*proto::decode_control(message->view()));
+  }
+  template <class T>
+  const T* last() const {
+    for (auto at = heard.rbegin(); at != heard.rend(); ++at) {
+      if (const T* found = std::get_if<T>(&*at)) return found;
+    }
+    return nullptr;
+  }
+};
+
+// A pipeline with steps and two processors, in a folder of its own.
+struct Play {
+  std::string path;
+  Job job;
+  Listening observer;
+  proto::Context context{1};
+  std::list<Actor> actors;
+  std::list<Child> others;  // processes that join
+  std::unique_ptr<Supervisor> supervisor;
+
+  Play() {
+    char name[] = "/tmp/leat-test-XXXXXX";
+    path = ::mkdtemp(name);
+    for (const char* role : {"reader", "filter", "processor", "writer"}) {
+      std::string program = path + "/leat-" + role;
+      std::ofstream(program) << "#!/bin/sh\nexec sleep 60\n";
+      ::chmod(program.c_str(), 0700);
+    }
+    job.pipeline.name = "test";
+    job.pipeline.process.steps.emplace_back();
+    job.pipeline.process.workers = {2, 2};
+    job.pipeline_text = "text";
+    job.program_folder = path;
+    job.runtime_root = path + "/run";
+    job.fixed_folder = true;
+    job.follow = true;
+  }
+  ~Play() {
+    supervisor.reset();
+    fs::remove_all(path);
+  }
+
+  std::string runtime() const { return job.runtime_root + "/test"; }
+  Layout layout() const { return {job.pipeline, runtime(), 1}; }
+
+  // Runs the supervisor until it is so; false: that took too long.
+  template <class Condition>
+  bool until(Condition condition, seconds patience = seconds(20)) {
+    auto end = Clock::now() + patience;
+    while (!condition()) {
+      if (Clock::now() >= end) return false;
+      round();
+    }
+    return true;
+  }
+  void round() {
+    proto::Poller poller;
+    supervisor->add_to(poller);
+    poller.wait(std::min(supervisor->due(), milliseconds(5)));
+    if (!supervisor->over()) supervisor->step();
+    for (Actor& actor : actors) actor.listen();
+  }
+  void pass(milliseconds time) {
+    auto end = Clock::now() + time;
+    while (Clock::now() < end) round();
+  }
+
+  // All that were started and nobody plays yet say hello.
+  void enter() {
+    for (const auto& worker : supervisor->status().workers) {
+      if (worker.joined || find(worker.seat, worker.instance) != nullptr) continue;
+      Actor& actor = actors.emplace_back(context, layout().control(),
+                                         worker_name(worker.seat, worker.instance), worker.seat);
+      actor.instance = worker.instance;
+      actor.page.emplace(stage::MappedPage::create(layout().page(worker.seat, worker.instance)));
+      actor.say(proto::Hello{worker.seat.stage, worker.seat.index, worker.instance, worker.pid, LEAT_VERSION,
+                             false});
+    }
+  }
+  void start() { supervisor = std::make_unique<Supervisor>(job, observer); }
+  void get_ready(Actor& actor) {
+    CHECK(until([&] { return actor.last<proto::Welcome>() != nullptr; }));
+    actor.page->enter(stage::Activity::kIdle);
+    actor.report(proto::ReportKind::kReady, actor.seat.stage == Stage::kWriter ? R"({"epoch":1})" : "");
+  }
+  // Everybody is at work.
+  void begin() {
+    start();
+    enter();
+    get_ready(*find({Stage::kWriter, 0}));
+    for (Actor& actor : actors) {
+      if (actor.seat.stage == Stage::kFilter || actor.seat.stage == Stage::kProcessor) get_ready(actor);
+    }
+    get_ready(*find({Stage::kReader, 0}));
+    CHECK(until([&] { return supervisor->status().phase == Phase::kRunning; }));
+  }
+  Actor* find(Seat seat, std::uint32_t instance = 0) {
+    for (Actor& actor : actors) {
+      if (actor.seat == seat && (instance == 0 || actor.instance == instance)) return &actor;
+    }
+    return nullptr;
+  }
+  std::int64_t pid_of(const Actor& actor) const {
+    for (const auto& worker : supervisor->status().workers) {
+      if (worker.seat == actor.seat && worker.instance == actor.instance) return worker.pid;
+    }
+    return 0;
+  }
+
+  // A process that nobody here has started asks for a place.
+  Actor& ask(const std::string& identity, std::int64_t pid) {
+    Actor& actor = actors.emplace_back(context, layout().control(), identity, Seat{Stage::kProcessor, 0});
+    actor.say(proto::Hello{Stage::kProcessor, 0, 1, pid, LEAT_VERSION, true});
+    return actor;
+  }
+  std::int64_t other_process() {
+    others.push_back(Child::start("/bin/sleep", {"60"}, Child::Stdout::kNull));
+    return others.back().pid();
+  }
+  Actor& join() {
+    Actor& actor = ask("join-me", other_process());
+    CHECK(until([&] { return actor.last<proto::Welcome>() != nullptr; }));
+    const auto* welcome = actor.last<proto::Welcome>();
+    actor.seat.index = welcome->index;
+    actor.instance = welcome->instance;
+    actor.page.emplace(stage::MappedPage::create(layout().page(actor.seat, actor.instance)));
+    get_ready(actor);
+    CHECK(until([&] { return worker_ready(actor.instance); }));
+    return actor;
+  }
+  bool worker_ready(std::uint32_t instance) const {
+    for (const auto& worker : supervisor->status().workers) {
+      if (worker.instance == instance) return worker.state == "idle";
+    }
+    return false;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("one that joined and has executed itself again since has one place, not two") {
+  Play play;
+  play.begin();
+  std::int64_t pid = play.other_process();
+  Actor& before = play.ask("join-1", pid);
+  CHECK(play.until([&] { return before.last<proto::Welcome>() != nullptr; }));
+  Actor& after = play.ask("join-2", pid);
+  CHECK(play.until([&] { return after.last<proto::Welcome>() != nullptr; }));
+  CHECK(play.supervisor->status().pool.joined == 1);
+}
+
+TEST_CASE("one that joined and is gone from its socket before it was welcomed leaves no place behind") {
+  Play play;
+  play.start();
+  play.enter();
+  play.ask("join-1", play.other_process());
+  CHECK(play.until([&] { return play.supervisor->status().pool.joined == 1; }));
+  play.actors.pop_back();
+  play.pass(milliseconds(300));
+  play.get_ready(*play.find({Stage::kWriter, 0}));
+  play.pass(milliseconds(500));
+  CHECK(play.supervisor->status().pool.joined == 0);
+  CHECK(play.observer.count("worker-lost") <= 1);
+}
+
+TEST_CASE("who waited for the writer longer than a start may take is not late") {
+  Play play;
+  play.job.start_up = milliseconds(300);
+  play.start();
+  play.enter();
+  play.find({Stage::kWriter, 0})->page->set_text("waiting for the sink");
+  play.pass(milliseconds(600));
+  play.get_ready(*play.find({Stage::kWriter, 0}));
+  play.pass(milliseconds(100));
+  CHECK(play.find({Stage::kFilter, 0})->last<proto::Welcome>() != nullptr);
+  CHECK(play.find({Stage::kFilter, 0})->last<proto::Stop>() == nullptr);
+}
+
+TEST_CASE("one that is to go and idle does not wait for ever for a dealer that believes it owes") {
+  Play play;
+  play.begin();
+  REQUIRE(play.supervisor->scale(1));
+  Actor& last = *play.find({Stage::kProcessor, 1});
+  CHECK(play.until([&] { return play.find({Stage::kFilter, 0})->last<proto::Pool>() != nullptr; }));
+  REQUIRE(play.until([&] { return last.last<proto::Stop>() != nullptr; }));
+  CHECK(last.last<proto::Stop>()->drain);
+}
+
+TEST_CASE("one that joined and is on its way out is told to go when everything ends") {
+  Play play;
+  play.begin();
+  Actor& joined = play.join();
+  joined.report(proto::ReportKind::kLeave);
+  auto* pool = static_cast<const proto::Pool*>(nullptr);
+  Actor& filter = *play.find({Stage::kFilter, 0});
+  CHECK(play.until([&] {
+    pool = filter.last<proto::Pool>();
+    return pool != nullptr && pool->leaving;
+  }));
+  filter.say(proto::Retired{pool->index, pool->instance});
+  REQUIRE(play.until([&] { return joined.last<proto::Stop>() != nullptr; }));
+  CHECK(joined.last<proto::Stop>()->drain);
+  play.supervisor->leave();
+  CHECK(play.until([&] { return play.supervisor->over(); }));
+  play.pass(milliseconds(50));
+  CHECK_FALSE(joined.last<proto::Stop>()->drain);
+}
+
+TEST_CASE("a supervisor that goes without a farewell tells those who joined to join again") {
+  Play play;
+  play.begin();
+  Actor& joined = play.join();
+  play.supervisor.reset();
+  for (int i = 0; i < 100 && joined.last<proto::Stop>() == nullptr; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    joined.listen();
+  }
+  REQUIRE(joined.last<proto::Stop>() != nullptr);
+  CHECK(joined.last<proto::Stop>()->again);
+}
+
+TEST_CASE("a processor that cannot be started does not take the others with it") {
+  Play play;
+  play.begin();
+  fs::remove(play.path + "/leat-processor");
+  REQUIRE(play.supervisor->scale(3));
+  CHECK_NOTHROW(play.pass(milliseconds(500)));
+  CHECK_FALSE(play.supervisor->over());
+  CHECK(play.supervisor->status().pool.own == 2);
+  CHECK(play.observer.count("pool-not-grown") == 1);
+}
+
+TEST_CASE("drained while the sink is away it does not wait for the sink for ever") {
+  Play play;
+  play.job.drain_patience = milliseconds(300);
+  play.begin();
+  Actor& writer = *play.find({Stage::kWriter, 0});
+  writer.report(proto::ReportKind::kFailed, {}, true);
+  ::kill(static_cast<pid_t>(play.pid_of(writer)), SIGKILL);
+  CHECK(play.until([&] { return play.observer.count("sink-away") == 1; }));
+  play.supervisor->drain();
+  CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
+  CHECK(play.supervisor->take_outcome().exit_code == kExitStopped);
+}
+
+TEST_CASE("one that joined and never got ready does not hide that batches were lost") {
+  Play play;
+  play.begin();
+  Actor& joined = play.ask("join-me", play.other_process());
+  CHECK(play.until([&] { return joined.last<proto::Welcome>() != nullptr; }));
+  Actor& reader = *play.find({Stage::kReader, 0});
+  (*reader.page)->window_batches = 1;
+  REQUIRE(play.until([&] { return reader.last<proto::Again>() != nullptr; }, seconds(8)));
+  CHECK(reader.last<proto::Again>()->instance == 0);
+}
