@@ -17,11 +17,10 @@ struct Checked {
   std::vector<std::string> warnings;
 };
 
-Checked check_one(const std::string& file, const std::string& program_folder) {
-  Plan plan = load_plan(file);
-  Checked checked{file, std::move(plan.problems), {}};
+Checked look(const Candidate& candidate, const std::string& program_folder) {
+  Checked checked{candidate.file, candidate.plan.problems, {}};
   if (!checked.problems.empty()) return checked;
-  auto listing = list_files(program_folder, plan);
+  auto listing = list_files(program_folder, candidate.plan);
   if (!listing) {
     checked.warnings.push_back(
         fmt::format("the files that match could not be listed: {}", listing.error().text));
@@ -62,10 +61,13 @@ void put(Json& json, const Checked& checked) {
 int check(const std::vector<std::string>& pipelines, bool as_json) {
   std::string program_folder = supervisor::own_folder();
   bool good = true;
+  std::vector<Candidate> candidates;
+  for (const auto& file : pipelines) candidates.push_back({file, load_plan(file)});
+  check_together(candidates);
   Json json;
   json.array([&] {
-    for (const auto& file : pipelines) {
-      Checked checked = check_one(file, program_folder);
+    for (const auto& candidate : candidates) {
+      Checked checked = look(candidate, program_folder);
       good = good && checked.problems.empty();
       if (as_json)
         put(json, checked);

@@ -206,6 +206,7 @@ void Page::numbers(const PipelineStatus& pipeline) {
 
 void Page::processors(const PipelineStatus& pipeline) {
   const auto& pool = pipeline.processors;
+  if (pool.own + pool.joined + pool.wanted + pool.max == 0) return;  // without steps there are none
   std::string joined = pool.joined == 0 ? "" : fmt::format(" and {} that joined", pool.joined);
   std::string wanted = pool.wanted == pool.own ? "" : fmt::format(", {} wanted", pool.wanted);
   std::string how;

@@ -16,6 +16,7 @@
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
 #include "daemon/control/client.h"
+#include "daemon/supervisor/process.h"
 
 namespace leat::cli {
 
@@ -27,6 +28,7 @@ using control::Request;
 
 constexpr std::chrono::milliseconds kStatusLimit{5000};
 constexpr std::size_t kMaxName = 32;
+constexpr const char* kMachinesFolder = "/run/leat";
 constexpr std::size_t kWidth = 100;
 // leatd takes 32 at once, and others want to ask it too.
 constexpr std::size_t kAtOnce = 16;
@@ -34,7 +36,7 @@ constexpr std::size_t kAtOnce = 16;
 std::string runtime_dir(const std::string& chosen) {
   if (!chosen.empty()) return chosen;
   const char* set = std::getenv("LEAT_RUNTIME_DIR");
-  return set != nullptr && *set != '\0' ? set : "/run/leat";
+  return set != nullptr && *set != '\0' ? set : kMachinesFolder;
 }
 
 Request request_of(const std::string& command, const std::string& pipeline) {
@@ -139,6 +141,16 @@ int change_all(const std::string& folder, const ChangeOptions& options) {
   return exit_code;
 }
 
+// What a pipeline names is let into the sandboxes of its processors by drop-ins that a generator writes: only root, who asks
+// for the reload of the machine's own leatd, may have them written anew. Without them a unit keeps its old sandbox.
+void refresh_units(const std::string& folder) {
+  bool booted = ::access("/run/systemd/system", F_OK) == 0;
+  if (::geteuid() != 0 || !booted || folder != kMachinesFolder) return;
+  auto done = supervisor::capture("/usr/bin/systemctl", {"daemon-reload"}, 4096);
+  if (!done)
+    fmt::print(stderr, "leat: the units of processors keep their sandboxes: {}\n", done.error().text);
+}
+
 }  // namespace
 
 bool is_leatds(const std::string& name) {
@@ -185,6 +197,7 @@ int change(const ChangeOptions& options) {
     request.role = "processor";
     request.workers = options.workers;
   }
+  if (options.command == "reload") refresh_units(folder);
   auto received = ask(folder, request);
   return received ? say(*received, options.json) : fail_with(received.error());
 }

@@ -9,9 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <optional>
 
 #include "config/scalar.h"
+#include "config/text.h"
 #include "daemon/supervisor/process.h"
 #include "workers/stage/fd.h"
 
@@ -115,6 +117,26 @@ Plan load_plan(const std::string& file) {
   else
     plan.problems.push_back({file, {}, "", budget.error().text});
   return plan;
+}
+
+void check_together(std::vector<Candidate>& candidates) {
+  std::map<std::string, std::string> names, targets;  // to the file that has it
+  for (Candidate& candidate : candidates) {
+    if (!candidate.plan.problems.empty()) continue;
+    auto claim = [&](auto& taken, const std::string& what, const char* key) {
+      auto [at, is_new] = taken.emplace(what, candidate.file);
+      if (is_new) return;
+      candidate.plan.problems.push_back({candidate.file,
+                                         {},
+                                         key,
+                                         fmt::format("{} is {}'s already: two pipelines cannot share it",
+                                                     config::quoted(what), at->second)});
+    };
+    const config::Pipeline& pipeline = candidate.plan.pipeline;
+    claim(names, pipeline.name, "name");
+    if (!pipeline.sink.path.starts_with("/dev/")) claim(targets, pipeline.sink.path, "sink.path");
+    if (!pipeline.dead_letter_path.empty()) claim(targets, pipeline.dead_letter_path, "dead_letter.path");
+  }
 }
 
 Result<Listing> parse_listing(const std::string& json) {

@@ -23,6 +23,15 @@ struct Plan {
 // Also looks whether the files of in_file and not_in_file are there and whether the budget adds up.
 Plan load_plan(const std::string& file);
 
+// A file and what is in it.
+struct Candidate {
+  std::string file;
+  Plan plan;
+};
+
+// Adds the problems that no file has alone: a name, a sink or a dead-letter file that one before it in the list has already.
+void check_together(std::vector<Candidate>& candidates);
+
 // The files that match now, as the reader sees them (it alone looks at source paths).
 struct Listing {
   struct File {

@@ -122,6 +122,7 @@ Result<void> take_arguments(const Value& object, Request& request) {
 
 std::string known_commands() {
   std::vector<std::string_view> names;
+  names.reserve(kRules.size());
   for (const auto& rule : kRules) names.push_back(rule.command);
   return config::joined(names);
 }

@@ -34,6 +34,8 @@ constexpr std::uint64_t kListenerTag = 0;
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr int kAcceptsAStep = 64;
 
+const Reply kTooMany{kExitIo, "leatd has too many clients at once; try again", ""};
+
 // Of a connection's two descriptors.
 std::uint64_t socket_tag(std::uint64_t ticket) {
   return ticket * 2;
@@ -167,11 +169,22 @@ void Server::pause_accepting() {
   accept_again_ = Clock::now() + kAcceptPause;
 }
 
+// The one that has been silent longest goes for another: `leat` asks as soon as it is connected.
+bool Server::make_room() {
+  using Phase = Connection::Phase;
+  auto open = std::count_if(connections_.begin(), connections_.end(),
+                            [](const auto& entry) { return entry.second->phase != Phase::kClosed; });
+  if (static_cast<std::size_t>(open) < options_.max_connections) return true;
+  auto silent = std::find_if(connections_.begin(), connections_.end(),
+                             [](const auto& entry) { return entry.second->phase == Phase::kReading; });
+  if (silent == connections_.end()) return false;
+  send_and_forget(silent->second->socket.get(), kTooMany);
+  drop(*silent->second);
+  return true;
+}
+
 void Server::admit(Fd socket) {
-  if (connections_.size() >= options_.max_connections) {
-    send_and_forget(socket.get(), {kExitIo, "leatd has too many clients at once; try again", ""});
-    return;
-  }
+  if (!make_room()) return send_and_forget(socket.get(), kTooMany);
   auto connection = std::make_unique<Connection>();
   connection->ticket = ++last_ticket_;
   connection->peer = peer_of(socket.get(), ::geteuid(), listener_.group());

@@ -41,7 +41,7 @@ using Handler = std::function<Answer(const Request&, const Peer&)>;
 
 struct ServerOptions {
   std::string group = "leat";
-  std::size_t max_connections = 32;  // one more is told so and closed
+  std::size_t max_connections = 32;  // then one that has not asked yet goes, or the new one
   std::size_t max_streams = 8;
   std::chrono::milliseconds patience{
       10'000};  // for a whole request; for a client to take the next bytes of an answer
@@ -71,6 +71,7 @@ class Server {
   using Clock = std::chrono::steady_clock;
 
   void accept_all();
+  bool make_room();
   void admit(stage::Fd socket);
   void pause_accepting();
   void handle_event(std::uint64_t tag, std::uint32_t events);

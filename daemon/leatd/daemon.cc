@@ -146,9 +146,10 @@ void Daemon::finish_reload() {
     return;
   }
   std::string trouble = loader_->trouble();
-  std::vector<Candidate> candidates = loader_->take();
+  std::vector<cli::Candidate> candidates = loader_->take();
   loader_.reset();
-  check_together(candidates);
+  refuse_what_ends(candidates);
+  cli::check_together(candidates);
   refused_.clear();
   std::vector<std::string> lines;
   cli::Json json;
@@ -173,7 +174,7 @@ void Daemon::finish_reload() {
       runners_.splice(runners_.end(), before, found);
       return runners_.back().get();
     };
-    for (Candidate& candidate : candidates) {
+    for (cli::Candidate& candidate : candidates) {
       if (!candidate.plan.problems.empty()) {
         Runner* old =
             keep([&](const auto& runner) { return runner->newest_plan().pipeline.file == candidate.file; });
@@ -183,8 +184,15 @@ void Daemon::finish_reload() {
         continue;
       }
       std::string name = candidate.plan.pipeline.name;
-      Runner* old = keep([&](const auto& runner) { return runner->name() == name; });
-      if (old == nullptr) {
+      auto same_name = [&](const auto& runner) { return runner->name() == name; };
+      Runner* old = keep(same_name);
+      auto leaving = std::find_if(removed_.begin(), removed_.end(), same_name);
+      if (old == nullptr && leaving != removed_.end()) {  // it has not ended yet, and is wanted again
+        say("started", name, "");
+        (*leaving)->resume();
+        (*leaving)->swap(std::move(candidate.plan));
+        runners_.splice(runners_.end(), removed_, leaving);
+      } else if (old == nullptr) {
         say("started", name, "");
         runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));
       } else if (old->newest_plan().text == candidate.plan.text &&
@@ -298,7 +306,7 @@ control::Reply Daemon::status(const std::string& pipeline) const {
         found = true;
         put_pipeline(json, *runner);
       }
-      for (const Candidate& candidate : refused_) {
+      for (const cli::Candidate& candidate : refused_) {
         if (pipeline.empty()) put_refused(json, candidate);
       }
     });
@@ -310,6 +318,14 @@ control::Reply Daemon::status(const std::string& pipeline) const {
 void Daemon::answer_waiting() {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
     Runner* runner = find(waiting.pipeline);
+    if (runner != nullptr && !runner->is_to_stop()) {
+      static_cast<void>(server_->answer(
+          waiting.ticket,
+          {kExitStopped,
+           fmt::format("{}: goes on, as somebody has asked for that meanwhile", waiting.pipeline),
+           {}}));
+      return true;
+    }
     if (runner != nullptr && !runner->stopped()) return false;
     static_cast<void>(server_->answer(
         waiting.ticket,
@@ -333,7 +349,7 @@ std::string Daemon::summary() const {
                         cli::human_count(runner->rates().records),
                         status->bottleneck.empty() ? "" : " (busiest: " + status->bottleneck + ")");
   }
-  for (const Candidate& candidate : refused_) {
+  for (const cli::Candidate& candidate : refused_) {
     text += fmt::format("{}{}: refused", text.empty() ? "" : "; ",
                         std::filesystem::path(candidate.file).filename().string());
   }
@@ -343,6 +359,8 @@ std::string Daemon::summary() const {
 void Daemon::notify() {
   notify_.watchdog();
   if (!loaded_ || stopping_) return;
+  if (ready_ && Clock::now() - notified_ < kTurn) return;
+  notified_ = Clock::now();
   notify_.status(summary());
   if (ready_) return;
   ready_ =

@@ -56,7 +56,7 @@ class Daemon {
   std::int64_t since_ = 0;
   std::list<std::unique_ptr<Runner>> runners_;
   std::list<std::unique_ptr<Runner>> removed_;  // their files have gone: they drain
-  std::vector<Candidate> refused_;
+  std::vector<cli::Candidate> refused_;
   std::unique_ptr<Loader> loader_;
   std::vector<std::uint64_t> reload_tickets_;
   struct Waiting {  // somebody waits for a pipeline to have stopped
@@ -64,6 +64,7 @@ class Daemon {
     std::string pipeline;
   };
   std::vector<Waiting> waiting_;
+  Clock::time_point notified_{};
   bool reload_again_ = false;
   bool loaded_ = false;
   bool ready_ = false;

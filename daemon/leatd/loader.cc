@@ -49,12 +49,18 @@ std::vector<std::string> list(const std::string& folder, std::string& trouble) {
   return files;
 }
 
+void tell(int event) {
+  std::uint64_t one = 1;
+  static_cast<void>(::write(event, &one, sizeof one) == 0);
+}
+
 }  // namespace
 
 Loader::Loader(const std::string& folder)
     : shared_(std::make_shared<Shared>()), changed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   shared_->changed = stage::Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
   files_ = list(folder, trouble_);
+  if (files_.empty()) tell(changed_.get());
   for (const std::string& file : files_) {
     std::thread([shared = shared_, file] {
       cli::Plan plan = cli::load_plan(file);
@@ -62,8 +68,7 @@ Loader::Loader(const std::string& folder)
         const std::lock_guard lock(shared->mutex);
         shared->read.emplace(file, std::move(plan));
       }
-      std::uint64_t one = 1;
-      static_cast<void>(::write(shared->changed.get(), &one, sizeof one) == 0);
+      tell(shared->changed.get());
     }).detach();
   }
 }
@@ -75,11 +80,11 @@ bool Loader::done() const {
   return shared_->read.size() == files_.size() || std::chrono::steady_clock::now() - begun_ >= kPatience;
 }
 
-std::vector<Candidate> Loader::take() {
-  std::vector<Candidate> candidates;
+std::vector<cli::Candidate> Loader::take() {
+  std::vector<cli::Candidate> candidates;
   const std::lock_guard lock(shared_->mutex);
   for (const std::string& file : files_) {
-    Candidate candidate{file, {}};
+    cli::Candidate candidate{file, {}};
     if (auto found = shared_->read.find(file); found != shared_->read.end()) {
       candidate.plan = std::move(found->second);
     } else {
@@ -95,36 +100,21 @@ std::vector<Candidate> Loader::take() {
   return candidates;
 }
 
-void check_together(std::vector<Candidate>& candidates) {
-  std::map<std::string, std::string> names, targets;  // to the file that has it
-  auto claim = [](auto& taken, const std::string& what, Candidate& candidate, const std::string& key) {
-    auto [at, is_new] = taken.emplace(what, candidate.file);
-    if (is_new) return;
+void refuse_what_ends(std::vector<cli::Candidate>& candidates) {
+  for (cli::Candidate& candidate : candidates) {
+    const auto& placeholders = config::names::kPlaceholders;
+    const std::string& sink = candidate.plan.pipeline.sink.path;
+    if (!candidate.plan.problems.empty() ||
+        std::any_of(std::begin(placeholders), std::end(placeholders),
+                    [&](std::string_view name) { return sink.find(name) != std::string::npos; })) {
+      continue;
+    }
     candidate.plan.problems.push_back(
         {candidate.file,
          {},
-         key,
-         fmt::format("{} is {}'s already: two pipelines cannot share it", config::quoted(what), at->second)});
-  };
-  for (Candidate& candidate : candidates) {
-    if (!candidate.plan.problems.empty()) continue;
-    const config::Pipeline& pipeline = candidate.plan.pipeline;
-    const auto& placeholders = config::names::kPlaceholders;
-    if (std::none_of(std::begin(placeholders), std::end(placeholders), [&](std::string_view name) {
-          return pipeline.sink.path.find(name) != std::string::npos;
-        })) {
-      candidate.plan.problems.push_back(
-          {candidate.file,
-           {},
-           "sink.path",
-           fmt::format("leatd never ends, so the sink needs a placeholder ({}), got {}",
-                       config::joined(placeholders), pipeline.sink.path)});
-      continue;
-    }
-    claim(names, pipeline.name, candidate, "name");
-    claim(targets, pipeline.sink.path, candidate, "sink.path");
-    if (!pipeline.dead_letter_path.empty())
-      claim(targets, pipeline.dead_letter_path, candidate, "dead_letter.path");
+         "sink.path",
+         fmt::format("leatd never ends, so the sink needs a placeholder ({}), got {}",
+                     config::joined(placeholders), sink)});
   }
 }
 

@@ -12,11 +12,6 @@
 
 namespace leat::leatd {
 
-struct Candidate {
-  std::string file;  // FOLDER/NAME.yaml
-  cli::Plan plan;    // with problems when it cannot be used
-};
-
 class Loader {
  public:
   static constexpr std::chrono::seconds kPatience{10};
@@ -27,7 +22,7 @@ class Loader {
   int fd() const { return changed_.get(); }  // readable when a file has been read
   // All have been read, or the patience is over: then what is missing is a candidate with that as its problem. Sorted by file.
   bool done() const;
-  std::vector<Candidate> take();
+  std::vector<cli::Candidate> take();
   const std::string& trouble() const { return trouble_; }  // why the folder cannot be listed; empty: it can
 
  private:
@@ -39,8 +34,7 @@ class Loader {
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
 };
 
-// Problems that one file alone does not have: a name or a target that another one has too, what leatd does not run. The first
-// of the files in their order keeps it.
-void check_together(std::vector<Candidate>& candidates);
+// A pipeline of leatd never ends, so one output for everything would never be done: that is a problem of the file.
+void refuse_what_ends(std::vector<cli::Candidate>& candidates);
 
 }  // namespace leat::leatd

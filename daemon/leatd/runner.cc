@@ -24,6 +24,7 @@ constexpr std::chrono::seconds kWorksAgain{
     5};  // a run that lasts so long has got over what ended the one before
 constexpr std::chrono::seconds kTally{60};
 constexpr std::chrono::seconds kSettling{5};
+constexpr milliseconds kLook{500};
 constexpr std::size_t kRemembered = 20;
 
 double seconds_since(Runner::Clock::time_point then) {
@@ -55,7 +56,6 @@ void Runner::start() {
     started = fail(Fault::kFatal, error.what(), kExitBug);
   }
   if (!started) fail_for_now(started.error().exit_code, started.error().text);
-  note_state();
 }
 
 Result<void> Runner::try_start() {
@@ -103,6 +103,8 @@ milliseconds Runner::due() const {
 }
 
 void Runner::step() {
+  std::erase_if(leftovers_, [](supervisor::Child& child) { return child.reap(); });
+  note_state();
   if (!supervisor_) {
     bool wants = wish_ != Wish::kStopped && !for_good_;
     if (wants && (!retry_at_ || Clock::now() >= *retry_at_)) start();
@@ -110,7 +112,10 @@ void Runner::step() {
   }
   try {
     supervisor_->step();
-    if (supervisor_->over()) on_over(supervisor_->take_outcome());
+    if (supervisor_->over()) {
+      for (auto& child : supervisor_->take_leftovers()) leftovers_.push_back(std::move(child));
+      on_over(supervisor_->take_outcome());
+    }
   } catch (const std::exception& error) {
     supervisor::Outcome outcome;
     outcome.exit_code = kExitBug;
@@ -124,7 +129,6 @@ void Runner::step() {
     failing_since_.reset();
     pause_ = milliseconds{0};
   }
-  note_state();
 }
 
 void Runner::on_over(supervisor::Outcome outcome) {
@@ -211,21 +215,27 @@ std::optional<supervisor::Status> Runner::status() const {
 }
 
 Runner::State Runner::state() const {
-  double for_s = seconds_since(state_since_);
+  State state = state_now();
+  state.for_s = state.name == state_name_ ? seconds_since(state_since_) : 0;
+  return state;
+}
+
+Runner::State Runner::state_now() const {
   if (supervisor_) {
     auto status = supervisor_->status();
     // After a failure it has not proved yet that it works.
     if (status.phase == supervisor::Phase::kStarting && status.says.empty()) status.says = failure_;
-    return {to_string(status.phase), status.says, for_s};
+    return {to_string(status.phase), status.says};
   }
   if (wish_ == Wish::kStopped)
-    return {"stopped", fmt::format("stopped: leat resume {} lets it go on", name()), for_s};
-  if (for_good_) return {"failed", failure_, for_s};
-  return {"waiting", failure_, for_s};
+    return {"stopped", fmt::format("stopped: leat resume {} lets it go on", name())};
+  return {for_good_ ? "failed" : "waiting", failure_};
 }
 
 void Runner::note_state() {
-  std::string_view now = state().name;
+  if (Clock::now() - state_looked_ < kLook) return;
+  state_looked_ = Clock::now();
+  std::string_view now = state_now().name;
   if (now == state_name_) return;
   state_name_ = now;
   state_since_ = Clock::now();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
@@ -48,6 +49,7 @@ class Runner : public supervisor::Observer {
   const cli::Plan& plan() const { return plan_; }
   const cli::Plan& newest_plan() const { return next_ ? *next_ : plan_; }
   std::string state_folder() const;
+  bool is_to_stop() const { return wish_ == Wish::kStopped; }
   bool stopped() const { return !supervisor_ && wish_ == Wish::kStopped; }
   bool settled()
       const;  // has come as far as it will come by itself: runs, waits for something outside, failed
@@ -85,6 +87,7 @@ class Runner : public supervisor::Observer {
   void on_over(supervisor::Outcome outcome);
   void fail_for_now(int exit_code, const std::string& text);
   void remember(std::string_view level, std::string_view event, std::string text);
+  State state_now() const;  // without how long
   void note_state();
 
   cli::Plan plan_;
@@ -98,6 +101,7 @@ class Runner : public supervisor::Observer {
   std::unique_ptr<supervisor::Job> job_;
   std::optional<ledger::RunLock> lock_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
+  std::vector<supervisor::Child> leftovers_;  // of runs that are over
   Clock::time_point started_{};
   std::optional<Clock::time_point> retry_at_;
   std::chrono::milliseconds pause_{0};
@@ -112,6 +116,7 @@ class Runner : public supervisor::Observer {
   std::uint64_t tallied_ = 0;
   std::string_view state_name_;
   Clock::time_point state_since_ = Clock::now();
+  Clock::time_point state_looked_{};
   std::deque<Happening> happenings_;
 };
 

@@ -98,13 +98,13 @@ void put_pipeline(cli::Json& json, const Runner& runner) {
   });
 }
 
-std::string problems_of(const Candidate& candidate) {
+std::string problems_of(const cli::Candidate& candidate) {
   std::string text;
   for (const auto& problem : candidate.plan.problems) text += (text.empty() ? "" : "\n") + to_string(problem);
   return text;
 }
 
-void put_refused(cli::Json& json, const Candidate& candidate) {
+void put_refused(cli::Json& json, const cli::Candidate& candidate) {
   json.object([&] {
     json.put("name", std::filesystem::path(candidate.file).filename().string());
     json.put("file", candidate.file);

@@ -70,12 +70,20 @@ std::optional<Name> parse_worker_name(std::string_view name) {
   return parsed;
 }
 
+std::string Layout::mark() const {
+  return fmt::format("g{}-", generation_);
+}
+
 std::string Layout::path(std::string_view name) const {
-  return fmt::format("{}/g{}-{}", runtime_, generation_, name);
+  return fmt::format("{}/{}{}", runtime_, mark(), name);
+}
+
+std::string Layout::socket(const Seat& seat, std::uint32_t instance) const {
+  return seat.stage == Stage::kReader ? std::string() : path(worker_name(seat, instance) + ".in");
 }
 
 std::string Layout::input(const Seat& seat, std::uint32_t instance) const {
-  return seat.stage == Stage::kReader ? std::string() : endpoint(worker_name(seat, instance) + ".in");
+  return seat.stage == Stage::kReader ? std::string() : "ipc://" + socket(seat, instance);
 }
 
 std::optional<Stage> Layout::dealer_of(Stage stage) const {

@@ -67,6 +67,11 @@ class Layout {
   // "" or what to do about a runtime folder whose name is too long for the sockets in it.
   std::string problem() const;
 
+  // The path of the socket on which a worker is dealt to; empty: it has none.
+  std::string socket(const Seat& seat, std::uint32_t instance) const;
+  // Begins the names of all sockets of this generation in the runtime folder.
+  std::string mark() const;
+
  private:
   std::string path(std::string_view name) const;
   std::string endpoint(std::string_view name) const { return "ipc://" + path(name); }

@@ -49,6 +49,12 @@ std::string checked(const config::Pipeline& pipeline, const RuntimeFolder& folde
   return folder.path();
 }
 
+// A run that ends has no time to grow.
+int first_processors(const Job& job) {
+  if (!job.pipeline.has_processors()) return 0;
+  return job.follow ? job.pipeline.process.workers.min : job.pipeline.process.workers.max;
+}
+
 config::Budget planned(const Job& job, int processors) {
   auto budget = config::plan_budget(job.pipeline, job.in_file_bytes, std::max(processors, 1));
   if (!budget) throw std::runtime_error(budget.error().text);
@@ -78,7 +84,7 @@ Supervisor::Loop::Loop(const Job& job, Observer& observer)
       runtime_(checked(job.pipeline, folder_)),
       state_(job.volatile_state ? runtime_ : job.state),
       started_(bind()),
-      wanted_(job.pipeline.has_processors() ? job.pipeline.process.workers.min : 0),
+      wanted_(first_processors(job)),
       automatic_(job.pipeline.process.workers.automatic()),
       budget_(planned(job, wanted_)),
       team_(job.pipeline, runtime_, job.program_folder, wanted_),

@@ -33,6 +33,7 @@ class Supervisor::Loop {
   void step();
   bool over() const { return gone_; }
   Outcome take_outcome() { return std::move(outcome_); }
+  std::vector<Child> take_leftovers() { return team_.take_leftovers(); }
 
   void drain();
   void leave();

@@ -30,7 +30,7 @@ class Child {
   static Child adopt(pid_t pid);
 
   Child(Child&&) noexcept = default;
-  Child& operator=(Child&&) = delete;
+  Child& operator=(Child&&) noexcept = default;
   ~Child();
 
   pid_t pid() const { return pid_; }

@@ -111,7 +111,8 @@ std::string Supervisor::Loop::says() const {
                          worker.watched_source);
     }
   }
-  if (job_.pipeline.has_processors() && team_.processors(false) + team_.processors(true) == 0) {
+  if (job_.pipeline.has_processors() && !automatic_ &&
+      team_.processors(false) + team_.processors(true) == 0) {
     return fmt::format("no processor: leat scale {0} processor 1, or systemctl start leat-processor@{0}-1",
                        job_.pipeline.name);
   }

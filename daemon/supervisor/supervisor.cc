@@ -23,6 +23,9 @@ bool Supervisor::over() const {
 Outcome Supervisor::take_outcome() {
   return loop_->take_outcome();
 }
+std::vector<Child> Supervisor::take_leftovers() {
+  return loop_->take_leftovers();
+}
 void Supervisor::drain() {
   loop_->drain();
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "daemon/supervisor/process.h"
 #include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/status.h"
 #include "proto/channel.h"
@@ -82,6 +83,8 @@ class Supervisor {
   bool over() const;
   // Precondition: over(). Once.
   Outcome take_outcome();
+  // Precondition: over(). Those that hang in the kernel, to be reaped when they have gone; destroying them waits for a second.
+  std::vector<Child> take_leftovers();
 
   // Takes in nothing new, finishes what is in the window, commits and ends (75). Before anything was read: leave().
   void drain();

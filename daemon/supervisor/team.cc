@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 namespace leat::supervisor {
@@ -86,20 +88,20 @@ Worker& Team::admit(const std::string& identity, pid_t pid) {
 }
 
 void Team::remove(const Worker& worker) {
-  remove_page(worker);
+  remove_files(worker);
   workers_.remove_if([&](const Worker& other) { return &other == &worker; });
 }
 
 void Team::start_again(Worker& worker) {
   if (worker.page && worker.seat.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
-  remove_page(worker);
+  remove_files(worker);
   start(worker);
 }
 
 void Team::start_all_again(proto::Socket& control) {
   for (Worker& worker : workers_) {
     if (worker.page && worker.seat.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
-    remove_page(worker);
+    remove_files(worker);
     if (!worker.running()) continue;
     if (worker.joined) {
       static_cast<void>(tell(worker, proto::Stop{false, true}, control));
@@ -110,14 +112,28 @@ void Team::start_all_again(proto::Socket& control) {
     worker.child.reset();
   }
   workers_.remove_if([](const Worker& worker) { return worker.joined || worker.retiring; });
+  remove_sockets();
   ++generation_;
   std::destroy_at(&layout_);
   std::construct_at(&layout_, pipeline_, runtime_, generation_);
   for (Worker& worker : workers_) start(worker);
 }
 
-void Team::remove_page(const Worker& worker) const {
+// What the worker would have removed itself, had it not been killed.
+void Team::remove_files(const Worker& worker) const {
   ::unlink(layout_.page(worker.seat, worker.instance).c_str());
+  if (std::string socket = layout_.socket(worker.seat, worker.instance); !socket.empty())
+    ::unlink(socket.c_str());
+}
+
+// Those of the sockets that belong to no one worker are left too. Who joined may still hold one: it needs its name no more.
+void Team::remove_sockets() const {
+  std::vector<std::filesystem::path> sockets;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(runtime_, error)) {
+    if (entry.path().filename().string().starts_with(layout_.mark())) sockets.push_back(entry.path());
+  }
+  for (const auto& socket : sockets) ::unlink(socket.c_str());
 }
 
 Worker* Team::find(const std::string& identity) {
@@ -185,6 +201,18 @@ void Team::kill() {
   for (Worker& worker : workers_) {
     if (worker.child && !worker.joined) worker.child->kill();
   }
+}
+
+std::vector<Child> Team::take_leftovers() {
+  std::vector<Child> left;
+  for (Worker& worker : workers_) {
+    if (!worker.running() || worker.joined) continue;
+    left.push_back(std::move(*worker.child));
+    worker.child.reset();
+  }
+  for (Child& child : leaving_) left.push_back(std::move(child));
+  leaving_.clear();
+  return left;
 }
 
 void Team::count(Snapshot& snapshot) const {

@@ -103,6 +103,8 @@ class Team {
   // who have not.
   void dismiss(proto::Socket& control);
   void kill();
+  // Those of ours that were killed and do not go, as they hang in the kernel.
+  std::vector<Child> take_leftovers();
 
   // Totals and shares; leaves the times and the memory alone.
   void count(Snapshot& snapshot) const;
@@ -113,7 +115,8 @@ class Team {
  private:
   void start(Worker& worker);
   std::list<Worker>::iterator new_seat();
-  void remove_page(const Worker& worker) const;
+  void remove_files(const Worker& worker) const;
+  void remove_sockets() const;  // of this generation
 
   const config::Pipeline& pipeline_;
   std::string runtime_;

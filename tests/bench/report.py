@@ -11,7 +11,7 @@ HEAD = """# Benchmarks
 
 Written by `scripts/bench --write`; each part says when, where and with which command. Do not edit: run it again.
 """
-SECTIONS = ("compare", "memory", "exec", "order")
+SECTIONS = ("compare", "memory", "exec", "order", "pool", "status")
 WHAT = {
     "J1": "keep `score < 0.5` and `lang` in 20 languages, drop a field, rename one, add a length; JSON Lines to JSON Lines",
     "J2": "the same from `.zst` to `.zst` level 3",

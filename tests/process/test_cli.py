@@ -93,6 +93,14 @@ class Cli(Case):
         run = self.leat("check", "pipeline.yaml")
         self.assertEqual((run.stdout, run.stderr), (b"pipeline.yaml: good\n", ""))
 
+    def test_check_of_several_sees_what_two_share(self):
+        self.pipeline()
+        self.pipeline(name="again.yaml")
+        run = self.leat("check", "pipeline.yaml", "again.yaml", code=78)
+        self.assertEqual(run.stdout, b"pipeline.yaml: good\n")
+        self.assertIn('again.yaml: name: "test" is pipeline.yaml\'s already', run.stderr)
+        self.assertIn("again.yaml: sink.path: ", run.stderr)
+
     def test_check_warns_when_nothing_matches(self):
         self.pipeline(paths="nothing/*")
         self.assertIn("no file matches", self.leat("check", "pipeline.yaml").stderr)

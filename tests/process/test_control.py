@@ -1,13 +1,15 @@
-"""leat as a client of leatd. The leatd here is a fake that answers what it is told to and remembers what it was asked."""
+"""leat as a client of leatd, and leatd with clients of all kinds. The first leatd here is a fake that answers what it is told to
+and remembers what it was asked."""
 
 import json
 import os
 import socket
 import subprocess
 import threading
+import time
 import unittest
 
-from harness import BIN, Case
+from harness import BIN, SANITIZED, Case, lines
 
 STATUS = {"version": "0.1.0", "pid": 1, "since": "2026-11-24T09:00:00Z", "pipelines": [
     {"name": "reviews", "state": "running", "says": "waits for the mount /mnt/nas"},
@@ -27,8 +29,8 @@ class FakeLeatd:
     def serve(self):
         while True:
             client, _ = self.socket.accept()
-            with client, client.makefile("rb") as lines:
-                line = lines.readline()
+            with client, client.makefile("rb") as requests:
+                line = requests.readline()
                 if line == b"stop\n":
                     return
                 request = json.loads(line)
@@ -111,6 +113,64 @@ class Control(Case):
         _, errors = self.ask("status", "--runtime-dir", "/nowhere", code=74)
         self.assertEqual(errors, "leat: no leatd answers at /nowhere/leatd.sock: is it running? (systemctl status leatd)\n")
         self.assertIn("there is no file reviews, and no leatd", self.ask("sources", "reviews", "--runtime-dir", "/nowhere", code=74)[1])
+
+
+class Hostile(Case):
+    def setUp(self):
+        super().setUp()
+        self.path = str(self.folder / "run/leatd.sock")
+        self.write("in/a.jsonl", lines({"n": n} for n in range(20_000)))
+        (self.folder / "out").mkdir()
+        self.write("etc/pipelines.d/reviews.yaml", json.dumps({
+            "version": 1, "name": "reviews",
+            "source": {"paths": [str(self.folder / "in/*.jsonl")], "poll": "200ms", "settle": "100ms"},
+            "sink": {"path": str(self.folder / "out/{stem}.jsonl")}}))
+        with open(self.folder / "log", "wb") as log:
+            self.daemon = subprocess.Popen(
+                [BIN / "leatd", "--config-dir", self.folder / "etc", "--state-dir", self.folder / "state",
+                 "--runtime-dir", self.folder / "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(self.daemon.wait)
+        self.addCleanup(self.daemon.kill)
+        self.until(lambda: os.path.exists(self.path), "leatd's socket")
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self.path)
+        return client
+
+    def status(self):
+        with self.connect() as client, client.makefile("rb") as answer:
+            client.sendall(b'{"command":"status"}\n')
+            return json.loads(answer.readline())
+
+    def done(self):
+        return [p["sources"]["done"] for p in self.status()["data"]["pipelines"]]
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.daemon.pid}/fd"))
+
+    def test_clients_that_hang_flood_or_go_neither_hold_up_a_status_nor_leave_anything(self):
+        self.until(lambda: self.done() == [1], "a.jsonl is done")
+        before = self.descriptors()
+        clients, times = [], []
+        for i in range(300):
+            client = self.connect()
+            client.setblocking(False)
+            client.send((b"{", b"\xff\0\n", b'{"command":"sources","pipeline":"reviews","arguments":["--json"]}\n',
+                         b"x" * 70_000, b'{"command":"status"}\n', b'{"command":"dead","pipeline":"reviews","arguments":["ls"]}\n')[i % 6])
+            clients.append(client)
+            if i % 7 == 0:
+                clients.pop(0).close()
+            began = time.monotonic()
+            self.assertEqual(self.status()["exit_code"], 0)
+            times.append(time.monotonic() - began)
+        times.sort()
+        self.assertLess(times[-4], 1 if SANITIZED else 0.1)  # 99 of 100
+        for client in clients:
+            client.close()
+        self.until(lambda: self.descriptors() <= before, f"{before} descriptors, as before")
+        self.daemon.terminate()
+        self.assertEqual(self.daemon.wait(60), 0)
 
 
 if __name__ == "__main__":

@@ -307,6 +307,18 @@ class Asked(LeatdCase):
         self.ask("resume", "reviews")
         self.check()
 
+    def test_resumed_while_it_drains_whoever_waits_for_the_end_hears_of_it(self):
+        self.pipeline()
+        self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=300000)
+        self.content = self.numbers(10, size=9000)
+        self.feed("a.jsonl", self.content)
+        self.until(lambda: self.status()["window_batches"] > 0, "under way")
+        drain = self.start("drain", "reviews", "--runtime-dir", self.runtime / "d")
+        self.until(lambda: self.status()["state"] == "draining", "it drains")
+        self.ask("resume", "reviews")
+        self.assertIn("meanwhile", self.finish(drain).stderr)
+        self.check()
+
     def test_a_name_that_is_not_there(self):
         self.begin(200)
         answer = self.ask("pause", "revues")
@@ -436,7 +448,7 @@ class Trouble(LeatdCase):
 
     def test_a_worker_that_cannot_start_is_tried_again(self):
         self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
-        self.start_leatd(ready=False)
+        self.start_leatd()
         self.until(lambda: "later.sh" in self.status()["says"], "says what is missing")
         self.write("later.sh", "#!/bin/sh\nexec cat\n")
         os.chmod(self.folder / "later.sh", 0o755)
@@ -447,12 +459,17 @@ class Trouble(LeatdCase):
     def test_every_worker_killed_in_turn(self):
         self.pipeline(process={"workers": 2})
         self.start_leatd(**Pool.SLOW)
+        files = lambda: len(list((self.runtime / "d/reviews").iterdir()))
+        before = files()
         content = self.numbers(10000)
         self.feed("a.jsonl", content)
         for role in ("processor", "filter", "reader", "writer", "processor"):
             self.until(lambda: self.status()["records"]["in"] > 0 and len(self.status()["workers"]) == 5, "all are there")
             os.kill(self.workers(role)[0]["pid"], signal.SIGKILL)
         self.until_output("a.jsonl", self.expected(content))
+        self.until_pool(2)
+        # Each death left a socket, and a new start of everybody all of them, until the pipeline stopped.
+        self.until(lambda: files() <= before, "the runtime folder holds what it held before", 10)
 
 
 if __name__ == "__main__":

@@ -208,10 +208,20 @@ TEST_CASE("one client too many is told so, and there is room again when one has 
   Folder folder;
   ServerOptions options;
   options.max_connections = 2;
-  Server server(folder.socket(), echo, options);
+  int asked = 0;
+  Server server(
+      folder.socket(),
+      [&](const Request& request, const Peer&) -> Answer {
+        if (request.command == "status") return Reply{};
+        ++asked;
+        return Later{};
+      },
+      options);
   RawClient first(folder.socket());
   RawClient second(folder.socket());
-  REQUIRE(serve_until(server, [&] { return server.connections() == 2; }));
+  first.send("{\"command\":\"reload\"}\n");
+  second.send("{\"command\":\"reload\"}\n");
+  REQUIRE(serve_until(server, [&] { return asked == 2; }));
   RawClient third(folder.socket());
   REQUIRE(serve_until_closed(server, third));
   CHECK(third.has("too many clients"));
@@ -221,6 +231,26 @@ TEST_CASE("one client too many is told so, and there is room again when one has 
   fourth.send(kStatus);
   REQUIRE(serve_until_closed(server, fourth));
   CHECK(fourth.has("\"exit_code\":0"));
+}
+
+TEST_CASE("clients that ask nothing do not keep out one that asks") {
+  Folder folder;
+  ServerOptions options;
+  options.max_connections = 2;
+  Server server(folder.socket(), echo, options);
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (int i = 0; i < 50; ++i) {
+    silent.push_back(std::make_unique<RawClient>(folder.socket()));
+    silent.back()->send("{\"comm");
+    server.step();
+  }
+  RawClient asks(folder.socket());
+  asks.send(kStatus);
+  REQUIRE(serve_until_closed(server, asks));
+  CHECK(asks.has("\"exit_code\":0"));
+  silent.front()->take();
+  CHECK(silent.front()->has("too many clients"));
+  CHECK(server.connections() <= 2);
 }
 
 TEST_CASE("without a free descriptor the server waits instead of spinning, and goes on") {
