@@ -35,6 +35,7 @@ enum class BatchKind : std::uint8_t {
           // that match and were done before
   kSourceMoved = 7,     // ... path: where it is now, from
   kSourceFinished = 8,  // ... path, action, to: source.after was carried out, or why it was not: reason
+  kLook = 9,            // of no source: which known ones are there; ... absent, back, whole, believed
 };
 
 enum class Stage : std::uint8_t { kReader = 1, kFilter = 2, kProcessor = 3, kWriter = 4 };

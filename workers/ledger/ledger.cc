@@ -32,7 +32,7 @@ using sqlite::Transaction;
 // XXH3-64 of nothing, as xxHash fixes it.
 constexpr std::uint64_t kHashOfNothing = 0x2D06800538D394C2;
 constexpr int kRunsKept = 1000;
-constexpr std::size_t kPruneRows = 256;
+constexpr std::uint64_t kPruneRows = 4096;
 
 // autocheckpoint: pages of 4 KiB in the WAL before they are moved into the file, which is when readers allow. size_limit:
 // what is left of a WAL that grew under a slow reader.
@@ -70,6 +70,44 @@ Result<void> claim(Connection& db, View& view, const std::string& pipeline, cons
       fmt::format("{} is the ledger of the pipeline {}, not of {}; choose another folder with --state", file,
                   *owner, pipeline),
       kExitConfig);
+}
+
+Result<void> write_look(Connection& db, const Look& look, std::int64_t now_s) {
+  for (std::uint64_t id : look.absent) {
+    auto written =
+        db.query(
+              "UPDATE sources SET absent_since = (SELECT iif(sources.after_done, looks, believed_looks) "
+              "FROM ledger) WHERE id = ? AND absent_since IS NULL")
+            .with(id)
+            .run();
+    if (!written) return written;
+  }
+  for (std::uint64_t id : look.back) {
+    auto written = db.query("UPDATE sources SET absent_since = NULL WHERE id = ?").with(id).run();
+    if (!written) return written;
+  }
+  if (!look.whole) return {};
+  return db.query("UPDATE ledger SET looks = looks + 1, believed_looks = believed_looks + ?, looked_s = ?")
+      .with(look.believed)
+      .with(now_s)
+      .run();
+}
+
+// At most kPruneRows. Returns their ids.
+Result<std::vector<std::uint64_t>> delete_absent(Connection& db) {
+  auto query = db.query(
+      "DELETE FROM sources WHERE id IN (SELECT s.id FROM ledger, sources s INDEXED BY sources_absent "
+      "WHERE s.absent_since IS NOT NULL AND s.absent_since + ? < iif(s.after_done, looks, believed_looks) "
+      "AND NOT EXISTS (SELECT 1 FROM outputs WHERE source = s.id AND state <> 'published') LIMIT ?) "
+      "RETURNING id");
+  query.with(kLooksKept).with(kPruneRows);
+  std::vector<std::uint64_t> ids;
+  for (;;) {
+    auto row = query.next();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return ids;
+    ids.push_back(query.number(0));
+  }
 }
 
 Result<void> write_sources(Connection& db, const std::vector<Source>& sources, std::int64_t now_s) {
@@ -167,7 +205,9 @@ Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
   if (!before) return before;
   std::uint64_t epoch = *before + 1;
   auto now_s = static_cast<std::int64_t>(std::time(nullptr));
-  Result<void> done = db.query("UPDATE ledger SET epoch = ?").with(epoch).run();
+  // A look of the future was made by a clock that was wrong: the next one is not to wait for that day.
+  Result<void> done =
+      db.query("UPDATE ledger SET epoch = ?, looked_s = min(looked_s, ?)").with(epoch).with(now_s).run();
   if (done) {
     done =
         db.query(
@@ -202,7 +242,8 @@ Result<void> Ledger::commit(const Commit& commit) {
   }
   auto now_s = static_cast<std::int64_t>(std::time(nullptr));
   std::vector<std::uint64_t> new_ids;
-  Result<void> done = write_sources(db, commit.sources, now_s);
+  Result<void> done = write_look(db, commit.look, now_s);
+  if (done) done = write_sources(db, commit.sources, now_s);
   if (done) done = write_outputs(db, commit.outputs, now_s, new_ids);
   for (std::uint64_t id : commit.forget_outputs) {
     if (done) done = db.query("DELETE FROM outputs WHERE id = ?").with(id).run();
@@ -237,7 +278,8 @@ Result<bool> Ledger::start_over(const std::string& path) {
             "retry=0, "
             "lines=0, offset=0, frame_offset=0, frame_raw_offset=0, tail_hash=?, tail_bytes=0, "
             "unterminated=0, records_in=0, kept=0, dropped=0, dead=0, dead_by_reference=0, records_out=0, "
-            "bytes_out=0, after_action='', after_done=0, updated_s=unixepoch() WHERE path=?")
+            "bytes_out=0, after_action='', after_done=0, absent_since=NULL, updated_s=unixepoch() WHERE "
+            "path=?")
           .with(kHashOfNothing)
           .with(kHashOfNothing)
           .with(path)
@@ -246,36 +288,21 @@ Result<bool> Ledger::start_over(const std::string& path) {
   return db.changed() > 0;
 }
 
-Result<std::uint64_t> Ledger::prune(int days, const std::function<bool(const Source&)>& still_there) {
+// Some at a time: while a transaction is open the WAL can only grow.
+Result<std::uint64_t> Ledger::prune() {
   Connection& db = database_->db();
-  std::int64_t before_s = static_cast<std::int64_t>(std::time(nullptr)) - std::int64_t{days} * 86'400;
-  std::uint64_t pruned = 0;
-  // A handful at a time: still_there may ask a slow mount, and no transaction is open meanwhile.
-  for (std::uint64_t last = 0;;) {
-    std::vector<Source> old;
-    {
-      auto query =
-          db.query("SELECT " LEAT_SOURCE_COLUMNS
-                   " FROM sources WHERE id > ? AND state = 'done' AND updated_s < ? ORDER BY id LIMIT ?");
-      query.with(last).with(before_s).with(std::uint64_t{kPruneRows});
-      for (;;) {
-        auto row = query.next();
-        if (!row) return tl::unexpected(row.error());
-        if (!*row) break;
-        old.push_back(source_of(query));
-      }
-    }
-    if (old.empty()) return pruned;
-    last = old.back().id;
-    std::erase_if(old, still_there);
+  for (std::uint64_t pruned = 0;;) {
     auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
     if (!transaction) return tl::unexpected(transaction.error());
-    for (const Source& source : old) {
-      auto deleted = db.query("DELETE FROM sources WHERE id = ?").with(source.id).run();
+    auto ids = delete_absent(db);
+    if (!ids) return tl::unexpected(ids.error());
+    for (std::uint64_t id : *ids) {
+      auto deleted = db.query("DELETE FROM outputs WHERE source = ?").with(id).run();
       if (!deleted) return tl::unexpected(deleted.error());
     }
+    if (ids->empty()) return pruned;
     if (auto done = transaction->commit(); !done) return tl::unexpected(done.error());
-    pruned += old.size();
+    pruned += ids->size();
   }
 }
 

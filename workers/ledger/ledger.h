@@ -115,10 +115,24 @@ struct Run {
   std::uint64_t sources_changed = 0;
 };
 
+// A look, or a part of one: once a day the known sources are looked for. Ids.
+struct Look {
+  std::vector<std::uint64_t> absent;  // not there any more
+  std::vector<std::uint64_t> back;    // there again
+  bool whole = false;                 // here it ends
+  bool believed = false;  // and nothing said that what is not there may be on a mount that is away
+  std::size_t size() const { return absent.size() + back.size(); }
+  bool empty() const { return size() == 0 && !whole; }
+};
+// A source that so many looks have missed, and one more, is forgotten. They are counted, not the time between them: no
+// clock, however wrong, makes us forget.
+inline constexpr std::uint64_t kLooksKept = 90;
+
 // What one commit makes durable, all or nothing. Rows are written whole.
 struct Commit {
   std::uint64_t epoch = 0;
-  std::vector<Source> sources;                 // new and changed
+  Look look;                                   // comes before the others
+  std::vector<Source> sources;                 // new and changed; they are there
   std::vector<Output*> outputs;                // new (their id is filled in) and changed
   std::vector<std::uint64_t> forget_outputs;   // ids
   std::optional<DeadLetterFile> dead_letters;  // an empty path: forget what is known of it
@@ -149,9 +163,9 @@ class Ledger {
   // The source starts over: place, counts and state of a new one. Its identity is that of an empty file (size,
   // mtime_ns and head_bytes 0), so that whatever is at the path now goes on from place 0. False: no such path.
   [[nodiscard]] Result<bool> start_over(const std::string& path);
-  // Deletes sources that are done and whose row has not changed for `days`, except those that `still_there` wants to
-  // keep. Returns how many. `still_there` may take its time, and may ask view() what it likes.
-  [[nodiscard]] Result<std::uint64_t> prune(int days, const std::function<bool(const Source&)>& still_there);
+  // Forgets the sources that kLooksKept looks have missed, with their outputs, unless an output is not published yet.
+  // Returns how many. After a commit with a whole look, while nobody goes by the rows.
+  [[nodiscard]] Result<std::uint64_t> prune();
 
   // Of filter, steps and sink at the last begin; nullopt: none yet.
   [[nodiscard]] Result<std::optional<std::uint64_t>> fingerprint();
@@ -189,6 +203,15 @@ class View {
     std::int64_t mtime_ns;
   };
   [[nodiscard]] Result<void> each_done(const std::function<void(const Done&)>& each);
+  // For a look: what nobody works on or has plans for, by id, behind the id `last`.
+  struct Sought {
+    std::uint64_t id = 0;
+    std::string path;
+    bool after_done = false;  // we have moved or deleted it
+    bool absent = false;      // so far
+  };
+  [[nodiscard]] Result<std::vector<Sought>> sought_after(std::uint64_t last, std::size_t count);
+  [[nodiscard]] Result<std::int64_t> looked_s();  // Unix time of the last look; 0: none yet
   [[nodiscard]] Result<std::optional<Source>> source_at(const std::string& path);
   [[nodiscard]] Result<std::optional<Source>> source_with(std::uint64_t id);
   // Of equal size and time, whatever their paths.

@@ -139,6 +139,24 @@ Result<void> View::each_done(const std::function<void(const Done&)>& each) {
                   });
 }
 
+Result<std::vector<View::Sought>> View::sought_after(std::uint64_t last, std::size_t count) {
+  return all<Sought>(
+      reader_->db
+          .query("SELECT id, path, after_done, absent_since IS NOT NULL FROM sources WHERE id > ? AND "
+                 "state <> 'reading' AND (after_action = '' OR after_done = 1) ORDER BY id LIMIT ?")
+          .with(last)
+          .with(std::uint64_t{count}),
+      [](const Query& row) {
+        return Sought{row.number(0), std::string(row.text(1)), row.number(2) != 0, row.number(3) != 0};
+      });
+}
+
+Result<std::int64_t> View::looked_s() {
+  auto found = number(reader_->db.query("SELECT looked_s FROM ledger"));
+  if (!found) return tl::unexpected(found.error());
+  return static_cast<std::int64_t>(*found);
+}
+
 Result<std::optional<Source>> View::source_at(const std::string& path) {
   return first<Source>(
       reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE path = ?").with(path), source_of);

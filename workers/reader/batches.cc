@@ -32,6 +32,13 @@ class EventObject {
     json_.Uint64(value);
     return *this;
   }
+  EventObject& numbers(const char* key, const std::vector<std::uint64_t>& values) {
+    json_.Key(key);
+    json_.StartArray();
+    for (const std::uint64_t value : values) json_.Uint64(value);
+    json_.EndArray();
+    return *this;
+  }
   EventObject& boolean(const char* key, bool value) {
     json_.Key(key);
     json_.Bool(value);
@@ -133,6 +140,15 @@ std::optional<proto::Batch> Batches::seal(const SourceFinished& finished) const 
                                 .text("to", finished.to)
                                 .text("reason", finished.reason)
                                 .finish());
+}
+
+std::optional<proto::Batch> Batches::seal(const Looked& looked) const {
+  return proto::Batch::seal(of(proto::BatchKind::kLook, 0), EventObject()
+                                                                .numbers("absent", looked.look.absent)
+                                                                .numbers("back", looked.look.back)
+                                                                .boolean("whole", looked.look.whole)
+                                                                .boolean("believed", looked.look.believed)
+                                                                .finish());
 }
 
 proto::Header Batches::of(proto::BatchKind kind, std::uint64_t source) const {

@@ -35,6 +35,7 @@ class Batches {
   std::optional<proto::Batch> seal(const SourceChanged& changed) const;
   std::optional<proto::Batch> seal(const SourceMoved& moved) const;
   std::optional<proto::Batch> seal(const SourceFinished& finished) const;
+  std::optional<proto::Batch> seal(const Looked& looked) const;
   template <class Other>
   std::optional<proto::Batch> seal(const Other&) const {
     return std::nullopt;

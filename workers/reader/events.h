@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "workers/ledger/ledger.h"
 #include "workers/reader/file.h"
 #include "workers/reader/line_reader.h"
 #include "workers/reader/listing.h"
@@ -68,6 +69,10 @@ struct SourceFinished {
   std::string to;      // where it is now; empty: nowhere
   std::string reason;
 };
+// A part of a look: of all known sources, those that are absent or back.
+struct Looked {
+  ledger::Look look;
+};
 // For the user, of no consequence for the ledger.
 struct Note {
   std::string text;
@@ -79,6 +84,6 @@ struct End {
   std::uint64_t done = 0;  // sources that match and were done before
 };
 using Event = std::variant<Listed, SourceOpened, SourceChunk, SourceEnded, SourceFailed, SourceChanged,
-                           SourceMoved, SourceFinished, Note, End>;
+                           SourceMoved, SourceFinished, Looked, Note, End>;
 
 }  // namespace leat::reader

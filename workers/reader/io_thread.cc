@@ -18,7 +18,11 @@ using ledger::SourceState;
 }  // namespace
 
 IoThread::IoThread(std::shared_ptr<ReadAhead::Shared> shared)
-    : shared_(std::move(shared)), options_(shared_->options), known_(*options_.known), reader_(shared_) {}
+    : shared_(std::move(shared)),
+      options_(shared_->options),
+      known_(*options_.known),
+      reader_(shared_),
+      look_(*shared_, known_) {}
 
 End IoThread::run() {
   const bool used_up = options_.follow ? follow() : read_all();
@@ -40,7 +44,7 @@ bool IoThread::read_all() {
   for (const File& file : listing->files) {
     if (!take(file) || !hear_commits()) return false;
   }
-  return tell_missing() && finish_the_rest();
+  return tell_missing() && finish_the_rest() && look();
 }
 
 bool IoThread::follow() {
@@ -60,7 +64,7 @@ bool IoThread::follow() {
     for (const File& file : files) {
       if (!take(file) || !hear_commits()) return false;
     }
-    if (!pause()) return false;
+    if (!look() || !pause()) return false;
   }
 }
 
@@ -198,8 +202,30 @@ bool IoThread::tell_missing() {
   return true;
 }
 
+// Once a day. Then the writer may forget some sources; so nothing more is decided until it has, or what is decided could
+// go on with one that is not known any more.
+bool IoThread::look() {
+  if (!look_.due()) return true;
+  for (bool whole = false; !whole;) {
+    shared_->set(Doing::kListing, "");
+    Result<ledger::Look> part = look_.next();
+    if (!part && part.error().fault == Fault::kFatal) return give_up(std::move(part.error()));
+    if (!part) break;  // the mount: another time
+    whole = part->whole;
+    if (part->empty()) continue;
+    ++looks_untold_;
+    if (!push(Looked{*std::move(part)})) return false;
+  }
+  while (options_.follow && looks_untold_ > 0) {
+    shared_->set(Doing::kFinishing, "");
+    if (shared_->queue.sleep_until_commit(options_.commit_patience) || !hear_commits()) return false;
+  }
+  return true;
+}
+
 bool IoThread::hear_commits() {
   for (const std::uint64_t id : shared_->queue.take_committed()) {
+    if (id == 0) --looks_untold_;
     known_.committed(id);
     if (uncommitted_.erase(id) == 0) continue;
     Result<std::optional<ledger::Source>> row = known_.row(id);

@@ -8,6 +8,7 @@
 
 #include "workers/reader/finisher.h"
 #include "workers/reader/listing.h"
+#include "workers/reader/look.h"
 #include "workers/reader/settler.h"
 #include "workers/reader/shared.h"
 #include "workers/reader/source_reader.h"
@@ -33,6 +34,7 @@ class IoThread {
 
   bool look_at_open_sources();
   bool tell_missing();
+  bool look();
   bool hear_commits();
   bool finish_what_is_due();
   bool finish_the_rest();
@@ -43,6 +45,8 @@ class IoThread {
   Known& known_;
   SourceReader reader_;
   Finisher finisher_;
+  DailyLook look_;
+  std::uint64_t looks_untold_ = 0;                   // parts that are not committed yet
   std::unordered_set<std::uint64_t> uncommitted_;    // ended, with a source.after to come
   std::map<std::uint64_t, ledger::Source> missing_;  // half read by earlier runs, and not found yet
   std::uint64_t done_ = 0;

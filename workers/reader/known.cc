@@ -213,4 +213,13 @@ Result<std::optional<ledger::Source>> Known::row(std::uint64_t id) const {
   return records_->with(id);
 }
 
+Result<std::vector<ledger::View::Sought>> Known::sought_after(std::uint64_t last, std::size_t count) const {
+  Result<std::vector<ledger::View::Sought>> found = records_->sought_after(last, count);
+  if (!found) return found;
+  for (ledger::View::Sought& source : *found) {
+    if (const auto moved = moved_.find(source.id); moved != moved_.end()) source.path = moved->second;
+  }
+  return found;
+}
+
 }  // namespace leat::reader

@@ -71,6 +71,10 @@ class Known {
   // Rows as they are committed.
   [[nodiscard]] Result<std::vector<ledger::Source>> open_sources() const;
   [[nodiscard]] Result<std::optional<ledger::Source>> row(std::uint64_t id) const;
+  // For a look (look.h): the next ones behind the id `last`, where they are now. Precondition: has_records().
+  [[nodiscard]] Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last,
+                                                                       std::size_t count) const;
+  [[nodiscard]] Result<std::int64_t> looked_s() const { return records_->looked_s(); }
 
  private:
   Result<std::optional<ledger::Source>> row_at(const std::string& path) const;

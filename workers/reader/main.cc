@@ -34,6 +34,7 @@
 #include "workers/reader/read_ahead.h"
 #include "workers/reader/window.h"
 #include "workers/stage/outlet.h"
+#include "workers/stage/test_hook.h"
 #include "workers/stage/worker.h"
 
 namespace {
@@ -128,6 +129,7 @@ leat::reader::ReadAhead::Options read_ahead_options(const Worker& worker, std::s
   options.target_bytes = first_target;
   options.queue_bytes = kReadAheadBatches * pipeline.limits.batch_bytes;
   options.follow = worker.welcome().follow;
+  options.day = leat::stage::day();
   options.known = load_known(worker);
   return options;
 }

@@ -37,6 +37,7 @@ class ReadAhead {
     Milliseconds max_backoff{5'000};  // ... to this
     Milliseconds commit_patience{
         10'000};  // source.after: how long the end waits for the last sources to be committed
+    Milliseconds day{std::chrono::hours(24)};  // between two looks for the known sources
     // What earlier runs have left; from here on the thread's alone. Null: nothing.
     std::shared_ptr<Known> known;
     // Replaces Decoders, for tests. Called in the thread, and perhaps after ReadAhead is gone: hold what it needs by
@@ -73,7 +74,8 @@ class ReadAhead {
   std::optional<Event> try_pop();  // never blocks; after End nothing comes
   int fd() const;                  // readable exactly while try_pop() has something
   void set_target(std::size_t bytes);
-  // The last event of this source (ended, failed or changed) is durable: commits.h keeps count.
+  // The last event of this source (ended, failed or changed) is durable, or with 0 a part of a look: commits.h keeps
+  // count.
   void committed(std::uint64_t source);
   // No more files and chunks: the queued events, then End{stopped}, unless the thread hangs.
   void request_stop();

@@ -21,6 +21,10 @@ class LedgerRecords : public Records {
   Result<std::vector<ledger::Source>> like(std::uint64_t size, std::int64_t mtime_ns) override {
     return view_.sources_like(size, mtime_ns);
   }
+  Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last, std::size_t count) override {
+    return view_.sought_after(last, count);
+  }
+  Result<std::int64_t> looked_s() override { return view_.looked_s(); }
   Result<bool> published(std::uint64_t id) override {
     const Result<std::vector<ledger::Output>> outputs = view_.outputs_of_source(id);
     if (!outputs) return tl::unexpected(outputs.error());

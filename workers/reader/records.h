@@ -28,6 +28,10 @@ class Records {
   [[nodiscard]] virtual Result<std::optional<ledger::Source>> with(std::uint64_t id) = 0;
   [[nodiscard]] virtual Result<std::vector<ledger::Source>> like(std::uint64_t size,
                                                                  std::int64_t mtime_ns) = 0;
+  // For a look.
+  [[nodiscard]] virtual Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last,
+                                                                               std::size_t count) = 0;
+  [[nodiscard]] virtual Result<std::int64_t> looked_s() = 0;
   // Has an output of this source alone got its name?
   [[nodiscard]] virtual Result<bool> published(std::uint64_t id) = 0;
 };

@@ -18,6 +18,10 @@ namespace leat::stage {
 
 namespace {
 
+bool hooks() {
+  return std::getenv("LEAT_TEST_HOOKS") != nullptr;
+}
+
 // LEAT_TEST_ROLE_WHAT as a number; 0: not set.
 std::uint64_t number(const std::string& role, const char* what) {
   std::string name = "LEAT_TEST_" + role + "_" + what;
@@ -74,7 +78,7 @@ bool tries(std::string_view what) {
 }  // namespace
 
 TestHook::TestHook(proto::Stage role)
-    : on_(std::getenv("LEAT_TEST_HOOKS") != nullptr),
+    : on_(hooks()),
       role_(proto::to_string(role)),
       sleep_us_(number(role_, "US")),
       loses_(number(role_, "LOSES")) {}
@@ -93,6 +97,11 @@ void TestHook::act(std::string_view record) const {
   if (what.starts_with("loop")) {
     for (;;) asm volatile("");
   }
+}
+
+std::chrono::milliseconds day() {
+  const std::uint64_t ms = hooks() ? number("DAY", "MS") : 0;
+  return ms > 0 ? std::chrono::milliseconds(ms) : std::chrono::hours(24);
 }
 
 }  // namespace leat::stage

@@ -3,9 +3,10 @@
 //   "ROLE segfault", "ROLE abort", "ROLE loop" (for ever)
 //   "ROLE open PATH", "ROLE see PATH" (stat), "ROLE connect ADDRESS:PORT": tries it, and says on stderr what came of it
 // and every record takes LEAT_TEST_FILTER_US or LEAT_TEST_PROCESSOR_US microseconds longer. LEAT_TEST_FILTER_LOSES=N or
-// LEAT_TEST_PROCESSOR_LOSES=N: the N-th batch of each such worker gets lost.
+// LEAT_TEST_PROCESSOR_LOSES=N: the N-th batch of each such worker gets lost. LEAT_TEST_DAY_MS: how long a day is.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,5 +37,8 @@ class TestHook {
   std::uint64_t sleep_us_ = 0;
   std::uint64_t loses_ = 0;
 };
+
+// 24 h.
+std::chrono::milliseconds day();
 
 }  // namespace leat::stage

@@ -23,6 +23,14 @@ void read(const Value& object, const char* key, bool& into) {
   if (value != nullptr && value->IsBool()) into = value->GetBool();
 }
 
+void read(const Value& object, const char* key, std::vector<std::uint64_t>& into) {
+  const Value* value = find(object, key);
+  if (value == nullptr || !value->IsArray()) return;
+  for (const Value& item : value->GetArray()) {
+    if (item.IsUint64()) into.push_back(item.GetUint64());
+  }
+}
+
 std::uint64_t number(const Value& object, const char* key) {
   const Value* value = find(object, key);
   if (value == nullptr) return 0;
@@ -53,6 +61,10 @@ Result<Event> decode_event(std::string_view json) {
   event.head_hash = number(object, "head_hash");
   event.head_bytes = static_cast<std::uint32_t>(number(object, "head_bytes"));
   event.done = number(object, "done");
+  read(object, "absent", event.look.absent);
+  read(object, "back", event.look.back);
+  read(object, "whole", event.look.whole);
+  read(object, "believed", event.look.believed);
   return event;
 }
 

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/result.h"
+#include "workers/ledger/ledger.h"
 
 namespace leat::writer {
 
@@ -23,6 +25,7 @@ struct Event {
   bool retry = false;      // failed
   bool stopped = false;    // end of input
   std::uint64_t done = 0;  // end of input: sources that were done before
+  ledger::Look look;
 };
 
 // A key that is missing, or of another type, leaves its member as it is. kFatal, 70: not a JSON object.

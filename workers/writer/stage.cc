@@ -7,6 +7,12 @@
 
 namespace leat::writer {
 
+namespace {
+
+constexpr std::size_t kMaxLookedFor = 8192;  // sources that wait for a commit
+
+}  // namespace
+
 WriterStage::WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledger, RunOptions options,
                          OnWarning on_warning)
     : pipeline_(pipeline),
@@ -112,6 +118,9 @@ Result<void> WriterStage::apply_event(const proto::Header& header, const Event& 
     case proto::BatchKind::kSourceFinished:
       if (!event.reason.empty()) warn_of(event);
       return sources_.finish(header, event);
+    case proto::BatchKind::kLook:
+      add(event.look);
+      return {};
     case proto::BatchKind::kEndOfInput:
       summary_.stopped = event.stopped;
       summary_.already_done = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
@@ -149,17 +158,28 @@ Result<void> WriterStage::end(const proto::Header& header, const Event& event) {
   return sink_.source_ended(header.source);
 }
 
+void WriterStage::add(const ledger::Look& part) {
+  look_.absent.insert(look_.absent.end(), part.absent.begin(), part.absent.end());
+  look_.back.insert(look_.back.end(), part.back.begin(), part.back.end());
+  look_.whole |= part.whole;
+  look_.believed |= part.believed;
+}
+
 void WriterStage::warn_of(const Event& event) {
   bool named = event.reason.find(event.path) != std::string::npos;
   on_warning_(named ? event.reason : fmt::format("{}: {}", event.path, event.reason));
 }
 
 bool WriterStage::pending() const {
-  return sources_.pending() || sink_.pending() || run_changed_ || (dead_letters_ && dead_letters_->pending());
+  return sources_.pending() || sink_.pending() || !look_.empty() || run_changed_ ||
+         (dead_letters_ && dead_letters_->pending());
 }
 
 bool WriterStage::commit_due() const {
-  return sink_.crowded() || sources_.crowded() || sink_.uncommitted_bytes() >= pipeline_.limits.commit_bytes;
+  // The reader waits for the end of a look, see IoThread::look().
+  bool look_due = look_.whole || look_.size() >= kMaxLookedFor;
+  return look_due || sink_.crowded() || sources_.crowded() ||
+         sink_.uncommitted_bytes() >= pipeline_.limits.commit_bytes;
 }
 
 Result<void> WriterStage::commit() {
@@ -173,10 +193,14 @@ Result<void> WriterStage::commit() {
     commit.dead_letters = dead_letters_->file();
   }
   sources_.prepare(commit);
+  commit.look = look_;
   commit.run = run_;
   if (auto committed = ledger_.commit(commit); !committed) return committed;
   ++commits_;
   sources_.committed();
+  if (std::exchange(look_, {}).whole) {
+    if (auto pruned = ledger_.prune(); !pruned) return tl::unexpected(pruned.error());
+  }
   if (dead_letters_) dead_letters_->committed();
   run_changed_ = false;
   auto named = sink_.committed();

@@ -70,6 +70,7 @@ class WriterStage {
   [[nodiscard]] Result<void> apply_event(const proto::Header& header, const Event& event);
   [[nodiscard]] Result<void> open(const proto::Header& header, const Event& event);
   [[nodiscard]] Result<void> end(const proto::Header& header, const Event& event);
+  void add(const ledger::Look& part);
   void warn_of(const Event& event);
   void tell_of_loss(const DeadLetter& letter);
   [[nodiscard]] Result<void> check_sums();
@@ -84,6 +85,7 @@ class WriterStage {
   std::unique_ptr<DeadLetters> dead_letters_;
   ledger::Run run_;
   Sources sources_;
+  ledger::Look look_;  // not committed yet
   Summary summary_;
   std::uint64_t commits_ = 0;
   std::uint64_t done_at_begin_ = 0;  // sources that this run had done in earlier epochs

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "tests/unit/ledger/help.h"
+#include "workers/ledger/sqlite.h"
 
 using namespace leat;
 using namespace leat::ledger;
@@ -335,25 +336,107 @@ TEST_CASE("a source that starts over is at place 0 and goes on from whatever its
   CHECK(source.reason.empty());
 }
 
-TEST_CASE("only done sources that nobody has touched for long and that are gone are pruned") {
+namespace {
+
+// What a look has found, as the writer commits it; then what is due is forgotten. Returns how many.
+std::uint64_t look(Ledger& ledger, std::vector<std::uint64_t> absent, std::vector<std::uint64_t> back = {},
+                   bool believed = true) {
+  Commit commit;
+  commit.epoch = value(ledger.view().epoch());
+  commit.look = {std::move(absent), std::move(back), true, believed};
+  value(ledger.commit(commit));
+  return value(ledger.prune());
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a source that 90 looks and one have missed is forgotten, with its outputs; one that was back is not") {
   StateFolder folder;
   Ledger ledger = open(folder);
   value(ledger.begin_epoch("run-1"));
   std::vector<Source> sources;
-  for (std::uint64_t id = 1; id <= 600; ++id) {
-    sources.push_back(
-        sample(id, "/in/" + std::to_string(id), id == 3 ? SourceState::kFailed : SourceState::kDone));
+  for (std::uint64_t id = 1; id <= 6; ++id)
+    sources.push_back(sample(id, "/in/" + std::to_string(id), SourceState::kDone));
+  Output published = sample_output("/out/1", OutputState::kPublished);
+  Output unfinished = sample_output("/out/2");
+  Output others = sample_output("/out/3", OutputState::kPublished);
+  published.source = 1;
+  unfinished.source = 2;
+  others.source = 5;
+  put(ledger, sources, {&published, &unfinished, &others});
+  CHECK(look(ledger, {1, 2, 3, 4}) == 0);
+  for (int day = 1; day < 90; ++day) CHECK(look(ledger, {1}) == 0);  // told again: nothing new
+  View view = view_of(folder);
+  CHECK(value(view.sought_after(2, 9)).size() == 4);
+  CHECK(value(view.sought_after(2, 9))[0].absent);
+  put(ledger, {sample(4, "/in/4", SourceState::kDone)});  // whatever is written is there
+  CHECK(look(ledger, {}, {3}) == 1);
+  CHECK_FALSE(value(view.source_with(1)));
+  CHECK(value(view.outputs_of_source(1)).empty());
+  CHECK(value(view.outputs_of_source(5)).size() == 1);
+  CHECK(value(view.totals()).done == 5);
+  CHECK_FALSE(value(view.sought_after(2, 9))[0].absent);
+  CHECK_FALSE(value(view.sought_after(2, 9))[1].absent);
+  unfinished.state = OutputState::kPublished;
+  put(ledger, {}, {&unfinished});
+  CHECK(look(ledger, {}) == 1);
+  CHECK_FALSE(value(view.source_with(2)));
+  CHECK(value(view.last_source_id()) == 6);
+}
+
+TEST_CASE("looks that are not believed count only for what we have moved or deleted") {
+  StateFolder folder;
+  Ledger ledger = open(folder);
+  value(ledger.begin_epoch("run-1"));
+  Source deleted = sample(2, "/in/2", SourceState::kDone);
+  deleted.after = "delete";
+  deleted.after_done = true;
+  put(ledger, {sample(1, "/in/1", SourceState::kDone), deleted});
+  look(ledger, {1, 2});
+  std::uint64_t forgotten = 0;
+  for (int day = 0; day < 1000; ++day) forgotten += look(ledger, {}, {}, false);
+  CHECK(forgotten == 1);
+  CHECK(value(ledger.view().source_with(1)));
+  for (int day = 0; day < 89; ++day) CHECK(look(ledger, {}) == 0);
+  CHECK(look(ledger, {}) == 1);
+}
+
+TEST_CASE("a look of a clock that was ahead is not waited for") {
+  StateFolder folder;
+  Ledger ledger = open(folder);
+  value(ledger.begin_epoch("run-1"));
+  CHECK(value(ledger.view().looked_s()) == 0);
+  look(ledger, {});
+  const std::int64_t looked_s = value(ledger.view().looked_s());
+  CHECK(looked_s > 1'700'000'000);
+  value(value(sqlite::Connection::open(folder.file(), sqlite::Connection::Mode::kWrite, 256))
+            .run("UPDATE ledger SET looked_s = looked_s + 1000000"));
+  value(ledger.begin_epoch("run-1"));
+  CHECK(value(ledger.view().looked_s()) < looked_s + 1000);
+}
+
+TEST_CASE("10,000 that are forgotten leave their room to the next 10,000") {
+  StateFolder folder;
+  Ledger ledger = open(folder);
+  value(ledger.begin_epoch("run-1"));
+  std::uintmax_t size = 0;
+  for (std::uint64_t round = 0; round < 3; ++round) {
+    std::vector<Source> sources;
+    std::vector<std::uint64_t> ids;
+    for (std::uint64_t id = round * 10'000 + 1; id <= (round + 1) * 10'000; ++id) {
+      sources.push_back(sample(id, "/in/some/folder/" + std::to_string(id), SourceState::kDone));
+      ids.push_back(id);
+    }
+    put(ledger, sources);
+    look(ledger, ids);
+    for (int day = 1; day < 90; ++day) look(ledger, {});
+    CHECK(value(ledger.view().totals()).done == 10'000);
+    CHECK(look(ledger, {}) == 10'000);
+    CHECK(value(ledger.view().totals()).done == 0);
+    if (round == 0) size = std::filesystem::file_size(folder.file());
   }
-  put(ledger, sources);
-  CHECK(value(ledger.prune(90, [](const Source&) { return false; })) == 0);
-  // -1 day: everything is old.
-  std::uint64_t pruned = value(ledger.prune(-1, [&](const Source& source) {
-    CHECK(value(ledger.view().source_with(source.id)));
-    return source.id % 2 == 0;
-  }));
-  CHECK(pruned == 299);
-  CHECK(value(ledger.view().totals()).done == 300);
-  CHECK(value(ledger.view().source_with(3)));
+  CHECK(std::filesystem::file_size(folder.file()) <= size + size / 4);
 }
 
 TEST_CASE("the fingerprint is kept") {

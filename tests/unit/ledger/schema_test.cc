@@ -49,6 +49,27 @@ TEST_CASE("a step more is taken on what is there, and rows stay") {
   value(migrate(db, steps, folder.file()));  // nothing is left to do
 }
 
+TEST_CASE("a ledger of version 1 keeps its sources, all of them there, and is looked at for what is not") {
+  StateFolder folder;
+  {
+    Connection db = connect(folder);
+    value(migrate(db, migrations().first(1), folder.file()));
+    value(
+        db.run("UPDATE ledger SET pipeline = 'reviews', epoch = 7; INSERT INTO sources VALUES (3, '/in/a', "
+               "8, 9, 'done', "
+               "'', 0, 1, 2, 0, 0, 5, 2, 0, 6, 8, 1, 1, 0, 0, 0, 1, 2, '', 0, 'run-1', 1700000000)"));
+  }
+  CHECK(View::open(folder.path()).error().text.find("of version 1") != std::string::npos);
+  Ledger ledger = open(folder);
+  CHECK(value(ledger.begin_epoch("run-2")) == 8);
+  const auto sought = value(view_of(folder).sought_after(0, 9));
+  REQUIRE(sought.size() == 1);
+  CHECK(sought[0].path == "/in/a");
+  CHECK_FALSE(sought[0].absent);
+  CHECK(value(ledger.view().looked_s()) == 0);
+  CHECK(value(ledger.view().source_with(3)).value().counts.in == 1);
+}
+
 TEST_CASE("a step that fails leaves everything as it was") {
   StateFolder folder;
   open(folder);

@@ -58,6 +58,10 @@ inline std::string text(const Event& event) {
   if (const auto* e = std::get_if<SourceFinished>(&event)) {
     return fmt::format("finished {} {}{}", e->id, e->action, e->reason.empty() ? "" : " refused");
   }
+  if (const auto* e = std::get_if<Looked>(&event)) {
+    return fmt::format("looked: absent {} back {}{}{}", e->look.absent, e->look.back,
+                       e->look.whole ? ", whole" : "", e->look.believed ? ", believed" : "");
+  }
   if (std::holds_alternative<Note>(event)) return "note";
   const auto& end = std::get<End>(event);
   return end.error ? "end: " + end.error->text : end.stopped ? "stopped" : "end";

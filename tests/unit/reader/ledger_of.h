@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <ctime>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,6 +24,8 @@ struct Rows {
   std::vector<ledger::Source> rows;
   std::vector<std::uint64_t> published;
   std::uint64_t last_id = 0;
+  std::vector<std::uint64_t> absent;
+  std::int64_t looked_s = std::time(nullptr);
 
   ledger::Source& row(std::uint64_t id) {
     for (ledger::Source& each : rows) {
@@ -99,6 +103,20 @@ class FakeRecords : public Records {
   Result<std::vector<ledger::Source>> like(std::uint64_t size, std::int64_t mtime_ns) override {
     return those([&](const ledger::Source& row) { return row.size == size && row.mtime_ns == mtime_ns; });
   }
+  Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last, std::size_t count) override {
+    std::vector<ledger::View::Sought> out;
+    for (const ledger::Source& row : those([last](const ledger::Source& each) {
+           return each.id > last && each.state != SourceState::kReading &&
+                  (each.after.empty() || each.after_done);
+         })) {
+      const bool absent = std::count(rows_->absent.begin(), rows_->absent.end(), row.id) > 0;
+      out.push_back({row.id, row.path, row.after_done, absent});
+    }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    out.resize(std::min(out.size(), count));
+    return out;
+  }
+  Result<std::int64_t> looked_s() override { return rows_->looked_s; }
   Result<bool> published(std::uint64_t id) override {
     return std::find(rows_->published.begin(), rows_->published.end(), id) != rows_->published.end();
   }

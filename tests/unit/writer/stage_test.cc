@@ -270,6 +270,33 @@ TEST_CASE("a moved source changes its path only; finished marks what was to be d
   CHECK(writer.source(moved).after_done);
 }
 
+TEST_CASE("a look is committed whole and at once, and what it has missed for long is forgotten") {
+  Writer writer("out");
+  writer.start();
+  Script script(writer.epoch);
+  const Input none{"/in/none.jsonl", 0};
+  writer.apply(script.opened(1, none));
+  writer.apply(script.ended(1, none));
+  writer.commit();
+  writer.apply(
+      script.event(BatchKind::kLook, 0, R"({"absent":[1],"back":[7],"whole":false,"believed":false})"));
+  CHECK(writer.stage->pending());
+  CHECK_FALSE(writer.stage->commit_due());
+  for (int day = 0; day < 91; ++day) {
+    CHECK(writer.ledger->view().source_with(1)->has_value());
+    writer.apply(
+        script.event(BatchKind::kLook, 0, R"({"absent":[],"back":[],"whole":true,"believed":true})"));
+    CHECK(writer.stage->commit_due());
+    writer.commit();
+    CHECK_FALSE(writer.stage->pending());
+  }
+  CHECK_FALSE(writer.ledger->view().source_with(1)->has_value());
+  writer.apply(script.opened(2, none));  // what comes again is new
+  writer.apply(script.ended(2, none));
+  writer.commit();
+  CHECK(writer.source(none).id == 2);
+}
+
 TEST_CASE("a source with dead letters that are nowhere else is not to be deleted or moved") {
   Writer writer("out", "");  // no dead-letter file
   writer.pipeline.source.after = "delete";

@@ -1,0 +1,99 @@
+#include "workers/reader/look.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "config/glob.h"
+#include "workers/reader/file.h"
+
+namespace leat::reader {
+namespace {
+
+constexpr std::size_t kAtOnce = 512;  // the answers on them make a batch of less than 16 KiB
+constexpr int kTriesADay = 24;
+
+bool has_entries(const std::string& folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
+  if (!dir) return false;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    if (entry->d_name[0] != '.') return true;  // as in a listing
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string fixed_folder(const std::string& glob) {
+  const std::size_t wild = std::min(glob.find_first_of("*?["), glob.size());
+  const std::size_t slash = glob.rfind('/', wild == 0 ? 0 : wild - 1);
+  return slash == std::string::npos || slash == 0 ? "/" : glob.substr(0, slash);
+}
+
+bool DailyLook::due() {
+  if (!known_.has_records()) return false;
+  if (!std::exchange(scheduled_, true)) {
+    using std::chrono::system_clock;
+    // A ledger that cannot be asked now will say so when it is asked for more.
+    const std::int64_t looked_s = known_.looked_s().value_or(0);
+    const auto since = system_clock::now() - system_clock::time_point(std::chrono::seconds(looked_s));
+    const auto day = shared_.options.day;
+    due_at_ = Clock::now() + std::clamp(day - std::chrono::duration_cast<std::chrono::milliseconds>(since),
+                                        std::chrono::milliseconds(0), day);
+  }
+  return Clock::now() >= due_at_;
+}
+
+bool DailyLook::believable() const {
+  const std::vector<std::string>& globs = shared_.options.source.paths;
+  return shared_.mount_is_there() && std::all_of(globs.begin(), globs.end(), [](const std::string& glob) {
+           return has_entries(fixed_folder(glob));
+         });
+}
+
+Result<ledger::Look> DailyLook::next() {
+  if (last_ == 0) believed_ = believable();
+  Result<ledger::Look> look = part();
+  if (look && believable() != believed_) look = fail(Fault::kRetry, "source.paths: they come and go");
+  if (look && !look->whole) return look;
+  last_ = 0;
+  due_at_ = Clock::now() + (look ? shared_.options.day : shared_.options.day / kTriesADay);
+  return look;
+}
+
+Result<ledger::Look> DailyLook::part() {
+  Result<std::vector<ledger::View::Sought>> sources = known_.sought_after(last_, kAtOnce);
+  if (!sources) return tl::unexpected(sources.error());
+  ledger::Look look;
+  for (const ledger::View::Sought& source : *sources) {
+    if (auto looked = look_for(source, look); !looked) return tl::unexpected(looked.error());
+    last_ = source.id;
+  }
+  look.whole = sources->size() < kAtOnce;
+  look.believed = look.whole && believed_;
+  return look;
+}
+
+Result<void> DailyLook::look_for(const ledger::View::Sought& source, ledger::Look& look) const {
+  struct stat found;  // of a link, not of what it leads to: that may be on another mount
+  const int error = ::lstat(source.path.c_str(), &found) == 0 ? 0 : errno;
+  if (error != 0 && fault_of(error) == Fault::kRetry) {
+    return tl::unexpected(io_error("look at", source.path, 0, error));
+  }
+  const bool gone = error == ENOENT || error == ENOTDIR;
+  if (!gone && source.absent) look.back.push_back(source.id);
+  if (!gone || source.absent || !(believed_ || source.after_done)) return {};
+  const std::vector<std::string>& globs = shared_.options.source.paths;
+  const bool wanted = std::any_of(globs.begin(), globs.end(), [&source](const std::string& glob) {
+    return config::glob_match(glob, source.path);
+  });
+  if (wanted) look.absent.push_back(source.id);
+  return {};
+}
+
+}  // namespace leat::reader
