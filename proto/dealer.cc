@@ -89,10 +89,13 @@ void Dealer::collect(std::uint64_t epoch, const std::function<void(const Credit&
     if (worker.instance != credit->instance) continue;
     worker.owed = std::max(0, worker.owed - 1);
     retire_if_through(credit->worker);
-    // Answers take a while to come back; a worker that is through before then would wait for the next batch.
-    auto fits = static_cast<int>(std::min(kMaxOwedUs / std::max(credit->service_us, 1U), 64U));
+    if (credit->records == 0) continue;  // the end of a source says nothing of what records take
+    // Answers take a while to come back; a worker that is through before then would wait for the next batch. But one quick
+    // batch among slow ones (all of its records were dropped before) does not make a fast worker: it would be dealt what
+    // the others could do, and everyone behind it in the order waits for that.
+    worker.service_us = std::max(credit->service_us, worker.service_us / 2);
+    auto fits = static_cast<int>(std::min(kMaxOwedUs / std::max(worker.service_us, 1U), 64U));
     worker.may_owe = std::clamp(fits, kMaxUnanswered, kMaxUnansweredFast);
-    if (credit->records == 0) continue;
     double us = static_cast<double>(credit->service_us) / credit->records;
     record_us_ = record_us_ == 0 ? us : record_us_ * 0.75 + us * 0.25;
   }

@@ -59,6 +59,7 @@ class Dealer {
     std::uint32_t instance = 0;
     int owed = 0;
     int may_owe = kMaxUnanswered;
+    std::uint32_t service_us = 0;  // of the slowest of its last batches, the older the less
     bool leaving = false;
     bool ready() const { return socket && !leaving && owed < may_owe; }
   };

@@ -15,7 +15,7 @@ import service
 PROCESSOR_US, FILTER_US = 10_000, 2_500
 NAME = "balanced"
 RECORDS = 1_000  # a file: 2.5 s of the filter
-AHEAD = 3        # files that wait
+AHEAD = 2        # files that wait
 
 
 class Feed(threading.Thread):
@@ -48,7 +48,7 @@ class Feed(threading.Thread):
 
 
 class Pool:
-    """Starts leatd on the pipeline, with the pool at one processor."""
+    """leatd on the pipeline, which starts with one processor and stays there until it is told otherwise."""
 
     def __init__(self, folder):
         self.leatd = service.Leatd(folder, LEAT_TEST_HOOKS="1", LEAT_TEST_PROCESSOR_US=str(PROCESSOR_US),
@@ -62,13 +62,16 @@ class Pool:
             "process": {"workers": {"min": 1, "max": 8}, "steps": [{"set": {"/seen": True}}]},
             "sink": {"path": out + "/{n}.jsonl", "rotate": {"bytes": "64MiB"}},
         })
-        self.leatd.start()
         self.feed = Feed(sources, self.leatd)
+        self.events = []
+
+    def start(self):
+        self.leatd.start()
         self.feed.start()
         self.leatd.wait_for(NAME)
         self.scale(1)
         self.leatd.until(lambda: self.status()["records"]["in"] > 0, "records come through")
-        self.events = []
+        return self
 
     def status(self):
         status = self.leatd.pipeline(NAME)
@@ -84,12 +87,19 @@ class Pool:
         self.events += [event for event in status["events"] if event["event"] == "pool-scaled" and event not in self.events]
         return status["processors"]["wanted"]
 
-    def rate(self, seconds):
-        """Records a second that are in the output."""
-        begin, before = time.monotonic(), self.status()["records"]["in"]
-        time.sleep(seconds)
-        after = self.status()["records"]["in"]
-        return (after - before) / (time.monotonic() - begin)
+    def mark(self):
+        """(when, records that have come through), at the moment at which some come: they do so batch by batch."""
+        before = self.status()["records"]["in"]
+        while (now := self.status()["records"]["in"]) == before:
+            time.sleep(0.005)
+        return time.monotonic(), now
+
+    def rate(self, meanwhile):
+        """Records a second that come through, while `meanwhile()` lasts; also what that returns."""
+        begin, before = self.mark()
+        result = meanwhile()
+        end, after = self.mark()
+        return (after - before) / (end - begin), result
 
     def until_wanted(self, wanted, seconds):
         """How long it took; None: it did not come to that."""
@@ -123,14 +133,13 @@ def measure_pool(folder, steady_s):
     """Figures by name."""
     pool = Pool(folder)
     try:
-        time.sleep(3)  # until batches have the size that slow records want
-        one = pool.rate(10)
+        pool.start()
+        one, _ = pool.rate(lambda: time.sleep(15))
         pool.scale("auto")
         grown = pool.until_wanted(4, 60)
         seen = pool.stays(steady_s / 2)
-        begin, before = time.monotonic(), pool.status()["records"]["in"]
-        seen += pool.stays(steady_s / 2)[1:]
-        four = (pool.status()["records"]["in"] - before) / (time.monotonic() - begin)
+        four, more = pool.rate(lambda: pool.stays(steady_s / 2))
+        seen += more[1:]
         pool.run_dry()
         shrunk = pool.until_wanted(1, 60)
         return {"one": one, "four": four, "times": four / one, "grown_s": grown, "seen": seen, "shrunk_s": shrunk,

@@ -24,14 +24,14 @@ class Subject:
 
     def __init__(self, folder, keep=0.02, processors=4, nas=False, corpus=None):
         self.folder = folder
-        self.nas = faultfs.FaultFs(folder, "nas").start() if nas else None
+        self.leatd = service.Leatd(folder)
+        self.nas = faultfs.FaultFs(folder, "nas") if nas else None
         sources = str(self.nas.path) if nas else os.path.join(folder, "in")
         self.backing = str(self.nas.backing) if nas else sources
         os.makedirs(self.backing, exist_ok=True)
         os.makedirs(os.path.join(folder, "out"))
         for number in range(LINKS if corpus else 0):
             os.symlink(corpus, os.path.join(self.backing, f"{number:04}.jsonl"))
-        self.leatd = service.Leatd(folder)
         self.leatd.configure(NAME, {
             "version": 1, "name": NAME,
             "source": {"paths": [sources + "/*.jsonl"], "poll": "200ms", "settle": "200ms"},
@@ -39,8 +39,13 @@ class Subject:
             "process": {"workers": processors, "steps": [{"drop": "/mtime"}, {"length": {"from": "/text", "to": "/n"}}]},
             "sink": {"path": os.path.join(folder, "out", "{n}.jsonl"), "rotate": {"bytes": "1GiB"}},
         })
+
+    def start(self):
+        if self.nas:
+            self.nas.start()
         self.leatd.start()
         self.leatd.wait_for(NAME)
+        return self
 
     def add(self, name, records=2000):
         with open(os.path.join(self.backing, name + ".part"), "w") as file:
@@ -74,7 +79,7 @@ class Subject:
 
     def hang(self):
         """A read() of a new file that hangs; returns what leatd says about it."""
-        self.nas.command("hang read *.jsonl")
+        self.nas.command("hang read *.jsonl offset=131072")  # what is before is read to open it
         self.add("hangs.jsonl")
         return self.leatd.until(lambda: re.search(r"in read\(\) of .*hangs", self.says()), "it says which read() hangs").string
 
@@ -105,6 +110,7 @@ def at_full_load(folder, count, programs):
     jobs.make_corpus("--kind", "large", "--size", CORPUS, "--out", corpus)
     subject = Subject(folder, corpus=corpus)
     try:
+        subject.start()
         subject.leatd.until(lambda: subject.leatd.pipeline(NAME)["records"]["in"] > 0, "it reads")
         asked, ran = subject.requests(count), subject.programs(programs)
         status = subject.leatd.pipeline(NAME)
@@ -132,7 +138,7 @@ def main(options):
         report.progress("a read() hangs")
         subject = Subject(folders[1], nas=True)
         try:
-            says = subject.hang()
+            says = subject.start().hang()
             results += [("a read() hangs", subject.requests(options.requests), says),
                         ("`leat status`, a read() hangs", subject.programs(options.requests // 10), "")]
         finally:
@@ -140,7 +146,7 @@ def main(options):
         report.progress("a stopped processor")
         subject = Subject(folders[2])
         try:
-            subject.add("a.jsonl")
+            subject.start().add("a.jsonl")
             says, go_on = subject.stop_processor()
             results.append(("a processor is stopped", subject.requests(options.requests), says))
             go_on()

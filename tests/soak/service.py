@@ -17,7 +17,7 @@ class Leatd:
         self.folder = folder
         self.config, self.state, self.runtime = (os.path.join(folder, name) for name in ("etc", "state", "run"))
         os.makedirs(os.path.join(self.config, "pipelines.d"))
-        os.makedirs(self.runtime)
+        os.makedirs(self.runtime, exist_ok=True)
         self.environment = dict(os.environ, LC_ALL="C.UTF-8", **environment)
         self.log = open(os.path.join(folder, "leatd.log"), "ab")
         self.process = None

@@ -94,6 +94,37 @@ TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes 
   CHECK(pool.receive(1).header().sequence == 5);
 }
 
+TEST_CASE("a worker may owe more while it is fast, and one quick batch does not make it fast") {
+  Folder folder;
+  Context context;
+  Inputs pool(context, folder, 1);
+  Dealer dealer(context, pool.endpoints, {1}, folder.endpoint("credits"));
+  Socket answers(context, SocketKind::kPush, 1000);
+  answers.connect(folder.endpoint("credits"));
+  Poller poller;
+  poller.add(dealer.credits());
+  int owed = 0;
+  // One is answered; then it is dealt as many as it may owe.
+  auto owes_after = [&](std::uint32_t service_us, std::uint32_t records) {
+    Message message = encode(Credit{1, 1, 0, 1, service_us, records});
+    REQUIRE(answers.try_send(message));
+    REQUIRE(poller.wait(milliseconds(10'000)));
+    dealer.collect(1);
+    for (owed = std::max(0, owed - 1); dealer.ready(); ++owed) {
+      Batch batch = numbered(1);
+      dealer.deal(batch);
+    }
+    return owed;
+  };
+  CHECK(owes_after(400, 100) == Dealer::kMaxUnansweredFast);
+  for (int i = 0; i < 10; ++i) owes_after(90'000, 9);
+  CHECK(owes_after(90'000, 9) == Dealer::kMaxUnanswered);
+  CHECK(owes_after(5, 0) == Dealer::kMaxUnanswered);  // the end of a source
+  CHECK(owes_after(5, 9) == Dealer::kMaxUnanswered);  // the filter dropped all
+  for (int i = 0; i < 10; ++i) owes_after(400, 100);
+  CHECK(owes_after(400, 100) == Dealer::kMaxUnansweredFast);
+}
+
 TEST_CASE("an empty place is dealt nothing until another worker has it") {
   Folder folder;
   Context context;
