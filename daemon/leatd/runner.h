@@ -51,7 +51,6 @@ class Runner : public supervisor::Observer {
   std::string state_folder() const;
   bool is_to_stop() const { return wish_ == Wish::kStopped; }
   bool stopped() const { return !supervisor_ && wish_ == Wish::kStopped; }
-  bool is_to_stop() const { return wish_ == Wish::kStopped; }
   bool settled()
       const;  // has come as far as it will come by itself: runs, waits for something outside, failed
 
