@@ -211,7 +211,7 @@ class View {
     bool absent = false;      // so far
   };
   [[nodiscard]] Result<std::vector<Sought>> sought_after(std::uint64_t last, std::size_t count);
-  [[nodiscard]] Result<std::int64_t> looked_s();  // Unix time of the last look; 0: none yet
+  [[nodiscard]] Result<std::int64_t> looked_s();  // Unix time of the last look; none yet: of the ledger
   [[nodiscard]] Result<std::optional<Source>> source_at(const std::string& path);
   [[nodiscard]] Result<std::optional<Source>> source_with(std::uint64_t id);
   // Of equal size and time, whatever their paths.

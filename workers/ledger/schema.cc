@@ -99,12 +99,14 @@ CREATE TABLE runs (
 )";
 
 // A look: the known sources are looked for. looks counts them, believed_looks those in which nothing said that a mount might
-// be away, looked_s is the last one. absent_since: of a source that was not there since then, how many looks there had been
-// before the first that missed it: believed ones, or all if we have moved or deleted it. Writing a row ends its absence.
+// be away; looked_s is when the last one was, or when this table was made: a look has a day to wait from then on.
+// absent_since: of a source that is not there, how many looks there had been before the first that missed it: believed
+// ones, or all if we have moved or deleted it. Writing a row ends its absence.
 constexpr const char* kVersion2 = R"(
 ALTER TABLE ledger ADD COLUMN looks INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN believed_looks INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN looked_s INTEGER NOT NULL DEFAULT 0;
+UPDATE ledger SET looked_s = unixepoch();
 ALTER TABLE sources ADD COLUMN absent_since INTEGER;
 CREATE INDEX sources_absent ON sources(id) WHERE absent_since IS NOT NULL;
 )";
