@@ -208,6 +208,7 @@ void Daemon::finish_reload() {
       } else if (old->newest_plan().text == candidate.plan.text &&
                  old->newest_plan().pipeline.file == candidate.file) {
         say("unchanged", name, "");
+        old->try_again();
       } else {
         say("changed", name, "");
         old->swap(std::move(candidate.plan));

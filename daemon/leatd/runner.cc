@@ -177,18 +177,21 @@ void Runner::stop() {
   if (supervisor_) supervisor_->leave();
 }
 
-void Runner::resume() {
-  wish_ = Wish::kRun;
+void Runner::try_again() {
   for_good_ = false;
   retry_at_.reset();
+}
+
+void Runner::resume() {
+  wish_ = Wish::kRun;
+  try_again();
   if (supervisor_) supervisor_->pause(false);
 }
 
 void Runner::swap(cli::Plan plan) {
   if (!supervisor_) {
     plan_ = std::move(plan);
-    for_good_ = false;
-    retry_at_.reset();
+    try_again();
     return;
   }
   next_ = std::move(plan);

@@ -59,6 +59,7 @@ class Runner : public supervisor::Observer {
   void drain();
   void stop();
   void resume();
+  void try_again();                                             // what waited for a person
   void swap(cli::Plan plan);                                    // at the next batch boundary
   Result<void> scale(std::optional<std::uint32_t> processors);  // nullopt: automatically
 

@@ -15,17 +15,11 @@ constexpr int kLooksForMore = 3;   // 1.5 s
 constexpr int kLooksForLess = 10;  // 5 s
 constexpr std::chrono::milliseconds kStarting{1'000};  // before an added worker counts
 constexpr int kTrialLooks = 4;
-constexpr int kMostLooks = 20;  // 10 s
-// Of every worker, before their rate tells anything: they count when they are done.
-constexpr double kRecordsEach = 5;
+// Records count when their batch is done. So rates tell something when every worker has finished one at as many looks as
+// that; where it takes longer than this, they do not.
+constexpr int kMostLooks = 20;     // 10 s
 constexpr double kWorthIt = 0.25;  // of what one more of equals would bring
 constexpr std::chrono::seconds kLongestHold{900};
-
-// Have they done enough records in so many looks, with such a sum of rates?
-bool enough(double rate_sum, int workers) {
-  double seconds = std::chrono::duration<double>(Controller::kLook).count();
-  return rate_sum * seconds >= kRecordsEach * workers;
-}
 
 }  // namespace
 
@@ -33,8 +27,9 @@ bool enough(double rate_sum, int workers) {
 std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
   if (view.now - trial_->since < kStarting) return std::nullopt;
   trial_->sum += view.records_per_s;
+  trial_->delivered += view.delivered;
   ++trial_->looks;
-  bool told = trial_->before > 0 && enough(trial_->sum, view.workers);
+  bool told = trial_->before > 0 && trial_->delivered >= kTrialLooks * view.workers;
   if (trial_->looks < (told ? kTrialLooks : kMostLooks) && trial_->before > 0) return std::nullopt;
   Trial trial = *trial_;
   trial_.reset();
@@ -65,14 +60,16 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
   bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits && view.writer_busy < kBusy;
   saturated_ = saturated ? saturated_ + 1 : 0;
   rate_sum_ = saturated ? rate_sum_ + view.records_per_s : 0;
-  bool told = enough(rate_sum_, view.workers);
+  delivered_ = saturated ? delivered_ + view.delivered : 0;
+  bool told = delivered_ >= kLooksForMore * view.workers;
   if (saturated_ >= (told ? kLooksForMore : kMostLooks)) {
     double rate = told ? rate_sum_ / saturated_ : 0;
     bool held = not_before_ && view.now < *not_before_;
     if (view.own < max_ && !held) {
       saturated_ = 0;
       rate_sum_ = 0;
-      trial_ = Trial{view.now, rate, 0, 0};
+      delivered_ = 0;
+      trial_ = Trial{view.now, rate, 0, 0, 0};
       return Decision{
           view.own + 1,
           fmt::format(

@@ -26,6 +26,7 @@ class Controller {
     double blocked_before = 0;  // mean of the stage that deals to it: had something and nobody to give it to
     double writer_busy = 0;
     double records_per_s = 0;  // through the pool
+    int delivered = 0;         // of the workers: that have finished a batch since the last look
   };
   struct Decision {
     int own = 0;  // so many there should be
@@ -44,8 +45,9 @@ class Controller {
  private:
   struct Trial {  // a worker that was added
     Clock::time_point since{};
-    double before = 0;  // records a second; 0: too few to tell
+    double before = 0;  // records a second; 0: too few batches to tell
     double sum = 0;     // of those seen with it
+    int delivered = 0;
     int looks = 0;
   };
   std::optional<Decision> judge_trial(const View& view);
@@ -54,6 +56,7 @@ class Controller {
   int max_;
   int saturated_ = 0;  // looks in a row
   double rate_sum_ = 0;
+  int delivered_ = 0;
   int spare_ = 0;
   std::optional<Trial> trial_;
   std::optional<Clock::time_point> not_before_;  // another worker is not tried

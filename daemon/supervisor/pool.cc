@@ -223,6 +223,7 @@ void Supervisor::Loop::control_pool() {
     if (worker.seat.stage != Stage::kProcessor || worker.retiring) continue;
     ++view.workers;
     view.busy += shares.busy;
+    view.delivered += worker.recent.new_records > 0 ? 1 : 0;
     view.records_per_s += static_cast<double>(worker.recent.new_records) / seconds;
   }
   view.busy = view.workers == 0 ? 1 : view.busy / view.workers;

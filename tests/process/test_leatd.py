@@ -543,6 +543,16 @@ class Trouble(LeatdCase):
         self.feed("a.jsonl", self.numbers(10))
         self.until_output("a.jsonl", self.numbers(10))
 
+    def test_a_reload_tries_again_what_waits_for_a_person(self):
+        self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
+        self.start_leatd(ready=False)
+        self.until(lambda: self.status()["state"] == "failed", "waits for a person")
+        self.write("later.sh", "#!/bin/sh\nexec cat\n")
+        os.chmod(self.folder / "later.sh", 0o755)
+        self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["unchanged"])
+        self.feed("a.jsonl", self.numbers(10))
+        self.until_output("a.jsonl", self.numbers(10), 20)
+
     def test_every_worker_killed_in_turn(self):
         self.pipeline(process={"workers": 2})
         self.start_leatd(**Pool.SLOW)

@@ -20,7 +20,7 @@ struct World {
   double supply = 400;  // that come
   double cores = 1000;  // workers beyond that many bring nothing
   int room = 1000;      // workers that memory has room for
-  bool whole = false;   // a record counts when it is done
+  double batch = 0;     // records that count at once, when the last of them is done; 0: no lumps
   double done = 0;
   int changes = 0;
   std::string reason;
@@ -39,10 +39,13 @@ struct World {
       view.busy = capacity <= 0 ? 1 : std::min(1.0, supply / capacity);
       view.blocked_before = supply <= 0 ? 0 : 1 - rate / supply;
       view.records_per_s = rate;
-      if (whole) {
-        double before = std::floor(done);
+      view.delivered = rate > 0 ? workers : 0;
+      if (batch > 0) {
+        double before = std::floor(done / batch);
         done += rate * 0.5;
-        view.records_per_s = (std::floor(done) - before) / 0.5;
+        double batches = std::floor(done / batch) - before;
+        view.records_per_s = batches * batch / 0.5;
+        view.delivered = std::min(workers, static_cast<int>(batches));
       }
       if (auto decision = controller.look(view)) {
         if (decision->own > room) {
@@ -138,15 +141,17 @@ TEST_CASE("one that there was no room for was no trial, and none is taken away f
   CHECK(world.changes == 2);
 }
 
-TEST_CASE("records that take seconds, and come in whole ones, let the pool grow as well") {
-  for (double offset : {0.0, 0.7, 1.3, 2.9, 4.1}) {
-    World world(1, 4);
-    world.each = 0.2;
-    world.supply = 100;
-    world.whole = true;
-    world.done = offset / 5;
-    world.pass(seconds(120));
-    CHECK(world.workers == 4);
-    CHECK(world.changes == 3);
+TEST_CASE("batches that take seconds let the pool grow as well, of one record or of many") {
+  for (double batch : {1.0, 70.0}) {
+    for (double seconds_done : {0.0, 0.7, 1.3, 2.9, 4.1}) {
+      World world(1, 4);
+      world.batch = batch;
+      world.each = batch / 5;  // 5 s for each
+      world.supply = 100 * batch;
+      world.done = world.each * seconds_done;
+      world.pass(seconds(120));
+      CHECK(world.workers == 4);
+      CHECK(world.changes == 3);
+    }
   }
 }
