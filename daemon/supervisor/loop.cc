@@ -114,7 +114,7 @@ void Supervisor::Loop::step() {
   if (!over_) adjust_pool();
   if (!over_) welcome_those_due();
   if (!over_) check_start_up();
-  if (!over_) check_trouble();
+  check_trouble();  // also at the end: was it back?
   if (!over_) check_records();
   if (!over_) check_stall();
   if (!over_) control_pool();
