@@ -8,6 +8,7 @@
 // Gaps    what was paused, stopped or scaled by hand is forgotten when leatd starts again
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <clocale>
@@ -53,6 +54,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? leat::kExitOk : leat::kExitUsage;
   }
+  // The threads of each pipeline's sockets would fill arenas of their own, anew with every start of a pipeline.
+  ::mallopt(M_ARENA_MAX, 1);
   leat::log::setup("leatd");
   // What cannot be started as it is configured waits for a person; what fails later is worth another start.
   int exit_code = leat::kExitConfig;
