@@ -55,13 +55,14 @@ void find_missing_sets(const std::vector<Predicate>& predicates, const std::stri
   }
 }
 
-std::uint64_t bytes_of(const std::vector<std::string>& files) {
-  std::uint64_t total = 0;
+void look_at_sets(Plan& plan) {
   struct stat status {};
-  for (const auto& file : files) {
-    if (::stat(file.c_str(), &status) == 0) total += static_cast<std::uint64_t>(status.st_size);
+  for (const auto& file : config::in_files(plan.pipeline)) {
+    if (::stat(file.c_str(), &status) != 0) continue;
+    plan.in_file_bytes += static_cast<std::uint64_t>(status.st_size);
+    plan.in_file_state += fmt::format("{} {} {}.{:09} {}\n", file, status.st_size, status.st_mtim.tv_sec,
+                                      status.st_mtim.tv_nsec, status.st_ino);
   }
-  return total;
 }
 
 // The items of an array member, empty when there is none.
@@ -110,7 +111,7 @@ Plan load_plan(const std::string& file) {
   plan.problems = std::move(parsed.problems);
   if (!plan.problems.empty()) return plan;
   find_missing_sets(plan.pipeline.filter.keep, file, plan.problems);
-  plan.in_file_bytes = bytes_of(config::in_files(plan.pipeline));
+  look_at_sets(plan);
   auto budget = config::plan_budget(plan.pipeline, plan.in_file_bytes);
   if (budget)
     plan.budget = *budget;

@@ -16,7 +16,8 @@ struct Plan {
   config::Pipeline pipeline;
   std::string text;  // of the file
   config::Budget budget;
-  std::uint64_t in_file_bytes = 0;        // of the files behind in_file and not_in_file
+  std::uint64_t in_file_bytes = 0;  // of the files behind in_file and not_in_file
+  std::string in_file_state;        // sizes and times of these: another text when one of them has changed
   std::vector<config::Problem> problems;  // not empty: nothing else here counts
 };
 

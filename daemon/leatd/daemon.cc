@@ -50,6 +50,12 @@ control::Reply refuse(int exit_code, std::string text) {
   return {exit_code, std::move(text), {}};
 }
 
+// Also the files of its sets: who changes a list of hosts reloads to have it used.
+bool is_same(const cli::Plan& running, const cli::Plan& plan) {
+  return running.text == plan.text && running.pipeline.file == plan.pipeline.file &&
+         running.in_file_state == plan.in_file_state;
+}
+
 }  // namespace
 
 Daemon::Daemon(Folders folders)
@@ -205,8 +211,7 @@ void Daemon::finish_reload() {
       } else if (old == nullptr) {
         say("started", name, "");
         runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));
-      } else if (old->newest_plan().text == candidate.plan.text &&
-                 old->newest_plan().pipeline.file == candidate.file) {
+      } else if (is_same(old->newest_plan(), candidate.plan)) {
         say("unchanged", name, "");
         old->try_again();
       } else {

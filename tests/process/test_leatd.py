@@ -394,6 +394,19 @@ class Reload(LeatdCase):
         self.assertEqual(self.pids(), before)
         self.until_output("a.jsonl", self.expected(self.content))
 
+    def test_a_list_that_a_pipeline_names_is_taken_over_when_it_has_changed(self):
+        hosts = self.write("hosts.txt", "one\n")
+        self.pipeline(filter={"keep": [{"field": "/host", "in_file": str(hosts)}]}, process={"workers": 0, "steps": []})
+        self.start_leatd()
+        content = b'{"host":"one"}\n{"host":"two"}\n'
+        self.feed("a.jsonl", content)
+        self.until_output("a.jsonl", content[:15])
+        hosts.write_text("two\n")
+        self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["changed"])
+        self.feed("b.jsonl", content + b'{"host":"three"}\n')
+        self.until_output("b.jsonl", content[15:])
+        self.assertEqual([r["result"] for r in self.ask("reload")["data"]], ["unchanged"])
+
     def test_a_bad_file_leaves_the_old_one_running(self):
         self.begin()
         before = self.pids()
