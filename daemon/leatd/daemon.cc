@@ -50,16 +50,19 @@ control::Reply refuse(int exit_code, std::string text) {
   return {exit_code, std::move(text), {}};
 }
 
-// Also the files of its sets: who changes a list of hosts reloads to have it used.
-bool is_same(const cli::Plan& running, const cli::Plan& plan) {
-  return running.text == plan.text && running.pipeline.file == plan.pipeline.file &&
-         running.in_file_state == plan.in_file_state;
+void log_change(const Change& change) {
+  if (change.result == "unchanged") return;
+  (change.result == "refused" ? log::error : log::info)(
+      "reload", {{"pipeline", change.pipeline}, {"result", change.result}, {"text", change.text}});
 }
 
 }  // namespace
 
 Daemon::Daemon(Folders folders)
-    : folders_(std::move(folders)), program_folder_(supervisor::own_folder()), since_(std::time(nullptr)) {
+    : folders_(std::move(folders)),
+      program_folder_(supervisor::own_folder()),
+      pipelines_(folders_, program_folder_),
+      since_(std::time(nullptr)) {
   make_folder(folders_.runtime, 0755);
   make_folder(folders_.state, 0700);
   lock_ = take_lock(folders_.runtime);
@@ -73,7 +76,7 @@ Daemon::~Daemon() = default;
 int Daemon::run() {
   log::info("leatd-starts", {{"version", LEAT_VERSION}, {"config", folders_.config}});
   begin_reload(std::nullopt);
-  while (!(stopping_ && runners_.empty() && removed_.empty())) {
+  while (!(stopping_ && pipelines_.all_gone())) {
     wait();
     step();
   }
@@ -86,24 +89,16 @@ void Daemon::wait() {
   poller.add(signals_.fd());
   server_->add_to(poller);
   if (loader_) poller.add(loader_->fd());
-  milliseconds timeout = kTurn;
-  for (auto* list : {&runners_, &removed_}) {
-    for (auto& runner : *list) {
-      runner->add_to(poller);
-      timeout = std::min(timeout, runner->due());
-    }
-  }
-  poller.wait(timeout);
+  pipelines_.add_to(poller);
+  poller.wait(std::min(kTurn, pipelines_.due()));
 }
 
 void Daemon::step() {
   on_signals();
   server_->step();
   if (loader_ && loader_->done()) finish_reload();
-  for (auto* list : {&runners_, &removed_}) {
-    for (auto& runner : *list) runner->step();
-  }
-  forget_removed();
+  pipelines_.step();
+  if (stopping_) pipelines_.forget_stopped();
   answer_waiting();
   notify();
   log::tick();
@@ -121,7 +116,7 @@ void Daemon::stop_all() {
   bool again = std::exchange(stopping_, true);
   if (!again) {
     notify_.stopping();
-    log::info("leatd-stops", {{"pipelines", runners_.size()}});
+    log::info("leatd-stops", {{"pipelines", pipelines_.running().size()}});
     leave_at_ = Clock::now() + kDrainPatience;
     loader_.reset();  // nothing new is started
     for (std::uint64_t ticket : std::exchange(reload_tickets_, {})) {
@@ -130,15 +125,7 @@ void Daemon::stop_all() {
   } else {
     leave_at_.reset();
   }
-  for (auto* list : {&runners_, &removed_}) {
-    for (auto& runner : *list) again ? runner->stop() : runner->drain();
-  }
-}
-
-void Daemon::forget_removed() {
-  auto is_over = [](const std::unique_ptr<Runner>& runner) { return runner->stopped(); };
-  removed_.remove_if(is_over);
-  if (stopping_) runners_.remove_if(is_over);
+  again ? pipelines_.stop_all() : pipelines_.drain_all();
 }
 
 void Daemon::begin_reload(std::optional<std::uint64_t> ticket) {
@@ -149,102 +136,39 @@ void Daemon::begin_reload(std::optional<std::uint64_t> ticket) {
   loader_ = std::make_unique<Loader>(folders_.config + "/pipelines.d");
 }
 
-// A file that is wrong leaves what runs under its name running as it was; one that has gone takes its pipeline with it.
 void Daemon::finish_reload() {
   if (std::exchange(reload_again_, false)) {
     loader_ = std::make_unique<Loader>(folders_.config + "/pipelines.d");
     return;
   }
-  std::string trouble = loader_->trouble();
+  std::string text = loader_->trouble();
   std::vector<cli::Candidate> candidates = loader_->take();
   loader_.reset();
-  refuse_what_ends(candidates);
-  cli::check_together(candidates);
-  refused_.clear();
-  std::vector<std::string> lines;
-  cli::Json json;
-  auto say = [&](std::string_view what, const std::string& pipeline, const std::string& text) {
-    lines.push_back(fmt::format("{}: {}{}{}", pipeline, what, text.empty() ? "" : "\n", text));
-    json.object([&] {
-      json.put("pipeline", pipeline);
-      json.put("result", what);
-      json.put("text", text);
-    });
-    if (what == "unchanged") return;
-    (what == "refused" ? log::error : log::info)("reload",
-                                                 {{"pipeline", pipeline}, {"result", what}, {"text", text}});
-  };
-  json.array([&] {
-    std::list<std::unique_ptr<Runner>> before;
-    before.swap(runners_);
-    auto keep = [&](auto same) -> Runner* {
-      auto found = std::find_if(before.begin(), before.end(), same);
-      if (found == before.end()) return nullptr;
-      runners_.splice(runners_.end(), before, found);
-      return runners_.back().get();
-    };
-    for (cli::Candidate& candidate : candidates) {
-      if (!candidate.plan.problems.empty()) {
-        Runner* old =
-            keep([&](const auto& runner) { return runner->newest_plan().pipeline.file == candidate.file; });
-        say("refused", candidate.file,
-            problems_of(candidate) + (old != nullptr ? "\nwhat ran before goes on" : ""));
-        refused_.push_back(std::move(candidate));
-        continue;
-      }
-      std::string name = candidate.plan.pipeline.name;
-      auto same_name = [&](const auto& runner) { return runner->name() == name; };
-      Runner* old = keep(same_name);
-      auto leaving = std::find_if(removed_.begin(), removed_.end(), same_name);
-      if (old == nullptr && leaving != removed_.end()) {  // it has not ended yet, and is wanted again
-        say("started", name, "");
-        (*leaving)->resume();
-        (*leaving)->swap(std::move(candidate.plan));
-        runners_.splice(runners_.end(), removed_, leaving);
-      } else if (Runner* other = old == nullptr ? find(name) : nullptr; other != nullptr) {
-        std::string file =
-            other->newest_plan().pipeline.file;  // it is wrong now, and what ran before goes on
-        candidate.plan.problems.push_back(
-            {candidate.file, {}, "name", fmt::format("{} is {}'s already", config::quoted(name), file)});
-        say("refused", candidate.file, problems_of(candidate));
-        refused_.push_back(std::move(candidate));
-      } else if (old == nullptr) {
-        say("started", name, "");
-        runners_.push_back(std::make_unique<Runner>(std::move(candidate.plan), folders_, program_folder_));
-      } else if (is_same(old->newest_plan(), candidate.plan)) {
-        say("unchanged", name, "");
-        old->try_again();
-      } else {
-        say("changed", name, "");
-        old->swap(std::move(candidate.plan));
-      }
-    }
-    // A folder that cannot be listed as a whole does not say what should not run.
-    if (!trouble.empty()) runners_.splice(runners_.end(), before);
-    for (auto& runner : before) {
-      say("removed", runner->name(), "");
-      runner->drain();
-      removed_.push_back(std::move(runner));
-    }
-  });
-  if (!trouble.empty()) log::error("config-unreadable", {{"text", trouble}});
-  if (runners_.empty() && trouble.empty()) {
+  bool whole = text.empty();
+  if (!whole) log::error("config-unreadable", {{"text", text}});
+  std::vector<Change> changes = pipelines_.apply(std::move(candidates), whole);
+  if (whole && pipelines_.running().empty()) {
     log::warning("no-pipelines",
                  {{"text", fmt::format("put one into {}/pipelines.d, then leat reload", folders_.config)}});
   }
-  std::string text = trouble;
-  for (const auto& line : lines) text += (text.empty() ? "" : "\n") + line;
-  int exit_code = !trouble.empty() || !refused_.empty() ? int{kExitConfig} : int{kExitOk};
+  cli::Json json;
+  json.array([&] {
+    for (const Change& change : changes) {
+      log_change(change);
+      text += fmt::format("{}{}: {}{}{}", text.empty() ? "" : "\n", change.pipeline, change.result,
+                          change.text.empty() ? "" : "\n", change.text);
+      json.object([&] {
+        json.put("pipeline", change.pipeline);
+        json.put("result", change.result);
+        json.put("text", change.text);
+      });
+    }
+  });
+  int exit_code = whole && pipelines_.refused().empty() ? int{kExitOk} : int{kExitConfig};
   for (std::uint64_t ticket : std::exchange(reload_tickets_, {})) {
     static_cast<void>(server_->answer(ticket, {exit_code, text, json.text()}));
   }
   if (std::exchange(loaded_, true)) notify_.ready();
-}
-
-Runner* Daemon::find(std::string_view name) {
-  auto found = std::find_if(runners_.begin(), runners_.end(),
-                            [&](const auto& runner) { return runner->name() == name; });
-  return found == runners_.end() ? nullptr : found->get();
 }
 
 control::Answer Daemon::handle(const control::Request& request, const control::Peer& peer) {
@@ -259,10 +183,10 @@ control::Answer Daemon::handle(const control::Request& request, const control::P
     begin_reload(request.ticket);
     return control::Later{};
   }
-  Runner* runner = find(request.pipeline);
+  Runner* runner = pipelines_.find(request.pipeline);
   if (runner == nullptr) {
     std::string names;
-    for (const auto& other : runners_) names += (names.empty() ? "" : ", ") + other->name();
+    for (const auto& other : pipelines_.running()) names += (names.empty() ? "" : ", ") + other->name();
     return refuse(kExitUsage, fmt::format("there is no pipeline {}; there are: {}",
                                           config::quoted(request.pipeline), names.empty() ? "none" : names));
   }
@@ -319,12 +243,12 @@ control::Reply Daemon::status(const std::string& pipeline) const {
     json.put("pid", static_cast<std::uint64_t>(::getpid()));
     json.put("since", iso_time(since_));
     json.array("pipelines", [&] {
-      for (const auto& runner : runners_) {
+      for (const auto& runner : pipelines_.running()) {
         if (!pipeline.empty() && runner->name() != pipeline) continue;
         found = true;
         put_pipeline(json, *runner);
       }
-      for (const cli::Candidate& candidate : refused_) {
+      for (const cli::Candidate& candidate : pipelines_.refused()) {
         if (pipeline.empty()) put_refused(json, candidate);
       }
     });
@@ -335,7 +259,7 @@ control::Reply Daemon::status(const std::string& pipeline) const {
 
 void Daemon::answer_waiting() {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
-    Runner* runner = find(waiting.pipeline);
+    Runner* runner = pipelines_.find(waiting.pipeline);
     if (runner != nullptr && runner->is_to_stop() && !runner->stopped()) return false;
     if (runner != nullptr && !runner->is_to_stop()) {
       static_cast<void>(server_->answer(
@@ -352,7 +276,7 @@ void Daemon::answer_waiting() {
 // One line for `systemctl status`.
 std::string Daemon::summary() const {
   std::string text;
-  for (const auto& runner : runners_) {
+  for (const auto& runner : pipelines_.running()) {
     Runner::State state = runner->state();
     text += fmt::format("{}{}: ", text.empty() ? "" : "; ", runner->name());
     if (state.name != "running" || !state.says.empty()) {
@@ -364,7 +288,7 @@ std::string Daemon::summary() const {
                         cli::human_count(runner->rates().records),
                         status->bottleneck.empty() ? "" : " (busiest: " + status->bottleneck + ")");
   }
-  for (const cli::Candidate& candidate : refused_) {
+  for (const cli::Candidate& candidate : pipelines_.refused()) {
     text += fmt::format("{}{}: refused", text.empty() ? "" : "; ",
                         std::filesystem::path(candidate.file).filename().string());
   }
@@ -378,11 +302,11 @@ void Daemon::notify() {
   notified_ = Clock::now();
   notify_.status(summary());
   if (ready_) return;
-  ready_ =
-      std::all_of(runners_.begin(), runners_.end(), [](const auto& runner) { return runner->settled(); });
+  ready_ = pipelines_.settled();
   if (!ready_) return;
   notify_.ready();
-  log::info("leatd-ready", {{"pipelines", runners_.size()}, {"refused", refused_.size()}});
+  log::info("leatd-ready",
+            {{"pipelines", pipelines_.running().size()}, {"refused", pipelines_.refused().size()}});
 }
 
 }  // namespace leat::leatd

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "daemon/control/server.h"
 #include "daemon/leatd/loader.h"
+#include "daemon/leatd/pipelines.h"
 #include "daemon/leatd/runner.h"
 #include "daemon/log/notify.h"
 #include "daemon/supervisor/signals.h"
@@ -38,8 +38,6 @@ class Daemon {
   void finish_reload();
   void answer_waiting();
   void notify();
-  void forget_removed();
-  Runner* find(std::string_view name);
 
   control::Answer handle(const control::Request& request, const control::Peer& peer);
   control::Answer change(const control::Request& request, Runner& runner);
@@ -49,14 +47,12 @@ class Daemon {
 
   Folders folders_;
   std::string program_folder_;
+  Pipelines pipelines_;
   supervisor::Signals signals_;
   stage::Fd lock_;
   std::unique_ptr<control::Server> server_;
   log::Notify notify_;
   std::int64_t since_ = 0;
-  std::list<std::unique_ptr<Runner>> runners_;
-  std::list<std::unique_ptr<Runner>> removed_;  // their files have gone: they drain
-  std::vector<cli::Candidate> refused_;
   std::unique_ptr<Loader> loader_;
   std::vector<std::uint64_t> reload_tickets_;
   struct Waiting {  // somebody waits for a pipeline to have stopped

@@ -1,0 +1,143 @@
+#include "daemon/leatd/pipelines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "config/text.h"
+#include "daemon/leatd/loader.h"
+#include "daemon/leatd/status_json.h"
+
+namespace leat::leatd {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+// Also the files of its sets: who changes a list of hosts reloads to have it used.
+bool is_same(const cli::Plan& running, const cli::Plan& plan) {
+  return running.text == plan.text && running.pipeline.file == plan.pipeline.file &&
+         running.in_file_state == plan.in_file_state;
+}
+
+auto named(std::string_view name) {
+  return [name](const std::unique_ptr<Runner>& runner) { return runner->name() == name; };
+}
+
+}  // namespace
+
+// One of those of before that goes on; nullptr: there is none.
+template <class Same>
+Runner* Pipelines::keep(Runners& before, Same same) {
+  auto found = std::find_if(before.begin(), before.end(), same);
+  if (found == before.end()) return nullptr;
+  running_.splice(running_.end(), before, found);
+  return running_.back().get();
+}
+
+Change Pipelines::refuse(cli::Candidate candidate, std::string_view more) {
+  Change change{"refused", candidate.file, problems_of(candidate) + std::string(more)};
+  refused_.push_back(std::move(candidate));
+  return change;
+}
+
+// One that has not ended yet and is wanted again goes on, with what its file says now.
+Change Pipelines::start(cli::Plan plan) {
+  std::string name = plan.pipeline.name;
+  auto leaving = std::find_if(removed_.begin(), removed_.end(), named(name));
+  if (leaving == removed_.end()) {
+    running_.push_back(std::make_unique<Runner>(std::move(plan), folders_, program_folder_));
+  } else {
+    (*leaving)->resume();
+    (*leaving)->swap(std::move(plan));
+    running_.splice(running_.end(), removed_, leaving);
+  }
+  return {"started", std::move(name), {}};
+}
+
+Change Pipelines::take(cli::Candidate candidate, Runners& before) {
+  const std::string& file = candidate.file;
+  if (!candidate.plan.problems.empty()) {
+    bool runs = keep(before, [&](const auto& runner) {
+                  return runner->newest_plan().pipeline.file == file;
+                }) != nullptr;
+    return refuse(std::move(candidate), runs ? "\nwhat ran before goes on" : "");
+  }
+  std::string name = candidate.plan.pipeline.name;
+  Runner* old = keep(before, named(name));
+  if (old == nullptr) {
+    const Runner* other = find(name);
+    if (other == nullptr) return start(std::move(candidate.plan));
+    // The file of that one is wrong now, and what ran of it before goes on.
+    candidate.plan.problems.push_back(
+        {file,
+         {},
+         "name",
+         fmt::format("{} is {}'s already", config::quoted(name), other->newest_plan().pipeline.file)});
+    return refuse(std::move(candidate), "");
+  }
+  if (is_same(old->newest_plan(), candidate.plan)) {
+    old->try_again();
+    return {"unchanged", std::move(name), {}};
+  }
+  old->swap(std::move(candidate.plan));
+  return {"changed", std::move(name), {}};
+}
+
+std::vector<Change> Pipelines::apply(std::vector<cli::Candidate> candidates, bool whole) {
+  refuse_what_ends(candidates);
+  cli::check_together(candidates);
+  refused_.clear();
+  std::vector<Change> changes;
+  Runners before;
+  before.swap(running_);
+  for (cli::Candidate& candidate : candidates) changes.push_back(take(std::move(candidate), before));
+  if (!whole) running_.splice(running_.end(), before);
+  for (auto& runner : before) {
+    changes.push_back({"removed", runner->name(), {}});
+    runner->drain();
+  }
+  removed_.splice(removed_.end(), before);
+  return changes;
+}
+
+void Pipelines::add_to(proto::Poller& poller) {
+  each([&](Runner& runner) { runner.add_to(poller); });
+}
+
+milliseconds Pipelines::due() const {
+  milliseconds due = milliseconds::max();
+  for (const Runners* list : {&running_, &removed_}) {
+    for (const auto& runner : *list) due = std::min(due, runner->due());
+  }
+  return due;
+}
+
+void Pipelines::step() {
+  each([](Runner& runner) { runner.step(); });
+  removed_.remove_if([](const auto& runner) { return runner->stopped(); });
+}
+
+void Pipelines::drain_all() {
+  each([](Runner& runner) { runner.drain(); });
+}
+
+void Pipelines::stop_all() {
+  each([](Runner& runner) { runner.stop(); });
+}
+
+void Pipelines::forget_stopped() {
+  running_.remove_if([](const auto& runner) { return runner->stopped(); });
+}
+
+Runner* Pipelines::find(std::string_view name) {
+  auto found = std::find_if(running_.begin(), running_.end(), named(name));
+  return found == running_.end() ? nullptr : found->get();
+}
+
+bool Pipelines::settled() const {
+  return std::all_of(running_.begin(), running_.end(), [](const auto& runner) { return runner->settled(); });
+}
+
+}  // namespace leat::leatd
