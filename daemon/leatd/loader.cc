@@ -64,6 +64,12 @@ cli::Plan unreadable(const std::string& file, std::string why) {
 
 cli::Plan load(const std::string& file) {
   try {
+    // Whoever opens a FIFO waits for its other end.
+    std::error_code error;
+    if (fs::file_status status = fs::status(file, error);
+        fs::exists(status) && !fs::is_regular_file(status)) {
+      return unreadable(file, "is not a file");
+    }
     return cli::load_plan(file);
   } catch (const std::exception& error) {
     return unreadable(file, fmt::format("cannot be read: {}", error.what()));

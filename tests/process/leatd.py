@@ -47,10 +47,14 @@ class LeatdCase(Case):
             [LEATD, "--config-dir", self.folder / "etc", "--state-dir", self.folder / "state", "--runtime-dir",
              self.runtime / "d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log, env=environment)
         self.log.close()
-        self.until(lambda: self.daemon.poll() is not None or (self.runtime / "d/leatd.sock").exists(), "leatd's socket")
+        self.until(lambda: self.daemon.poll() is not None or self.listens(), "leatd's socket")
         if ready:
             self.until(lambda: "leatd-ready" in self.said()[before:], "leatd is ready")
         return self.daemon
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX) as connection:  # its name is there a moment before
+            return connection.connect_ex(str(self.runtime / "d/leatd.sock")) == 0
 
     def said(self):
         return (self.folder / "leatd.log").read_text(errors="replace")

@@ -37,6 +37,18 @@ class Folder(LeatdCase):
         self.assertIn("bad.yaml:3", bad["says"])
         self.assertIn("sauce", bad["says"])
 
+    def test_what_is_no_file_is_refused_and_holds_nobody_up(self):
+        self.pipeline("good")
+        os.mkfifo(self.folder / "etc/pipelines.d/pipe.yaml")
+        (self.folder / "etc/pipelines.d/folder.yaml").mkdir()
+        self.start_leatd(ready=False)
+        self.until(lambda: self.ask("status")["data"]["pipelines"], "they are read", 5)
+        states = {p["name"]: (p["state"], p["says"]) for p in self.ask("status")["data"]["pipelines"]}
+        self.assertNotEqual(states["good"][0], "refused")
+        for name in ("pipe.yaml", "folder.yaml"):
+            self.assertEqual(states[name][0], "refused")
+            self.assertIn("not a file", states[name][1])
+
     def test_two_of_one_name_or_one_target_are_refused(self):
         self.pipeline("one")
         self.pipeline("one", file="second.yaml")
