@@ -582,9 +582,10 @@ class Trouble(LeatdCase):
         self.pipeline(process={"workers": 2})
         self.start_leatd(**Pool.SLOW)
         files = lambda: len(list((self.runtime / "d/reviews").iterdir()))
-        before = files()
         content = self.numbers(10000)
         self.feed("a.jsonl", content)
+        self.until(lambda: self.status()["records"]["in"] > 0, "all have their sockets")
+        before = files()
         for role in ("processor", "filter", "reader", "writer", "processor"):
             self.until(lambda: self.status()["records"]["in"] > 0 and len(self.status()["workers"]) == 5, "all are there")
             os.kill(self.workers(role)[0]["pid"], signal.SIGKILL)
