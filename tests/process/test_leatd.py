@@ -375,10 +375,10 @@ class Asked(LeatdCase):
 
 
 class Reload(LeatdCase):
-    def begin(self):
+    def begin(self, count=3000):
         self.file = self.pipeline()
         self.start_leatd(**Pool.SLOW)
-        self.content = self.numbers(12000)
+        self.content = self.numbers(count)
         self.feed("a.jsonl", self.content)
         self.until(lambda: self.status()["records"]["in"] > 100, "under way")
 
@@ -422,7 +422,7 @@ class Reload(LeatdCase):
         self.until_output("a.jsonl", self.expected(self.content))
 
     def test_a_changed_one_is_swapped_at_a_batch_boundary(self):
-        self.begin()
+        self.begin(12000)  # more than the window holds
         self.pipeline(process={"steps": [{"set": {"/kind": "other"}}]})
         answer = self.ask("reload")
         self.assertEqual([(r["pipeline"], r["result"]) for r in answer["data"]], [("reviews", "changed")])
