@@ -62,6 +62,7 @@ int check(const std::vector<std::string>& pipelines, bool as_json) {
   std::string program_folder = supervisor::own_folder();
   bool good = true;
   std::vector<Candidate> candidates;
+  candidates.reserve(pipelines.size());
   for (const auto& file : pipelines) candidates.push_back({file, load_plan(file)});
   check_together(candidates);
   Json json;

@@ -90,6 +90,7 @@ std::vector<Change> Pipelines::apply(std::vector<cli::Candidate> candidates, boo
   cli::check_together(candidates);
   refused_.clear();
   std::vector<Change> changes;
+  changes.reserve(candidates.size());
   Runners before;
   before.swap(running_);
   for (cli::Candidate& candidate : candidates) changes.push_back(take(std::move(candidate), before));

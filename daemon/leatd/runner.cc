@@ -120,7 +120,7 @@ void Runner::step() {
     supervisor::Outcome outcome;
     outcome.exit_code = kExitBug;
     outcome.failure = error.what();
-    on_over(std::move(outcome));
+    on_over(outcome);
   }
   if (supervisor_ && !failure_.empty() && Clock::now() - started_ >= kWorksAgain &&
       state().name == "running") {
@@ -131,7 +131,7 @@ void Runner::step() {
   }
 }
 
-void Runner::on_over(supervisor::Outcome outcome) {
+void Runner::on_over(const supervisor::Outcome& outcome) {
   supervisor_.reset();
   lock_.reset();
   last_ = outcome.last;

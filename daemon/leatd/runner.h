@@ -85,7 +85,7 @@ class Runner : public supervisor::Observer {
 
   void start();
   Result<void> try_start();
-  void on_over(supervisor::Outcome outcome);
+  void on_over(const supervisor::Outcome& outcome);
   void fail_for_now(int exit_code, const std::string& text);
   void remember(std::string_view level, std::string_view event, std::string text);
   State state_now() const;  // without how long

@@ -15,8 +15,8 @@ constexpr int kLooksForMore = 3;   // 1.5 s
 constexpr int kLooksForLess = 10;  // 5 s
 constexpr std::chrono::milliseconds kStarting{1'000};  // before an added worker counts
 constexpr int kTrialLooks = 4;
-// Records count when their batch is done. So rates tell something when every worker has finished one at as many looks as
-// that; where it takes longer than this, they do not.
+// What a record takes is known when every worker has finished a batch at as many looks as that; where it takes longer than
+// this, it is not.
 constexpr int kMostLooks = 20;     // 10 s
 constexpr double kWorthIt = 0.25;  // of what one more of equals would bring
 constexpr std::chrono::seconds kLongestHold{900};
@@ -26,14 +26,14 @@ constexpr std::chrono::seconds kLongestHold{900};
 // Did the last one that came bring something? Only asked while the pool is still what is slow.
 std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
   if (view.now - trial_->since < kStarting) return std::nullopt;
-  trial_->sum += view.records_per_s;
+  trial_->work.add(view);
   trial_->delivered += view.delivered;
   ++trial_->looks;
   bool told = trial_->before > 0 && trial_->delivered >= kTrialLooks * view.workers;
   if (trial_->looks < (told ? kTrialLooks : kMostLooks) && trial_->before > 0) return std::nullopt;
   Trial trial = *trial_;
   trial_.reset();
-  double after = trial.sum / trial.looks;
+  double after = trial.work.capacity(view.workers);
   double hoped = trial.before / std::max(view.workers - 1, 1) * kWorthIt;
   bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits;
   if (!told || !saturated || view.own <= min_ || after >= trial.before + hoped) {
@@ -59,17 +59,18 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
 
   bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits && view.writer_busy < kBusy;
   saturated_ = saturated ? saturated_ + 1 : 0;
-  rate_sum_ = saturated ? rate_sum_ + view.records_per_s : 0;
+  if (!saturated) work_ = {};
+  work_.add(view);
   delivered_ = saturated ? delivered_ + view.delivered : 0;
   bool told = delivered_ >= kLooksForMore * view.workers;
   if (saturated_ >= (told ? kLooksForMore : kMostLooks)) {
-    double rate = told ? rate_sum_ / saturated_ : 0;
+    double rate = told ? work_.capacity(view.workers) : 0;
     bool held = not_before_ && view.now < *not_before_;
     if (view.own < max_ && !held) {
       saturated_ = 0;
-      rate_sum_ = 0;
+      work_ = {};
       delivered_ = 0;
-      trial_ = Trial{view.now, rate, 0, 0, 0};
+      trial_ = Trial{view.now, rate, {}, 0, 0};
       return Decision{
           view.own + 1,
           fmt::format(

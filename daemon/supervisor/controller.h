@@ -25,8 +25,9 @@ class Controller {
     double busy = 0;            // mean of the pool
     double blocked_before = 0;  // mean of the stage that deals to it: had something and nobody to give it to
     double writer_busy = 0;
-    double records_per_s = 0;  // through the pool
-    int delivered = 0;         // of the workers: that have finished a batch since the last look
+    double records = 0;    // of the batches that the pool has finished
+    double service_s = 0;  // what these took, all workers together
+    int delivered = 0;     // of the workers: that have finished a batch since the last look
   };
   struct Decision {
     int own = 0;  // so many there should be
@@ -43,10 +44,21 @@ class Controller {
   void refused(Clock::time_point now);
 
  private:
+  // Records count when their batch is done, so how many were done in a time tells little; what they took tells all.
+  struct Work {
+    double records = 0;
+    double service_s = 0;
+    void add(const View& view) {
+      records += view.records;
+      service_s += view.service_s;
+    }
+    // Records a second of so many workers that do nothing else.
+    double capacity(int workers) const { return service_s > 0 ? workers * records / service_s : 0; }
+  };
   struct Trial {  // a worker that was added
     Clock::time_point since{};
-    double before = 0;  // records a second; 0: too few batches to tell
-    double sum = 0;     // of those seen with it
+    double before = 0;  // records a second that the pool could do; 0: too few batches to tell
+    Work work;          // done with it
     int delivered = 0;
     int looks = 0;
   };
@@ -55,7 +67,7 @@ class Controller {
   int min_;
   int max_;
   int saturated_ = 0;  // looks in a row
-  double rate_sum_ = 0;
+  Work work_;
   int delivered_ = 0;
   int spare_ = 0;
   std::optional<Trial> trial_;

@@ -348,15 +348,12 @@ void Supervisor::Loop::disband() {
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
   }
   team_.dismiss(control_);
-  if (!team_.anyone_left()) {
-    gone_ = true;
-  } else if (Clock::now() >= *leave_until_ && !killed_) {
-    team_.kill();
-    killed_ = true;
-    leave_until_ = Clock::now() + kBury;
-  } else if (Clock::now() >= *leave_until_) {
-    gone_ = true;
-  }
+  bool patience_is_over = Clock::now() >= *leave_until_;
+  gone_ = !team_.anyone_left() || (patience_is_over && killed_);
+  if (gone_ || !patience_is_over) return;
+  team_.kill();
+  killed_ = true;
+  leave_until_ = Clock::now() + kBury;
 }
 
 }  // namespace leat::supervisor

@@ -205,7 +205,6 @@ void Supervisor::Loop::tell_dealers(const Worker& worker, proto::Pool pool) {
 void Supervisor::Loop::control_pool() {
   Clock::time_point now = Clock::now();
   if (now - looked_ < Controller::kLook) return;
-  double seconds = std::chrono::duration<double>(now - looked_).count();
   looked_ = now;
   team_.look_at_pages();
   if (!automatic_ || paused_ || drain_ || !reading_since_) return;
@@ -224,7 +223,8 @@ void Supervisor::Loop::control_pool() {
     ++view.workers;
     view.busy += shares.busy;
     view.delivered += worker.recent.new_records > 0 ? 1 : 0;
-    view.records_per_s += static_cast<double>(worker.recent.new_records) / seconds;
+    view.records += static_cast<double>(worker.recent.new_records);
+    view.service_s += static_cast<double>(worker.recent.new_service_ns) / 1e9;
   }
   view.busy = view.workers == 0 ? 1 : view.busy / view.workers;
   view.blocked_before /= std::max(filters, 1);

@@ -238,6 +238,9 @@ void Team::look_at_pages() {
     std::uint64_t records = (*worker.page)->records_in.load(std::memory_order_relaxed);
     recent.new_records = records - std::min(records, recent.records);
     recent.records = records;
+    std::uint64_t service_ns = (*worker.page)->service_ns.load(std::memory_order_relaxed);
+    recent.new_service_ns = service_ns - std::min(service_ns, recent.service_ns);
+    recent.service_ns = service_ns;
   }
 }
 

@@ -25,6 +25,8 @@ struct Recent {
   std::array<std::uint64_t, 4> activity_ns{};  // of the last look
   std::uint64_t records = 0;
   std::uint64_t new_records = 0;  // between the two
+  std::uint64_t service_ns = 0;
+  std::uint64_t new_service_ns = 0;  // what the new records took
   StageShares shares;
 };
 

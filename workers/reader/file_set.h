@@ -23,6 +23,7 @@ class FileSet {
   struct Key {
     std::uint64_t high;
     std::uint64_t low;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for one
     auto operator<=>(const Key&) const = default;
   };
   static Key key_of(std::string_view path, std::uint64_t size, std::int64_t mtime_ns);

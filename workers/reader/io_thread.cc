@@ -266,8 +266,11 @@ bool IoThread::finish_the_rest() {
   Outage outage;
   while (!finisher_.empty()) {
     Result<SourceFinished> finished = finisher_.next();
-    if (finished && !push(*std::move(finished))) return false;
-    if (finished || finished.error().fault != Fault::kRetry) continue;
+    if (finished) {
+      if (!push(*std::move(finished))) return false;
+      continue;
+    }
+    if (finished.error().fault != Fault::kRetry) continue;
     if (!shared_->retry(outage, "", finished.error().text)) return false;
     if (outage.over) break;
   }

@@ -38,6 +38,7 @@ struct Page {
   std::atomic<std::uint64_t> sequence;  // of the batch at work, or the last one
   std::atomic<std::uint64_t> source;
   std::atomic<std::uint64_t> records_in;
+  std::atomic<std::uint64_t> service_ns;  // filter, processor: work on the batches that records_in counts
   std::atomic<std::uint64_t> kept;
   std::atomic<std::uint64_t> dropped;
   std::atomic<std::uint64_t> rejected;

@@ -152,6 +152,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     if (before.kind == proto::BatchKind::kRecords) batch = value_or_fatal(transform(std::move(batch)));
     book(*page, worker.role(), before, batch.header());
     std::uint64_t service_ns = monotonic_ns() - begin;
+    add(page->service_ns, service_ns);
     if (hook.loses_batch()) {
       credits.give_back(before, service_ns, batch.header().in, 0);
       continue;

@@ -38,13 +38,15 @@ struct World {
       view.workers = view.own = workers;
       view.busy = capacity <= 0 ? 1 : std::min(1.0, supply / capacity);
       view.blocked_before = supply <= 0 ? 0 : 1 - rate / supply;
-      view.records_per_s = rate;
+      view.records = rate * 0.5;
+      view.service_s = 0.5 * std::min<double>(workers, workers * view.busy);
       view.delivered = rate > 0 ? workers : 0;
       if (batch > 0) {
         double before = std::floor(done / batch);
         done += rate * 0.5;
         double batches = std::floor(done / batch) - before;
-        view.records_per_s = batches * batch / 0.5;
+        view.records = batches * batch;
+        view.service_s = capacity > 0 ? view.records * workers / capacity : 0;
         view.delivered = std::min(workers, static_cast<int>(batches));
       }
       if (auto decision = controller.look(view)) {
