@@ -52,8 +52,9 @@ control::Reply refuse(int exit_code, std::string text) {
 
 void log_change(const Change& change) {
   if (change.result == "unchanged") return;
-  (change.result == "refused" ? log::error : log::info)(
-      "reload", {{"pipeline", change.pipeline}, {"result", change.result}, {"text", change.text}});
+  log::Fields fields{{"pipeline", change.pipeline}, {"result", change.result}};
+  if (!change.text.empty()) fields.push_back({"text", change.text});
+  (change.result == "refused" ? log::error : log::info)("reload", fields);
 }
 
 }  // namespace
