@@ -570,7 +570,7 @@ class Trouble(LeatdCase):
 
     def test_a_reload_tries_again_what_waits_for_a_person(self):
         self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
-        self.start_leatd(ready=False)
+        self.start_leatd()
         self.until(lambda: self.status()["state"] == "failed", "waits for a person")
         self.write("later.sh", "#!/bin/sh\nexec cat\n")
         os.chmod(self.folder / "later.sh", 0o755)
