@@ -205,10 +205,13 @@ def by_file(paths):
 def by_source(paths):
     """Of numbered outputs in their order: what there is of each source, in the order in which it stands there."""
     digests = collections.defaultdict(hashlib.sha256)
+    name = ""
     for path in paths:
         for line in decoded(path).splitlines(keepends=True):
-            at = line.index(b'"source":"') + 10
-            digests[line[at:line.index(b'"', at)].decode()].update(line)
+            at = line.find(b'"source":"')
+            if at >= 0:  # a damaged byte may have hit the key: then it is of the source that it stands with
+                name = line[at + 10:line.index(b'"', at + 10)].decode()
+            digests[name].update(line)
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
