@@ -245,6 +245,8 @@ void Runner::note_state() {
 }
 
 void Runner::remember(std::string_view level, std::string_view event, std::string text) {
+  if (text.size() > log::kMaxValueBytes)
+    text.resize(log::kMaxValueBytes);  // the log has no more of it either
   happenings_.push_back({std::time(nullptr), level, std::string(event), std::move(text)});
   if (happenings_.size() > kRemembered) happenings_.pop_front();
 }

@@ -89,18 +89,11 @@ void Supervisor::Loop::check_records() {
 
 // Everybody idle, and the writer waits for something all the same: whatever was lost on the way, the reader has it.
 void Supervisor::Loop::check_stall() {
-  auto idle = [](const Worker& worker) {
-    return worker.ready && worker.page &&
-           (*worker.page)->activity.load(std::memory_order_relaxed) ==
-               static_cast<std::uint32_t>(stage::Activity::kIdle);
-  };
   Worker& reader = team_.reader();
   bool still = reader.welcomed && reader.page && read((*reader.page)->window_batches) > 0;
-  std::uint64_t now_ns = stage::monotonic_ns();
   for (const Worker& worker : team_.workers()) {
     if (!still || worker.seat.stage == Stage::kReader || (worker.joined && !worker.ready)) continue;
-    constexpr auto kStillNs = static_cast<std::uint64_t>(std::chrono::nanoseconds(kStalled).count());
-    still = idle(worker) && now_ns - std::min(now_ns, read((*worker.page)->activity_since_ns)) >= kStillNs;
+    still = worker.idle_for(kStalled);
   }
   Clock::time_point now = Clock::now();
   if (still && !still_since_) {

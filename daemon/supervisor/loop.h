@@ -40,7 +40,6 @@ class Supervisor::Loop {
 
   void drain();
   void leave();
-  bool draining() const { return drain_; }
   void pause(bool on);
   Result<void> scale(int processors);
   Result<void> scale_automatically();
@@ -64,7 +63,6 @@ class Supervisor::Loop {
   void retire(Worker& worker);
   void dealer_has_gone(const Worker& dealer);
   void dismiss_retired();
-  static bool has_nothing(const Worker& worker);
   void adjust_pool();
   void grow_pool();
   void control_pool();

@@ -166,22 +166,13 @@ void Supervisor::Loop::dealer_has_gone(const Worker& dealer) {
   for (Worker& worker : team_.workers()) std::erase(worker.owes, dealer.instance);
 }
 
-// A credit that was lost on its way is owed for ever: who is to go and has been idle for so long has nothing.
-bool Supervisor::Loop::has_nothing(const Worker& worker) {
-  constexpr milliseconds kIdle{5'000};
-  if (!worker.ready || !worker.page || Clock::now() - worker.retires_since < kIdle) return false;
-  const stage::Page& page = **worker.page;
-  std::uint64_t since = read(page.activity_since_ns);
-  auto idle_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(kIdle).count());
-  return page.activity.load(std::memory_order_relaxed) ==
-             static_cast<std::uint32_t>(stage::Activity::kIdle) &&
-         stage::monotonic_ns() >= since + idle_ns;
-}
-
 void Supervisor::Loop::dismiss_retired() {
+  // A credit that was lost on its way is owed for ever: who is to go and has been idle for so long has nothing.
+  constexpr milliseconds kIdle{5'000};
   for (Worker& worker : team_.workers()) {
     if (!worker.retiring || worker.told_to_leave || !worker.running()) continue;
-    if (!worker.owes.empty() && !has_nothing(worker)) continue;
+    bool has_nothing = Clock::now() - worker.retires_since >= kIdle && worker.idle_for(kIdle);
+    if (!worker.owes.empty() && !has_nothing) continue;
     if (!worker.ready && !worker.joined) {
       worker.child->kill();  // it has never had anything
       worker.told_to_leave = true;

@@ -25,6 +25,15 @@ std::string Worker::at() const {
   return fmt::format("batch {} of source {}", sequence, (*page)->source.load(std::memory_order_relaxed));
 }
 
+bool Worker::idle_for(std::chrono::milliseconds time) const {
+  if (!ready || !page) return false;
+  const stage::Page& now = **page;
+  auto idle = static_cast<std::uint32_t>(stage::Activity::kIdle);
+  auto time_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
+  return now.activity.load(std::memory_order_relaxed) == idle &&
+         stage::monotonic_ns() >= now.activity_since_ns.load(std::memory_order_relaxed) + time_ns;
+}
+
 Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors)
     : pipeline_(pipeline),
       runtime_(std::move(runtime)),

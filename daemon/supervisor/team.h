@@ -60,6 +60,8 @@ struct Worker {
   bool running() const { return child && child->running(); }
   std::string title() const;  // "leat-filter 0 (pid 123)"
   std::string at() const;     // what its page says it is at; may be empty
+  // Ready, and nothing to do for so long already.
+  bool idle_for(std::chrono::milliseconds time) const;
 };
 
 class Team {

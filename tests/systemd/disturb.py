@@ -113,7 +113,7 @@ class Disturbances:
 
     def the_mount_dies(self):
         self.machine.systemctl("kill", "-s", "KILL", "mnt-nas.mount")
-        time.sleep(1)
+        time.sleep(1)  # the length of the outage, not a synchronisation
         self.machine.systemctl("restart", "mnt-nas.mount")
 
     def restarted(self):
