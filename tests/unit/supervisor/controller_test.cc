@@ -157,3 +157,34 @@ TEST_CASE("batches that take seconds let the pool grow as well, of one record or
     }
   }
 }
+
+// A pool of one did 98 records/s, seemed to do 172 as a batch counted that had begun long before, and the second worker
+// was taken away again.
+TEST_CASE("a long batch that ends while it is looked does not make a worker look fast") {
+  Controller controller(1, 8);
+  Controller::View view;
+  view.workers = view.own = 1;
+  view.busy = 1;
+  view.blocked_before = 0.7;
+  view.delivered = 1;
+  std::optional<Controller::Decision> decision;
+  for (double records : {250, 20, 20}) {
+    CHECK_FALSE(decision);
+    view.now += Controller::kLook;
+    view.records = records;
+    view.service_s = records * 0.01;
+    decision = controller.look(view);
+  }
+  REQUIRE(decision);
+  CHECK(decision->own == 2);
+  view.workers = view.own = 2;
+  view.delivered = 2;
+  view.records = 100;
+  view.service_s = 1;
+  for (int i = 0; i < 8; ++i) {
+    view.now += Controller::kLook;
+    decision = controller.look(view);
+    if (decision) break;
+  }
+  CHECK((!decision || decision->own == 3));
+}
