@@ -25,13 +25,13 @@ void check_placeholders(const Value& path, const std::string& text, bool rotates
     const std::size_t end = text[at] == '{' ? text.find('}', at) : std::string::npos;
     if (end == std::string::npos) {
       path.problem(fmt::format("in {} a {} has no partner: braces only stand around placeholders ({})",
-                               quoted(text), text[at], joined(names::kPlaceholders)));
+                               in_quotes(text), text[at], joined(names::kPlaceholders)));
       return;
     }
     const std::string_view name = std::string_view(text).substr(at, end + 1 - at);
     numbered = numbered || name == "{n}";
     if (std::ranges::find(names::kPlaceholders, name) == std::end(names::kPlaceholders)) {
-      path.problem(fmt::format("unknown placeholder {}{}; there are {}", quoted(name),
+      path.problem(fmt::format("unknown placeholder {}{}; there are {}", in_quotes(name),
                                did_you_mean(name, names::kPlaceholders), joined(names::kPlaceholders)));
     }
     at = end + 1;
@@ -52,7 +52,7 @@ void check_not_a_source(const Value& value, const std::string& path, const Pipel
       value.problem(
           fmt::format("{} would be read as an input: it matches the source {}; write to another folder, or "
                       "name the sources more closely",
-                      quoted(output), quoted(glob)));
+                      in_quotes(output), in_quotes(glob)));
       return;
     }
   }
@@ -88,7 +88,7 @@ void check_after(const Value& after, const Pipeline& pipeline) {
       after.problem(
           fmt::format("{} would be read again: it matches the source {}; move to another folder, or name the "
                       "sources more closely",
-                      quoted(moved), quoted(glob)));
+                      in_quotes(moved), in_quotes(glob)));
       return;
     }
   }

@@ -147,7 +147,7 @@ std::string glob_problem(std::string_view pattern) {
       p = set_end(*part, p);
       if (p == std::string_view::npos) {
         return fmt::format("in {} a [ has no ] in the same name (a literal one is written [[])",
-                           quoted(pattern));
+                           in_quotes(pattern));
       }
     }
   }

@@ -27,7 +27,7 @@ Result<Pointer> Pointer::parse(std::string_view text) {
   if (text[0] != '/') {
     return fail(Fault::kReject,
                 fmt::format("expected a JSON Pointer, which begins with '/', got {} (did you mean {}?)",
-                            quoted(text), quoted("/" + std::string(text))));
+                            in_quotes(text), in_quotes("/" + std::string(text))));
   }
   std::string key;
   const auto finish = [&] {
@@ -45,7 +45,7 @@ Result<Pointer> Pointer::parse(std::string_view text) {
       return fail(
           Fault::kReject,
           fmt::format("in the JSON Pointer {} a '~' is not followed by 0 or 1: write ~0 for '~', ~1 for '/'",
-                      quoted(text)));
+                      in_quotes(text)));
     }
   }
   finish();

@@ -180,7 +180,7 @@ class Reader {
     const RE2 compiled(*text, RE2::Quiet);
     if (!compiled.ok()) {
       value.problem(
-          fmt::format("expected a regular expression (RE2), got {}: {}", quoted(*text), compiled.error()));
+          fmt::format("expected a regular expression (RE2), got {}: {}", in_quotes(*text), compiled.error()));
     }
     predicate.text = *text;
   }

@@ -139,7 +139,7 @@ std::string describe(const Node& node) {
     case Scalar::kOdd:
       return fmt::format("{:.60}", node.text);
     default:
-      return quoted(node.text);
+      return in_quotes(node.text);
   }
 }
 

@@ -111,9 +111,10 @@ void parse_replace(const Value& value, Step& step) {
   std::string error;
   if (!compiled.ok()) {
     pattern->problem(
-        fmt::format("expected a regular expression (RE2), got {}: {}", quoted(*text), compiled.error()));
+        fmt::format("expected a regular expression (RE2), got {}: {}", in_quotes(*text), compiled.error()));
   } else if (with && !compiled.CheckRewriteString(step.with, &error)) {
-    with->problem(fmt::format("{} does not fit the pattern {}: {}", quoted(step.with), quoted(*text), error));
+    with->problem(
+        fmt::format("{} does not fit the pattern {}: {}", in_quotes(step.with), in_quotes(*text), error));
   }
 }
 

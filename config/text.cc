@@ -86,7 +86,7 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::size_t end = std::min(text.size(), kLongestQuote);
   while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
   std::string out = "\"";
@@ -106,7 +106,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
       found = name;
     }
   }
-  return found.empty() ? "" : fmt::format(" (did you mean {}?)", quoted(found));
+  return found.empty() ? "" : fmt::format(" (did you mean {}?)", in_quotes(found));
 }
 
 std::string joined(std::span<const std::string_view> names) {

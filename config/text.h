@@ -17,7 +17,7 @@ inline bool is_utf8(std::string_view text) {
 void append_json_string(std::string& out, std::string_view text);
 
 // text between double quotes for a message: one line, cut after 60 bytes, control characters as '?'.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // " (did you mean \"paths\"?)" for the name nearest to `word`, or "" when none is near. Nearness is
 // Levenshtein's edit distance, at most a third of the word's length rounded up; upper and lower case count as

@@ -181,12 +181,15 @@ const Hint kHints[] = {
     {YAML::ErrorMsg::DOC_IN_SCALAR, "; a quote is not closed"},
 };
 
+// yaml-cpp 0.7 says "the referenced anchor is not defined", 0.8 has the name behind it: a message is known by how it begins,
+// and what the place in the file says already is left away.
 std::string explain(const std::string& message) {
-  std::string text = "not valid YAML: " + message.substr(0, utf8_prefix(message));
   for (const Hint& hint : kHints) {
-    if (message == hint.message) text += hint.hint;
+    std::string_view known = hint.message;
+    if (!message.starts_with(known.substr(0, known.find(": ")))) continue;
+    return fmt::format("not valid YAML: {}{}", known.substr(0, known.find(": ")), hint.hint);
   }
-  return text;
+  return "not valid YAML: " + message.substr(0, utf8_prefix(message));
 }
 
 }  // namespace

@@ -226,7 +226,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   add_changes(app, change_options);
 
   if (unknown_command(arguments)) {
-    return usage_error(fmt::format("unknown command {}{}; there are: {}", config::quoted(arguments[0]),
+    return usage_error(fmt::format("unknown command {}{}; there are: {}", config::in_quotes(arguments[0]),
                                    config::did_you_mean(arguments[0], kCommands), config::joined(kCommands)),
                        "");
   }

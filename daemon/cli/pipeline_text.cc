@@ -18,7 +18,7 @@ namespace {
 
 using config::Node;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   config::append_json_string(out, text);
   return out;
@@ -58,10 +58,10 @@ void write(std::string& out, const Node& node, std::size_t depth) {
       out += " null\n";
       return;
     case Node::Kind::kPlain:
-      out += ' ' + (node.text.find('\n') == std::string::npos ? node.text : quoted(node.text)) + '\n';
+      out += ' ' + (node.text.find('\n') == std::string::npos ? node.text : in_quotes(node.text)) + '\n';
       return;
     case Node::Kind::kQuoted:
-      out += ' ' + quoted(node.text) + '\n';
+      out += ' ' + in_quotes(node.text) + '\n';
       return;
     case Node::Kind::kList:
       out += node.items.empty() ? " []\n" : "\n";
@@ -73,7 +73,7 @@ void write(std::string& out, const Node& node, std::size_t depth) {
     case Node::Kind::kMap:
       out += node.items.empty() ? " {}\n" : "\n";
       for (std::size_t i = 0; i < node.items.size(); ++i) {
-        out += indent + quoted(node.keys[i].text) + ':';
+        out += indent + in_quotes(node.keys[i].text) + ':';
         write(out, node.items[i], depth + 1);
       }
       return;
@@ -102,7 +102,7 @@ Result<std::string> changed_pipeline(const std::string& text, const PipelineChan
         Fault::kFatal,
         fmt::format(
             "leat: {} is not UTF-8, and so cannot stand in a pipeline; choose another folder with --state",
-            config::quoted(*path)),
+            config::in_quotes(*path)),
         kExitConfig);
   }
   auto root = config::parse_yaml(text);

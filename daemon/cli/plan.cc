@@ -131,7 +131,7 @@ void check_together(std::vector<Candidate>& candidates) {
                                          {},
                                          key,
                                          fmt::format("{} is {}'s already: two pipelines cannot share it",
-                                                     config::quoted(what), at->second)});
+                                                     config::in_quotes(what), at->second)});
     };
     const config::Pipeline& pipeline = candidate.plan.pipeline;
     claim(names, pipeline.name, "name");

@@ -304,7 +304,7 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
 Result<Replay> begin_replay(const std::string& state, const std::string& pipeline, const std::string& file,
                             Replay replay) {
   if (!config::is_utf8(file)) {
-    return fail(Fault::kFatal, fmt::format("{} is not UTF-8; rename it first", config::quoted(file)),
+    return fail(Fault::kFatal, fmt::format("{} is not UTF-8; rename it first", config::in_quotes(file)),
                 kExitConfig);
   }
   auto letters = lock_letters(file, 0);

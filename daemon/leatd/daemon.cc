@@ -188,8 +188,9 @@ control::Answer Daemon::handle(const control::Request& request, const control::P
   if (runner == nullptr) {
     std::string names;
     for (const auto& other : pipelines_.running()) names += (names.empty() ? "" : ", ") + other->name();
-    return refuse(kExitUsage, fmt::format("there is no pipeline {}; there are: {}",
-                                          config::quoted(request.pipeline), names.empty() ? "none" : names));
+    return refuse(kExitUsage,
+                  fmt::format("there is no pipeline {}; there are: {}", config::in_quotes(request.pipeline),
+                              names.empty() ? "none" : names));
   }
   return control::changes(request.command) ? change(request, *runner) : show(request, *runner);
 }
@@ -254,7 +255,7 @@ control::Reply Daemon::status(const std::string& pipeline) const {
       }
     });
   });
-  if (!found) return refuse(kExitUsage, fmt::format("there is no pipeline {}", config::quoted(pipeline)));
+  if (!found) return refuse(kExitUsage, fmt::format("there is no pipeline {}", config::in_quotes(pipeline)));
   return {kExitOk, {}, json.text()};
 }
 

@@ -74,7 +74,7 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
         {file,
          {},
          "name",
-         fmt::format("{} is {}'s already", config::quoted(name), other->newest_plan().pipeline.file)});
+         fmt::format("{} is {}'s already", config::in_quotes(name), other->newest_plan().pipeline.file)});
     return refuse(std::move(candidate), "");
   }
   if (is_same(old->newest_plan(), candidate.plan)) {

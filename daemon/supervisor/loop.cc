@@ -155,7 +155,7 @@ void Supervisor::Loop::receive() {
     if (!control) {
       observer_.warning(
           "message-refused",
-          fmt::format("{}: {}", worker != nullptr ? worker->title() : config::quoted(routed->identity),
+          fmt::format("{}: {}", worker != nullptr ? worker->title() : config::in_quotes(routed->identity),
                       control.error().text));
       continue;
     }
@@ -169,7 +169,7 @@ void Supervisor::Loop::receive() {
           (name && !team_.has_seat(name->seat) && name->seat.stage != Stage::kProcessor)) {
         observer_.warning("worker-refused",
                           fmt::format("a worker without a place in this pipeline was refused: {}",
-                                      config::quoted(routed->identity)));
+                                      config::in_quotes(routed->identity)));
       }
     } else if (hello != nullptr) {
       on_hello(*worker, *hello);

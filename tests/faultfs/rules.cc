@@ -55,7 +55,7 @@ int error_number(const std::string& name) {
   throw std::runtime_error("no error is called " + name);
 }
 
-std::string quoted(const std::string& path) {
+std::string in_quotes(const std::string& path) {
   std::string text = "\"";
   for (char c : path) {
     if (c == '"' || c == '\\') text += '\\';
@@ -240,7 +240,7 @@ std::string Rules::stats() const {
   for (const auto& [path, use] : uses_) {
     text += fmt::format(
         R"({}{}:{{"read":{},"written":{},"opens":{},"getattrs":{},"fsyncs":{},"listings":{}}})", comma,
-        quoted(path), use.read, use.written, use.opens, use.getattrs, use.fsyncs, use.listings);
+        in_quotes(path), use.read, use.written, use.opens, use.getattrs, use.fsyncs, use.listings);
     comma = ",";
   }
   return text + "}}";

@@ -13,7 +13,7 @@ using Op = Predicate::Op;
 
 constexpr std::size_t kListedValues = 8;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   json::append_quoted(out, text);
   return out;
@@ -28,7 +28,7 @@ std::string literal(const Literal& value) {
     case Literal::Type::kNumber:
       return value.text;
     case Literal::Type::kString:
-      return quoted(value.text);
+      return in_quotes(value.text);
   }
   return {};
 }
@@ -83,11 +83,11 @@ std::string condition(const Predicate& predicate) {
     case Op::kNotInFile:
       return "not in file " + predicate.text;
     case Op::kContains:
-      return "contains " + quoted(predicate.text);
+      return "contains " + in_quotes(predicate.text);
     case Op::kStartsWith:
-      return "starts with " + quoted(predicate.text);
+      return "starts with " + in_quotes(predicate.text);
     case Op::kMatches:
-      return "matches " + quoted(predicate.text);
+      return "matches " + in_quotes(predicate.text);
     case Op::kType:
       return "has type " + predicate.text;
     case Op::kMinLength:

@@ -62,8 +62,8 @@ TEST_CASE("a JSON string escapes what it must and nothing else") {
 }
 
 TEST_CASE("a long text is cut for a message, never within a character") {
-  CHECK(quoted("a\nb") == "\"a?b\"");
-  CHECK(quoted(std::string(59, 'a') + "ü") == "\"" + std::string(59, 'a') + "...\"");
+  CHECK(in_quotes("a\nb") == "\"a?b\"");
+  CHECK(in_quotes(std::string(59, 'a') + "ü") == "\"" + std::string(59, 'a') + "...\"");
 }
 
 TEST_CASE("the nearest name is suggested, a far one is not") {
