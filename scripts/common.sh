@@ -7,7 +7,7 @@ die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 build_packages=(g++ cmake ninja-build pkg-config libzmq3-dev cppzmq-dev rapidjson-dev libsimdjson-dev libzstd-dev
   zlib1g-dev libyaml-cpp-dev libre2-dev libxxhash-dev libcli11-dev libfmt-dev libexpected-dev libssl-dev libsqlite3-dev
-  libspdlog-dev libsystemd-dev doctest-dev python3 zstd)
+  libspdlog-dev libsystemd-dev libseccomp-dev doctest-dev python3 zstd)
 
 # To make the .deb.
 package_packages=(dpkg-dev file gzip)
