@@ -124,7 +124,7 @@ CLI::App* add_status(CLI::App& app, StatusOptions& options) {
   status->footer(
       "Without a file or --state it asks leatd, about all of its pipelines or the one that is named.\n"
       "Examples:\n  leat status\n  leat status reviews\n  leat status reviews.yaml\n  leat status --state "
-      "/var/lib/leat --json | jq .sources");
+      "/var/lib/leat/reviews --json | jq .sources");
   return status;
 }
 
