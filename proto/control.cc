@@ -16,12 +16,15 @@ namespace {
 using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
 using rapidjson::Value;
 
-constexpr std::array<std::pair<ReportKind, std::string_view>, 5> kReportNames{
+constexpr std::array<std::pair<ReportKind, std::string_view>, 6> kReportNames{
     {{ReportKind::kReady, "ready"},
      {ReportKind::kWarning, "warning"},
      {ReportKind::kFailed, "failed"},
      {ReportKind::kDone, "done"},
-     {ReportKind::kLeave, "leave"}}};
+     {ReportKind::kLeave, "leave"},
+     {ReportKind::kFinished, "finished"}}};
+constexpr std::array<std::pair<StopKind, std::string_view>, 3> kStopNames{
+    {{StopKind::kNow, "now"}, {StopKind::kFinish, "finish"}, {StopKind::kDrain, "drain"}}};
 constexpr std::array kStages{Stage::kReader, Stage::kFilter, Stage::kProcessor, Stage::kWriter};
 
 void put(JsonWriter& json, std::string_view key, std::string_view text) {
@@ -86,7 +89,9 @@ void write(JsonWriter& json, const Welcome& welcome) {
 
 void write(JsonWriter& json, const Stop& stop) {
   put(json, "type", "stop");
-  put_bool(json, "drain", stop.drain);
+  for (const auto& [kind, name] : kStopNames) {
+    if (kind == stop.kind) put(json, "kind", name);
+  }
   put_bool(json, "again", stop.again);
 }
 
@@ -211,6 +216,15 @@ Stage read_stage(Members& members) {
   return Stage::kReader;
 }
 
+StopKind read_stop_kind(Members& members) {
+  std::string name = members.text("kind");
+  for (const auto& [kind, known] : kStopNames) {
+    if (known == name) return kind;
+  }
+  members.refuse("kind");
+  return StopKind::kNow;
+}
+
 std::optional<Control> read(const std::string& type, Members& members) {
   if (type == "hello") {
     Hello hello;
@@ -250,7 +264,7 @@ std::optional<Control> read(const std::string& type, Members& members) {
     welcome.supervisor = static_cast<std::int64_t>(members.number("supervisor"));
     return welcome;
   }
-  if (type == "stop") return Stop{members.boolean("drain"), members.boolean("again")};
+  if (type == "stop") return Stop{read_stop_kind(members), members.boolean("again")};
   if (type == "pool") {
     Pool pool;
     pool.index = static_cast<std::uint32_t>(members.number("index"));

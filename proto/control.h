@@ -3,14 +3,14 @@
 //   worker                     supervisor
 //   hello   ------------------>             who I am
 //           <------------------ welcome     the pipeline, the endpoints, the window
-//           <------------------ stop        finish what is in the window (reader), or leave now (everyone)
+//           <------------------ stop        leave now, finish the record at hand, or drain
 //           <------------------ pool        a worker of the pool you deal to has gone, is to go, or another has come
 //           <------------------ again       (reader) send again what a dead worker held, or everything
 //           <------------------ verdict     (reader) a record has killed too often: it is a dead letter
 //           <------------------ pause       (reader) send nothing new, or go on
 //           <------------------ window      (reader) another size, as the pool has another size
 //           <------------------ refusal     (one that wants to join) why it cannot
-//   report  ------------------>             a warning, a failure that ends the run, the end of the work, a wish to leave
+//   report  ------------------>             a warning, a failure that ends the run, the end of the work, a wish to leave, nothing at hand
 //   retired ------------------>             (who deals) a worker that is to go owes nothing any more
 //
 // PROTOCOL.md names every key. Unknown keys are ignored, unknown types refused; messages are capped at
@@ -70,9 +70,17 @@ struct Welcome {
   std::int64_t supervisor = 0;  // process number: when that ends, so does this membership
 };
 
+// Explicit values, never renumbered; on the wire by name.
+enum class StopKind : std::uint8_t {
+  kNow = 1,  // leave
+  kFinish =
+      2,  // the record at hand is finished, the rest is let go; then report kFinished (writer: kDone) and stay
+  kDrain =
+      3,  // the reader finishes what is in the window; a processor leaves when its last results are taken
+};
+
 struct Stop {
-  bool drain =
-      true;  // false: leave now. true: the reader finishes what is in the window, a processor what it has sent
+  StopKind kind = StopKind::kDrain;
   bool again = false;  // one that joined: join again when there is something to join
 };
 
@@ -116,7 +124,14 @@ struct Verdict {
 };
 
 // Explicit values, never renumbered; on the wire by name.
-enum class ReportKind : std::uint8_t { kReady = 1, kWarning = 2, kFailed = 3, kDone = 4, kLeave = 5 };
+enum class ReportKind : std::uint8_t {
+  kReady = 1,
+  kWarning = 2,
+  kFailed = 3,
+  kDone = 4,
+  kLeave = 5,
+  kFinished = 6,  // told to finish, nothing is at hand any more
+};
 
 struct Report {
   ReportKind kind = ReportKind::kWarning;

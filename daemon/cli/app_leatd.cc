@@ -24,7 +24,9 @@ constexpr std::array<Verb, 4> kVerbs{
      {"resume", "Go on after pause, drain, stop or a failure", "Example:\n  leat resume --all"},
      {"drain", "Finish what is under way, commit, and let the workers go; waits until that is done",
       "Example:\n  leat drain reviews"},
-     {"stop", "Let the workers go at once; what is not committed comes again after resume",
+     {"stop",
+      "Finish the records at hand, commit, and let the workers go (again: at once); what is not committed "
+      "comes again after resume",
       "Example:\n  leat stop reviews"}}};
 
 constexpr const char* kAnswers =

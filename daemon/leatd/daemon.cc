@@ -26,8 +26,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kTurn{1'000};
-// For all pipelines to drain when leatd is told to stop; what is not committed then comes again.
-constexpr std::chrono::seconds kDrainPatience{20};
+// For all pipelines to stop when leatd is told to: the records at hand (20 s at most), and a commit. Then they leave at once.
+constexpr std::chrono::seconds kStopPatience{35};
 
 void make_folder(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
@@ -108,17 +108,17 @@ void Daemon::step() {
 void Daemon::on_signals() {
   auto [stops, hangups] = signals_.take();
   if (hangups > 0 && !stopping_) begin_reload(std::nullopt);
-  for (int i = 0; i < stops; ++i) stop_all();
+  if (stop_requests_.take(stops > 0) != supervisor::StopRequests::kNone) stop_all();
   if (leave_at_ && Clock::now() >= *leave_at_) stop_all();
 }
 
-// The first time all drain; after that, they leave.
+// The first time all stop; after that, they leave at once.
 void Daemon::stop_all() {
   bool again = std::exchange(stopping_, true);
   if (!again) {
     notify_.stopping();
     log::info("leatd-stops", {{"pipelines", pipelines_.running().size()}});
-    leave_at_ = Clock::now() + kDrainPatience;
+    leave_at_ = Clock::now() + kStopPatience;
     loader_.reset();  // nothing new is started
     for (std::uint64_t ticket : std::exchange(reload_tickets_, {})) {
       static_cast<void>(server_->answer(ticket, refuse(kExitStopped, "leatd is stopping")));
@@ -126,7 +126,7 @@ void Daemon::stop_all() {
   } else {
     leave_at_.reset();
   }
-  again ? pipelines_.stop_all() : pipelines_.drain_all();
+  again ? pipelines_.leave_all() : pipelines_.stop_all();
 }
 
 void Daemon::begin_reload(std::optional<std::uint64_t> ticket) {
@@ -213,7 +213,11 @@ control::Answer Daemon::change(const control::Request& request, Runner& runner) 
     runner.resume();
     return control::Reply{kExitOk, fmt::format("{}: goes on", name), {}};
   }
-  request.command == "drain" ? runner.drain() : runner.stop();
+  if (request.command == "drain") {
+    runner.drain();
+  } else {
+    runner.stopping() ? runner.leave() : runner.stop();
+  }
   waiting_.push_back({request.ticket, name});
   return control::Later{};
 }

@@ -24,7 +24,7 @@ class Daemon {
   explicit Daemon(Folders folders);
   ~Daemon();
 
-  // Until SIGTERM or SIGINT: drains all pipelines (the second one ends them at once). Returns the exit code.
+  // Until SIGTERM or SIGINT: stops all pipelines (the second one ends them at once). Returns the exit code.
   int run();
 
  private:
@@ -49,6 +49,7 @@ class Daemon {
   std::string program_folder_;
   Pipelines pipelines_;
   supervisor::Signals signals_;
+  supervisor::StopRequests stop_requests_;
   stage::Fd lock_;
   std::unique_ptr<control::Server> server_;
   log::Notify notify_;

@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
       ->type_name("DIR")
       ->capture_default_str();
   app.footer(
-      "SIGTERM and SIGINT drain all pipelines and end it (the second one at once), SIGHUP reads the folder "
+      "SIGTERM and SIGINT stop all pipelines and end it (the second one at once), SIGHUP reads the folder "
       "again.\n"
       "`leat status` and others talk to it; see leatd(8).");
   try {

@@ -97,7 +97,7 @@ std::vector<Change> Pipelines::apply(std::vector<cli::Candidate> candidates, boo
   if (!whole) running_.splice(running_.end(), before);
   for (auto& runner : before) {
     changes.push_back({"removed", runner->name(), {}});
-    runner->drain();
+    runner->stop();
   }
   removed_.splice(removed_.end(), before);
   return changes;
@@ -120,8 +120,8 @@ void Pipelines::step() {
   removed_.remove_if([](const auto& runner) { return runner->stopped(); });
 }
 
-void Pipelines::drain_all() {
-  each([](Runner& runner) { runner.drain(); });
+void Pipelines::leave_all() {
+  each([](Runner& runner) { runner.leave(); });
 }
 
 void Pipelines::stop_all() {

@@ -1,4 +1,4 @@
-// The pipelines of leatd: those that run, those that drain because their files have gone, and the files that cannot be used.
+// The pipelines of leatd: those that run, those that stop because their files have gone, and the files that cannot be used.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,7 @@ class Pipelines {
   void add_to(proto::Poller& poller);
   std::chrono::milliseconds due() const;
   void step();
-  void drain_all();
+  void leave_all();
   void stop_all();
   void forget_stopped();  // those that have come to their end
 

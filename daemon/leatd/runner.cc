@@ -26,6 +26,7 @@ constexpr std::chrono::seconds kTally{60};
 constexpr std::chrono::seconds kSettling{5};
 constexpr milliseconds kLook{500};
 constexpr std::size_t kRemembered = 20;
+constexpr milliseconds kStopPatience{20'000};  // with a record that takes longer; it comes again
 
 double seconds_since(Runner::Clock::time_point then) {
   return std::chrono::duration<double>(Runner::Clock::now() - then).count();
@@ -72,6 +73,7 @@ Result<void> Runner::try_start() {
   job->program_folder = program_folder_;
   job->runtime_root = folders_.runtime;
   job->fixed_folder = true;
+  job->stop_patience = kStopPatience;
   std::string complaint;
   if (auto ready = ledger::prepare_state_folder(job->state, complaint); !ready)
     return tl::unexpected(ready.error());
@@ -174,7 +176,16 @@ void Runner::drain() {
 
 void Runner::stop() {
   wish_ = Wish::kStopped;
+  if (supervisor_) supervisor_->stop();
+}
+
+void Runner::leave() {
+  wish_ = Wish::kStopped;
   if (supervisor_) supervisor_->leave();
+}
+
+bool Runner::stopping() const {
+  return supervisor_ && supervisor_->status().phase == supervisor::Phase::kStopping;
 }
 
 void Runner::try_again() {
@@ -195,7 +206,7 @@ void Runner::swap(cli::Plan plan) {
     return;
   }
   next_ = std::move(plan);
-  supervisor_->drain();
+  supervisor_->stop();
 }
 
 Result<void> Runner::scale(std::optional<std::uint32_t> processors) {

@@ -57,10 +57,12 @@ class Runner : public supervisor::Observer {
   // What a person wants. Each may be asked for at any time, the last one counts.
   void pause();
   void drain();
-  void stop();
+  void stop();   // finishes the records at hand
+  void leave();  // at once
+  bool stopping() const;
   void resume();
   void try_again();                                             // what waited for a person
-  void swap(cli::Plan plan);                                    // at the next batch boundary
+  void swap(cli::Plan plan);                                    // at the position that is committed
   Result<void> scale(std::optional<std::uint32_t> processors);  // nullopt: automatically
 
   // The phase as status names it, and what is to be said of it.

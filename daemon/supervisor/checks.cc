@@ -50,11 +50,7 @@ void Supervisor::Loop::check_trouble() {
     trouble_since_.reset();
     return;
   }
-  // It is to end, and nothing can be committed: that comes again.
-  if (job_.follow && drain_since_ && now - std::max(*drain_since_, *trouble_since_) > job_.drain_patience) {
-    return leave();
-  }
-  if (job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
+  if (over_ || job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
   if (std::string at = writer.at(); !writer.ready && !at.empty()) trouble_ = std::move(at);
   end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on", trouble_,
                            config::format_duration(job_.pipeline.source.give_up)));

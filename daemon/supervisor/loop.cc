@@ -29,9 +29,6 @@ using proto::Stage;
 namespace {
 
 constexpr milliseconds kTick{200};
-constexpr milliseconds kLeave{2'000};         // to leave when told so
-constexpr milliseconds kLeaveHurried{1'000};  // after a second signal
-constexpr milliseconds kBury{1'000};          // for those who were killed to be gone
 // Reading smaps_rollup makes the kernel walk a whole address space, so not for ever at the rate that catches
 // the peak of a short run.
 constexpr milliseconds kMemoryOften{250};
@@ -109,18 +106,27 @@ Clock::time_point Supervisor::Loop::bind() {
 void Supervisor::Loop::step() {
   receive();
   team_.reap();
-  if (!over_) judge_deaths();
+  if (!over_ && stop_since_) {
+    see_stop_through();
+  } else if (!over_) {
+    go_on();
+  }
+  check_trouble();  // also at the end: was it back?
+  if (over_) return disband();
+  tick(false);
+}
+
+// A step of a run that is not to stop.
+void Supervisor::Loop::go_on() {
+  judge_deaths();
   if (!over_) fill_seats();
   if (!over_) adjust_pool();
   if (!over_) welcome_those_due();
   if (!over_) check_start_up();
-  check_trouble();  // also at the end: was it back?
   if (!over_) check_records();
   if (!over_) check_stall();
   if (!over_) control_pool();
-  send_drain();
-  if (over_) return disband();
-  tick(false);
+  if (!over_) see_drain_through();
 }
 
 // The next moment at which something is due by itself.
@@ -279,6 +285,9 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
       outcome_.details = report.details;
       end(kExitOk, {});
       break;
+    case proto::ReportKind::kFinished:
+      worker.finished = true;
+      break;
     case proto::ReportKind::kLeave:
       if (worker.joined && !worker.retiring) retire(worker);
       break;
@@ -295,30 +304,9 @@ void Supervisor::Loop::on_failure(Worker& worker, const proto::Report& report) {
   }
 }
 
-// Before anything was read there is nothing to finish.
-void Supervisor::Loop::drain() {
-  if (!reading_since_) {
-    hurry_ = true;
-    return end(kExitStopped, "stopped before anything was read");
-  }
-  drain_ = true;
-  if (!drain_since_) drain_since_ = Clock::now();
-}
-
-void Supervisor::Loop::leave() {
-  hurry_ = true;
-  if (over_ && leave_until_) leave_until_ = std::min(*leave_until_, Clock::now() + kLeaveHurried);
-  end(kExitStopped, "stopped at once");
-}
-
 void Supervisor::Loop::pause(bool on) {
   paused_ = on;
   if (team_.reader().welcomed) static_cast<void>(team_.tell(team_.reader(), proto::Pause{on}, control_));
-}
-
-void Supervisor::Loop::send_drain() {
-  if (!drain_ || drain_sent_ || over_ || !team_.reader().welcomed) return;
-  drain_sent_ = team_.tell(team_.reader(), proto::Stop{true}, control_);
 }
 
 void Supervisor::Loop::tick(bool last) {
@@ -337,23 +325,6 @@ void Supervisor::Loop::tick(bool last) {
   team_.count(snapshot);
   observer_.tick(snapshot);
   if (last) outcome_.last = std::move(snapshot);
-}
-
-// Everyone is told to leave, gets a moment, and is killed; who hangs in the kernel even so is left to end by himself.
-void Supervisor::Loop::disband() {
-  if (!leave_until_) {
-    tick(true);
-    // Who was to leave when it owes nothing and its results are taken: nobody will take them now.
-    for (Worker& worker : team_.workers()) worker.told_to_leave = false;
-    leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
-  }
-  team_.dismiss(control_);
-  bool patience_is_over = Clock::now() >= *leave_until_;
-  gone_ = !team_.anyone_left() || (patience_is_over && killed_);
-  if (gone_ || !patience_is_over) return;
-  team_.kill();
-  killed_ = true;
-  leave_until_ = Clock::now() + kBury;
 }
 
 }  // namespace leat::supervisor

@@ -1,5 +1,5 @@
 // The supervisor of one pipeline from inside. loop.cc: the order of things; pool.cc: processors that come, go and are scaled;
-// judge.cc: what follows from a death; checks.cc: what is looked for by the clock; status.cc: what is said of all that.
+// judge.cc: what follows from a death; stop.cc: the ways to end it; checks.cc: what is looked for by the clock; status.cc: what is said of all that.
 #pragma once
 
 #include <optional>
@@ -39,6 +39,7 @@ class Supervisor::Loop {
   std::vector<Child> take_leftovers() { return team_.take_leftovers(); }
 
   void drain();
+  void stop();
   void leave();
   void pause(bool on);
   Result<void> scale(int processors);
@@ -47,13 +48,17 @@ class Supervisor::Loop {
 
  private:
   Clock::time_point bind();
+  void go_on();
   void receive();
   void on_hello(Worker& worker, const proto::Hello& hello);
   void on_report(Worker& worker, const proto::Report& report);
   void on_failure(Worker& worker, const proto::Report& report);
   void welcome(Worker& worker);
   void welcome_those_due();
-  void send_drain();
+  void see_drain_through();
+  void see_stop_through();
+  bool tell_to_finish(Worker& worker);
+  void end_late(Worker& worker, milliseconds patience);
   void end(int exit_code, std::string failure);
   void disband();
   void tick(bool last);
@@ -86,6 +91,7 @@ class Supervisor::Loop {
   void check_stall();
 
   std::string says() const;
+  std::string waited_for() const;
   WorkerStatus status_of(const Worker& worker) const;
 
   const Job& job_;
@@ -122,6 +128,8 @@ class Supervisor::Loop {
   bool drain_ = false;
   std::optional<Clock::time_point> drain_since_;
   bool drain_sent_ = false;
+  std::optional<Clock::time_point> stop_since_;
+  std::optional<Clock::time_point> writer_finishes_since_;
   bool hurry_ = false;
   bool over_ = false;  // the outcome is known, and those who are left are told to go
   bool gone_ = false;

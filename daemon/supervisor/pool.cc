@@ -1,8 +1,9 @@
 // Processors that come and go while the pipeline runs.
 //
-// One that is to go is dealt nothing more from the moment at which its dealers hear of it. Each of them says when it owes
-// nothing any more; then it is told to leave, and it does when the writer has taken the last of its results. So nothing is
-// sent twice, and nobody waits. Nothing depends on it either: whatever a worker had when it has gone comes again.
+// One that is to go is dealt nothing more from the moment at which its dealers hear of it. It finishes the record at hand and
+// gives back what is queued, which is sent again. Each dealer says when it owes nothing any more; then it is told to leave,
+// and it does when the writer has taken the last of its results. So no work is done twice, and nobody waits. Nothing depends
+// on it either: whatever a worker had when it has gone comes again.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "config/scalar.h"
 #include "daemon/supervisor/loop.h"
 #include "proto/dealer.h"
 
@@ -35,7 +37,7 @@ void Supervisor::Loop::fit_window() {
 // A worker that nobody here has started wants a place. It must be of our user: the memory of the batches is shared with
 // nobody else.
 void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& hello) {
-  if (over_ || drain_ || team_.find(identity) != nullptr) return;  // it asks again
+  if (over_ || drain_ || stop_since_ || team_.find(identity) != nullptr) return;  // it asks again
   auto refuse = [&](const std::string& why) {
     proto::Message message = encode(proto::Refusal{why});
     static_cast<void>(control_.try_send(identity, message));
@@ -127,7 +129,7 @@ void Supervisor::Loop::adjust_pool() {
   if (!job_.pipeline.has_processors()) return;
   if (drain_) {
     // Nobody is there to finish what is under way: it comes again.
-    if (team_.processors(false) + team_.processors(true) == 0) leave();
+    if (team_.processors(false) + team_.processors(true) == 0) stop();
     return;
   }
   grow_pool();
@@ -151,6 +153,7 @@ void Supervisor::Loop::retire(Worker& worker) {
       worker.owes.push_back(dealer.instance);
   }
   tell_dealers(worker, {worker.seat.index, worker.instance, {}, true});
+  if (worker.ready) tell_to_finish(worker);
 }
 
 void Supervisor::Loop::on_retired(Worker& dealer, const proto::Retired& retired) {
@@ -171,14 +174,24 @@ void Supervisor::Loop::dismiss_retired() {
   constexpr milliseconds kIdle{5'000};
   for (Worker& worker : team_.workers()) {
     if (!worker.retiring || worker.told_to_leave || !worker.running()) continue;
+    if (worker.ready) tell_to_finish(worker);
     bool has_nothing = Clock::now() - worker.retires_since >= kIdle && worker.idle_for(kIdle);
-    if (!worker.owes.empty() && !has_nothing) continue;
+    if (!worker.owes.empty() && !has_nothing) {
+      // One that joined is not ours to end.
+      milliseconds patience = job_.pipeline.process.timeout + kIdle;
+      if (!worker.joined && worker.killed_for.empty() && Clock::now() - worker.retires_since >= patience) {
+        worker.killed_for =
+            fmt::format("was to leave, and had not finished within {}", config::format_duration(patience));
+        worker.child->kill();
+      }
+      continue;
+    }
     if (!worker.ready && !worker.joined) {
       worker.child->kill();  // it has never had anything
       worker.told_to_leave = true;
       continue;
     }
-    worker.told_to_leave = team_.tell(worker, proto::Stop{true, false}, control_);
+    worker.told_to_leave = team_.tell(worker, proto::Stop{proto::StopKind::kDrain}, control_);
   }
 }
 

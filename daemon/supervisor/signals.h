@@ -1,7 +1,10 @@
 // Signals as something to read: SIGINT, SIGTERM and SIGHUP come through a descriptor while this lives.
 #pragma once
 
+#include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <optional>
 
 #include "workers/stage/fd.h"
 
@@ -28,6 +31,27 @@ class Signals {
  private:
   sigset_t before_{};
   stage::Fd fd_;
+};
+
+// The second request to stop means "at once", but not one that comes with the first: `timeout -s INT` signals the process and
+// then its group, and a terminal may send SIGINT and SIGHUP together.
+class StopRequests {
+ public:
+  using Clock = std::chrono::steady_clock;
+  enum What : std::uint8_t { kNone, kFirst, kAgain };
+  static constexpr std::chrono::milliseconds kOneRequest{500};
+
+  What take(bool asked, Clock::time_point now = Clock::now()) {
+    if (!asked) return kNone;
+    if (!first_) {
+      first_ = now;
+      return kFirst;
+    }
+    return now - *first_ < kOneRequest ? kNone : kAgain;
+  }
+
+ private:
+  std::optional<Clock::time_point> first_;
 };
 
 }  // namespace leat::supervisor

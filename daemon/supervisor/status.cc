@@ -56,6 +56,8 @@ std::string_view to_string(Phase phase) {
       return "paused";
     case Phase::kDraining:
       return "draining";
+    case Phase::kStopping:
+      return "stopping";
     case Phase::kRunning:
       break;
   }
@@ -90,8 +92,20 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
   return status;
 }
 
+// What a stop waits for.
+std::string Supervisor::Loop::waited_for() const {
+  Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
+  for (const Worker& worker : team_.workers()) {
+    if (worker.seat.stage != last || !worker.running() || worker.finished || worker.told_to_leave) continue;
+    return fmt::format("{:.0f} s: waiting for {} to finish its record: {}", seconds_since(*stop_since_),
+                       seat_name(worker.seat), worker.at());
+  }
+  return fmt::format("{:.0f} s: waiting for the writer to commit", seconds_since(*stop_since_));
+}
+
 // The first thing that a person should know; empty: all is well.
 std::string Supervisor::Loop::says() const {
+  if (stop_since_) return waited_for();
   if (trouble_since_) {
     std::string text = trouble_.empty() ? team_.writer().at() : trouble_;
     return fmt::format("{:.0f} s: {}", seconds_since(*trouble_since_), text);
@@ -138,7 +152,8 @@ Status Supervisor::Loop::status() const {
   if (team_.reader().page) status.window_batches = read((*team_.reader().page)->window_batches);
   bool troubled =
       trouble_since_.has_value() || (team_.reader().page && (*team_.reader().page)->troubled != 0);
-  status.phase = drain_            ? Phase::kDraining
+  status.phase = stop_since_       ? Phase::kStopping
+                 : drain_          ? Phase::kDraining
                  : paused_         ? Phase::kPaused
                  : troubled        ? Phase::kWaiting
                  : !reading_since_ ? Phase::kStarting

@@ -11,7 +11,7 @@
 
 namespace leat::supervisor {
 
-enum class Phase : std::uint8_t { kStarting, kRunning, kWaiting, kPaused, kDraining };
+enum class Phase : std::uint8_t { kStarting, kRunning, kWaiting, kPaused, kDraining, kStopping };
 std::string_view to_string(Phase phase);
 
 struct WorkerStatus {

@@ -29,6 +29,9 @@ std::vector<Child> Supervisor::take_leftovers() {
 void Supervisor::drain() {
   loop_->drain();
 }
+void Supervisor::stop() {
+  loop_->stop();
+}
 void Supervisor::leave() {
   loop_->leave();
 }
@@ -48,21 +51,23 @@ Status Supervisor::status() const {
 Outcome run_in_foreground(const Job& job, Observer& observer) {
   Signals signals;
   Supervisor supervisor(job, observer);
-  bool asked = false;
+  StopRequests requests;
   while (!supervisor.over()) {
     proto::Poller poller;
     poller.add(signals.fd());
     supervisor.add_to(poller);
     poller.wait(supervisor.due());
     auto [stops, hangups] = signals.take();
-    if (stops + hangups > 0) {
-      if (asked) {
+    switch (requests.take(stops + hangups > 0)) {
+      case StopRequests::kNone:
+        break;
+      case StopRequests::kFirst:
+        observer.note("stopping", "stopping: finishing the records at hand (again to stop at once)");
+        supervisor.stop();
+        break;
+      case StopRequests::kAgain:
         supervisor.leave();
-      } else {
-        observer.note("stopping", "stopping: finishing what is in the window (again to stop at once)");
-        supervisor.drain();
-      }
-      asked = true;
+        break;
     }
     supervisor.step();
   }

@@ -41,7 +41,10 @@ struct Job {
   bool fixed_folder = false;  // the runtime folder is ROOT/NAME, not ROOT/NAME-PID: others find it (leatd)
   std::chrono::milliseconds start_up{
       30'000};  // for a worker to be ready, or to say on its page what it waits for
-  std::chrono::milliseconds drain_patience{10'000};  // for a sink that is away while it drains; with follow
+  // A drain that takes longer becomes a stop.
+  std::chrono::milliseconds drain_patience{30'000};
+  // A stop waits for the records at hand for process.timeout, or for so long if that is less.
+  std::chrono::milliseconds stop_patience = std::chrono::hours(24);
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -89,6 +92,8 @@ class Supervisor {
 
   // Takes in nothing new, finishes what is in the window, commits and ends (75). Before anything was read: leave().
   void drain();
+  // Finishes the records at hand, commits what is in order and ends (75); the rest of the window comes again.
+  void stop();
   // Ends at once (75): what is not committed comes again. Waits for workers only shortly.
   void leave();
   void pause(bool on);
@@ -104,7 +109,7 @@ class Supervisor {
   std::unique_ptr<Loop> loop_;
 };
 
-// For a program that does nothing else: runs it to its end. SIGINT, SIGTERM and SIGHUP drain, the second one ends it at once
+// For a program that does nothing else: runs it to its end. SIGINT, SIGTERM and SIGHUP stop it, the second one ends it at once
 // (blocked in the calling thread meanwhile). All workers are gone when it returns. Throws as the constructor does.
 Outcome run_in_foreground(const Job& job, Observer& observer);
 

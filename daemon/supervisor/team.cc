@@ -113,7 +113,7 @@ void Team::start_all_again(proto::Socket& control) {
     remove_files(worker);
     if (!worker.running()) continue;
     if (worker.joined) {
-      static_cast<void>(tell(worker, proto::Stop{false, true}, control));
+      static_cast<void>(tell(worker, proto::Stop{proto::StopKind::kNow, true}, control));
       continue;
     }
     worker.child->kill();
@@ -202,7 +202,7 @@ void Team::dismiss(proto::Socket& control) {
       worker.told_to_leave = true;
       continue;
     }
-    worker.told_to_leave = tell(worker, proto::Stop{false, worker.joined}, control);
+    worker.told_to_leave = tell(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control);
   }
 }
 

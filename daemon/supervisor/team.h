@@ -41,6 +41,8 @@ struct Worker {
   Clock::time_point started{};
   bool ready = false;
   bool welcomed = false;
+  bool told_to_finish = false;
+  bool finished = false;  // and has nothing at hand any more
   bool told_to_leave = false;
   bool retiring = false;            // nothing is dealt to it any more
   std::vector<std::uint32_t> owes;  // retiring: instances of the dealers that it owes something

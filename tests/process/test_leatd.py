@@ -119,6 +119,48 @@ class Pool(LeatdCase):
         self.until_output("a.jsonl", self.expected(content))
         self.assertNotIn("worker-died", self.said())
 
+    def slow_child(self):
+        """A step that takes 100 ms a record while the file `slow` is there: minutes for what is queued at first."""
+        self.write("slow", "")
+        child = self.write("child.py", "import os, sys, time\nfor line in sys.stdin:\n"
+                           f"    if os.path.exists('{self.folder}/slow'): time.sleep(0.1)\n"
+                           "    print(line, end='', flush=True)\n")
+        return {"exec": {"command": ["python3", str(child)]}}
+
+    def test_one_that_leaves_gives_back_what_is_queued(self):
+        self.pipeline(process={"workers": 2, "steps": [self.slow_child()]})
+        self.start_leatd()
+        content = self.numbers(3000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "both are at work")
+        since = time.monotonic()
+        self.ask("scale", "reviews", role="processor", workers=1)
+        self.until_pool(1)
+        self.assertLess(time.monotonic() - since, 15)
+        os.unlink(self.folder / "slow")
+        self.until_output("a.jsonl", content)
+        self.assertNotIn("worker-died", self.said())
+
+    def test_a_changed_file_and_a_stop_do_not_wait_for_what_is_queued(self):
+        self.pipeline(process={"workers": 2, "steps": [self.slow_child()]})
+        self.start_leatd()
+        content = self.numbers(3000)
+        self.feed("a.jsonl", content)
+        self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "both are at work")
+        since = time.monotonic()
+        self.pipeline(process={"workers": 1, "steps": [self.slow_child()]})
+        self.ask("reload")
+        self.until(lambda: "pipeline-swapped" in self.said(), "swapped", 15)
+        self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "the new one is at work")
+        self.assertEqual(self.ask("stop", "reviews")["exit_code"], 0)
+        self.ask("resume", "reviews")
+        self.until(lambda: self.workers("processor"), "again at work")
+        self.assertEqual(self.stop_leatd(seconds=15), 0)
+        self.assertLess(time.monotonic() - since, 40)
+        os.unlink(self.folder / "slow")
+        self.start_leatd()
+        self.until_output("a.jsonl", content)
+
     def test_killed_while_it_leaves(self):
         self.pipeline(process={"workers": 2})
         self.start_leatd(LEAT_TEST_HOOKS=1, LEAT_TEST_PROCESSOR_US=100000)

@@ -39,7 +39,7 @@ constexpr std::size_t kSplit = 8;
 constexpr int kDeathsIfNeverAnswered = 10;
 constexpr int kDeathsInARow = 64;
 constexpr std::chrono::milliseconds kGrace{1000};  // to exit in, once its stdin is closed
-constexpr std::chrono::milliseconds kTick{200};    // between two looks at should_stop
+constexpr std::chrono::milliseconds kTick{50};     // between two calls of should_stop
 
 std::string in_words(std::chrono::milliseconds time) {
   return time.count() % 1000 == 0 ? fmt::format("{}s", time.count() / 1000)
@@ -78,14 +78,14 @@ Result<void> Exec::start() {
 }
 
 Result<void> Exec::run(std::span<const std::string_view> records, const OnResult& on_result,
-                       const std::function<bool()>& should_stop) {
+                       const ShouldStop& should_stop) {
   if (owing()) discard_child();  // an earlier run ended in the middle
   records_ = records;
   on_result_ = &on_result;
   answered_ = written_ = offset_ = owed_bytes_ = group_end_ = suspects_end_ = 0;
   blamed_ = 0;
   while (answered_ < records_.size() || (child_ && closed_)) {
-    if (should_stop && should_stop()) {
+    if (should_stop && should_stop(records_.size() - answered_ <= 1 && blamed_ == 0)) {
       discard_child();
       return fail(Fault::kRetry, name_ + ": stopped", kExitStopped);
     }

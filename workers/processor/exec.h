@@ -60,6 +60,8 @@ class Exec {
  public:
   using OnResult = std::function<void(std::size_t index, const ExecResult&)>;
   using OnWarning = std::function<void(const std::string&)>;
+  // at_hand: one record is left, and it is tried for the first time.
+  using ShouldStop = std::function<bool(bool at_hand)>;
 
   // step: an exec step. Starts nothing yet. Ignores SIGPIPE for the whole process from here on.
   Exec(const config::Step& step, std::string working_dir, std::uint64_t max_record_bytes,
@@ -74,10 +76,10 @@ class Exec {
 
   // Sends the records (JSON, one line each without its '\n') through the child and calls on_result exactly
   // once for each, in order; what it is given lives for the call. Fails as start() does, with kFatal (78)
-  // when the child only ever dies, with kRetry (75) when should_stop says so (asked every 200 ms at least;
-  // may be empty). After a failure the results that were given are void.
+  // when the child only ever dies, with kRetry (75) when should_stop says so (asked every 50 ms at least; may be empty).
+  // After a failure the results that were given are void.
   [[nodiscard]] Result<void> run(std::span<const std::string_view> records, const OnResult& on_result,
-                                 const std::function<bool()>& should_stop = {});
+                                 const ShouldStop& should_stop = {});
 
   pid_t pid() const { return child_ ? child_->pid() : -1; }  // -1: no child at the moment
   std::uint64_t restarts() const { return restarts_; }       // children that died or were killed

@@ -20,9 +20,9 @@ using leat::stage::Worker;
 void work(Worker& worker) {
   leat::processor::ProcessorStage::Callbacks callbacks;
   callbacks.on_warning = [&](const std::string& text) { worker.warn(text); };
-  callbacks.should_stop = [&] {
+  callbacks.should_stop = [&](bool at_hand) {
     worker.look_for_stop();
-    return worker.leaving();
+    return worker.leaving() || (worker.finishing_is_late() && !at_hand);
   };
   auto stage = value_or_fatal(leat::processor::ProcessorStage::make(worker.pipeline(), std::move(callbacks)));
   stage.note_records(leat::stage::RecordMark(*worker.page()));

@@ -23,7 +23,7 @@ class ProcessorStage {
  public:
   struct Callbacks {
     std::function<void(const std::string&)> on_warning;
-    std::function<bool()> should_stop;  // asked while a child is waited for
+    Exec::ShouldStop should_stop;  // asked while a child is waited for
   };
 
   // Compiles the steps and starts the children of exec steps; fails as Steps::compile and Exec::start do.

@@ -157,6 +157,7 @@ class Reader {
     worker_.add_to(poller);
     std::size_t ahead_index = poller.add(ahead_.fd());
     while (!worker_.leaving()) {
+      if (worker_.finishing()) return wait_to_leave();
       if (worker_.draining() && !ended_) stop();
       if (!next_ && !ended_) fetch();
       if (may_resend() || may_send()) {
@@ -288,6 +289,13 @@ class Reader {
     if (!to) return;
     window_.sent(std::move(batch), *to);
     page.window_batches = window_.batches();
+  }
+
+  // What was sent is let go.
+  void wait_to_leave() {
+    ahead_.request_stop();
+    worker_.page().set_text("stopped before the end of input");
+    worker_.wait_to_leave();
   }
 
   // Asked to take in nothing new: what has been sent is finished, the rest is for the next run.

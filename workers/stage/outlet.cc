@@ -49,7 +49,7 @@ bool Outlet::wait_for_room() {
   proto::Poller poller;
   add_to(poller);
   worker_.add_to(poller);
-  while (!worker_.leaving()) {
+  while (!worker_.leaving() && !worker_.finishing()) {
     if (has_room()) return true;
     poller.wait(milliseconds(-1));
     worker_.look_for_stop();

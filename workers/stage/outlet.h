@@ -20,7 +20,7 @@ class Outlet {
   // credit of this epoch.
   explicit Outlet(Worker& worker, OnCredit on_credit = {});
 
-  // Waits, as kBlocked, until there is room; false: the worker is to leave.
+  // Waits, as kBlocked, until there is room; false: the worker is to leave, or to finish.
   bool wait_for_room();
   bool has_room();
   // Takes in the credits that have come. To be done before a wait on them: what is left in the socket wakes

@@ -136,6 +136,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     if (!message) {
       if (worker.draining()) return wait_until_taken(worker);
       page.enter(Activity::kIdle);
+      if (worker.finishing()) worker.finished();
       // Credits alone are no reason to wake up, unless somebody waits for the last of them.
       if (credits_index) poller.watch(*credits_index, outlet.retiring());
       poller.wait(milliseconds(-1));
@@ -149,7 +150,18 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     if (!decoded) continue;
     proto::Batch batch = *std::move(decoded);
     const proto::Header before = batch.header();
-    if (before.kind == proto::BatchKind::kRecords) batch = value_or_fatal(transform(std::move(batch)));
+    if (worker.finishing()) {
+      credits.refuse(before.dealt_by, before.sequence);
+      continue;
+    }
+    if (before.kind == proto::BatchKind::kRecords) {
+      auto made = transform(std::move(batch));
+      if (!made && made.error().exit_code == kExitStopped && worker.finishing() && !worker.leaving()) {
+        credits.refuse(before.dealt_by, before.sequence);
+        continue;
+      }
+      batch = value_or_fatal(std::move(made));
+    }
     book(*page, worker.role(), before, batch.header());
     std::uint64_t service_ns = monotonic_ns() - begin;
     add(page->service_ns, service_ns);
@@ -157,7 +169,11 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
       credits.give_back(before, service_ns, batch.header().in, 0);
       continue;
     }
-    if (!outlet.wait_for_room()) return;
+    if (!outlet.wait_for_room()) {
+      if (worker.leaving()) return;
+      credits.refuse(before.dealt_by, before.sequence);
+      continue;
+    }
     page.enter(Activity::kBusy);
     proto::Header header = batch.header();
     header.dealt_by = worker.index();

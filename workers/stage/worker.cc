@@ -28,6 +28,8 @@ using std::chrono::milliseconds;
 constexpr int kControlHighWaterMark = 64;
 constexpr milliseconds kJoinPatience{30'000};
 constexpr milliseconds kHelloAgain{2'000};
+// A batch is made to take about 100 ms.
+constexpr milliseconds kFinishBatch{300};
 
 // Batches are allocated and freed all the time, by two threads. Kept on one heap and below the mmap threshold
 // they reuse warm pages; otherwise each batch costs a page fault per 4 KiB, more than everything else done
@@ -193,6 +195,7 @@ void Worker::say(const std::string& text) const {
 }
 
 void Worker::look_for_stop() {
+  looked_ns_ = monotonic_ns();
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) on_signal();
   while (auto message = control_.try_receive()) {
@@ -210,10 +213,16 @@ void Worker::look_for_stop() {
 
 void Worker::take_in(const proto::Control& control) {
   if (const auto* stop = std::get_if<proto::Stop>(&control)) {
-    if (stop->drain) {
-      draining_ = true;
-    } else {
-      leave(stop->again);
+    switch (stop->kind) {
+      case proto::StopKind::kNow:
+        leave(stop->again);
+        break;
+      case proto::StopKind::kFinish:
+        if (!finishing_since_) finishing_since_ = std::chrono::steady_clock::now();
+        break;
+      case proto::StopKind::kDrain:
+        draining_ = true;
+        break;
     }
   } else if (const auto* welcome = std::get_if<proto::Welcome>(&control);
              welcome && welcome_.pipeline_text.empty()) {
@@ -253,6 +262,25 @@ void Worker::warn(const std::string& text) {
 
 void Worker::done(std::string details_json) {
   send(proto::Report{proto::ReportKind::kDone, 0, {}, std::move(details_json), false});
+}
+
+bool Worker::finishing_is_late() const {
+  return finishing_since_ && std::chrono::steady_clock::now() - *finishing_since_ >= kFinishBatch;
+}
+
+void Worker::finished() {
+  if (std::exchange(finished_, true)) return;
+  send(proto::Report{proto::ReportKind::kFinished, 0, {}, {}, false});
+}
+
+void Worker::wait_to_leave() {
+  page_->enter(Activity::kIdle);
+  proto::Poller poller;
+  add_to(poller);
+  while (!leaving_) {
+    poller.wait(milliseconds(-1));
+    look_for_stop();
+  }
 }
 
 namespace {

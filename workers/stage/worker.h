@@ -60,10 +60,11 @@ class Worker {
   // Descriptors to wait on beside the worker's own: a stop has come when stopping() says so after the wait.
   void add_to(proto::Poller& poller);
   // Takes in what has come from the supervisor and signals. Two system calls, so a loop that has work calls
-  // look_now_and_then() instead.
+  // look_now_and_then() instead: that does it after so many calls or so long.
   void look_for_stop();
   void look_now_and_then() {
-    if (++unlooked_ % 16 == 0) look_for_stop();
+    constexpr std::uint64_t kLongNs = 10'000'000;
+    if (++unlooked_ % 16 == 0 || monotonic_ns() - looked_ns_ >= kLongNs) look_for_stop();
   }
   // Called with what else the supervisor has to say (pool, again, verdict), from look_for_stop(); at once with what came
   // behind the welcome.
@@ -72,10 +73,16 @@ class Worker {
   bool draining() const {
     return draining_;
   }  // take in nothing new (the reader); nothing more will come (processors)
+  // Finish the record at hand, pass on or give back its batch, take in nothing new, and stay.
+  bool finishing() const { return finishing_since_.has_value(); }
+  // And a batch has had the time to be finished: what is not must be let go, but for a last record.
+  bool finishing_is_late() const;
 
   void ready(std::string details_json = {});
   void warn(const std::string& text);
   void done(std::string details_json);
+  void finished();       // told to finish, and nothing is at hand; said once
+  void wait_to_leave();  // idle
   void tell(const proto::Control& control) { send(control); }
 
  private:
@@ -113,12 +120,15 @@ class Worker {
   std::uint64_t pipeline_id_ = 0;
   bool leaving_ = false;
   bool draining_ = false;
+  std::optional<std::chrono::steady_clock::time_point> finishing_since_;
+  bool finished_ = false;
   bool asked_to_leave_ = false;
   bool again_ = false;  // join again
   std::string refusal_;
   std::function<void(const proto::Control&)> on_news_;
   std::vector<proto::Control> early_news_;  // nobody has asked for it yet
   std::uint32_t unlooked_ = 0;
+  std::uint64_t looked_ns_ = 0;
 };
 
 // The main() of a worker program. `inspect`: what --list (reader) or --describe (filter) FILE prints; may be

@@ -39,6 +39,7 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds kStartAgain{500};
 constexpr milliseconds kStartAgainSoon{10};
 constexpr milliseconds kTick{1'000};
+constexpr milliseconds kQuiet{100};  // told to finish: what was sent has come when nothing has for so long
 constexpr int kAcceptedHighWaterMark = 1024;
 constexpr int kBatchesPerAnswer = 4;  // the reader hears at least that often
 
@@ -126,7 +127,7 @@ class Loop {
 
   void run() {
     while (!worker_.leaving() && !stage_.ended()) {
-      receive();
+      if (!receive()) stage_.stop();
       while (auto batch = reorder_.pop()) {
         worker_.page()->sequence = batch->header().sequence;
         value_or_fatal(stage_.apply(*batch));
@@ -141,25 +142,29 @@ class Loop {
   }
 
  private:
-  void receive() {
+  // False: told to finish, and nothing has come for a while.
+  bool receive() {
     auto message = input_.try_receive();
     if (!message) {
       answers_.send();
       worker_.page().enter(Activity::kIdle);
-      poller_.wait(stage_.pending() ? std::min(kTick, interval_) : kTick);
+      bool finishing = worker_.finishing();
+      milliseconds tick = stage_.pending() ? std::min(kTick, interval_) : kTick;
+      bool came = poller_.wait(finishing ? kQuiet : tick);
       worker_.look_for_stop();
+      return came || !finishing;
     }
     worker_.look_now_and_then();
-    if (!message) return;
     worker_.page().enter(Activity::kBusy);
     auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes());
     if (!batch) {
       // Damaged, or its payload went with the worker that made it: the reader sees the gap and sends it again.
       worker_.warn(fmt::format("a batch was refused: {}", batch.error().text));
-      return;
+      return true;
     }
     bool ours = batch->header().epoch == epoch_ && batch->header().pipeline == worker_.pipeline_id();
     if (ours) reorder_.push(*std::move(batch));
+    return true;
   }
 
   void commit() {
@@ -180,16 +185,6 @@ class Loop {
   milliseconds interval_ = worker_.pipeline().limits.commit_interval;
   Clock::time_point committed_at_ = Clock::now();
 };
-
-void wait_to_leave(Worker& worker) {
-  worker.page().enter(Activity::kIdle);
-  leat::proto::Poller poller;
-  worker.add_to(poller);
-  while (!worker.leaving()) {
-    poller.wait(milliseconds(-1));
-    worker.look_for_stop();
-  }
-}
 
 void work(Worker& worker) {
   const auto& welcome = worker.welcome();
@@ -223,7 +218,7 @@ void work(Worker& worker) {
   answers.send();
   book(*worker.page(), stage);
   worker.done(value_or_fatal(stage.summary_json()));
-  wait_to_leave(worker);
+  worker.wait_to_leave();
 }
 
 }  // namespace

@@ -56,6 +56,11 @@ class WriterStage {
   bool commit_due() const;  // and should not wait for its time: limits.commit.bytes, outputs that wait
   std::uint64_t commits() const { return commits_; }
 
+  // Nothing more will come, though the input has not ended.
+  void stop() {
+    summary_.stopped = true;
+    ended_ = true;
+  }
   bool ended() const { return ended_; }  // the end of the input has been applied
   // After ended(): commits, and publishes: everything; of an input that was stopped early, only what belongs to whole
   // sources.

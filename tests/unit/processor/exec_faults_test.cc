@@ -239,7 +239,7 @@ TEST_CASE("a child killed between two runs is replaced") {
 
 TEST_CASE("a child with a record that was not answered does not outlive its exec") {
   Trial trial({"hangs", "0"});
-  trial.should_stop = [&] { return trial.exec->pid() > 0; };
+  trial.should_stop = [&](bool) { return trial.exec->pid() > 0; };
   REQUIRE(!trial.run(numbered(1)));
 }
 

@@ -106,7 +106,7 @@ class Trial {
   std::vector<Outcome> outcomes;
   std::vector<std::string> warnings;
   std::function<void(std::size_t)> on_result;
-  std::function<bool()> should_stop;
+  Exec::ShouldStop should_stop;
   std::unique_ptr<Exec> exec;
 
  private:

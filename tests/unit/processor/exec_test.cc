@@ -169,7 +169,7 @@ TEST_CASE("a command that cannot be found is fatal at start and named") {
 
 TEST_CASE("should_stop ends a run in the middle and the next run starts clean") {
   Trial trial({"hangs", "5"});
-  trial.should_stop = [&] { return trial.outcomes.size() == 5; };
+  trial.should_stop = [&](bool) { return trial.outcomes.size() == 5; };
   const Result<void> stopped = trial.run(numbered(10));
   REQUIRE(!stopped);
   CHECK(stopped.error().exit_code == kExitStopped);

@@ -100,7 +100,7 @@ TEST_CASE("a worker that comes by itself, and one that is to go, are told of") {
   CHECK(round_trip(Retired{3, 17}).index == 3);
   CHECK(round_trip(Retired{3, 17}).instance == 17);
   CHECK(round_trip(Refusal{"another user"}).text == "another user");
-  CHECK(round_trip(Stop{true, true}).again);
+  CHECK(round_trip(Stop{StopKind::kNow, true}).again);
   CHECK(round_trip(Report{ReportKind::kLeave, 0, {}, {}, false}).kind == ReportKind::kLeave);
 }
 
@@ -112,7 +112,8 @@ TEST_CASE("the reader is paused, and its window gets another size") {
 }
 
 TEST_CASE("stop and report keep their meaning") {
-  CHECK_FALSE(round_trip(Stop{false}).drain);
+  for (StopKind kind : {StopKind::kNow, StopKind::kFinish, StopKind::kDrain})
+    CHECK(round_trip(Stop{kind}).kind == kind);
   auto report = round_trip(Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}", true});
   CHECK(report.kind == ReportKind::kFailed);
   CHECK(report.exit_code == 74);
@@ -122,10 +123,10 @@ TEST_CASE("stop and report keep their meaning") {
 }
 
 TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by name") {
-  CHECK(decode_control(R"({"type":"stop","drain":true,"again":false,"new":[1]})").has_value());
+  CHECK(decode_control(R"({"type":"stop","kind":"drain","again":false,"new":[1]})").has_value());
   CHECK(decode_control(R"({"type":"dance"})").error().text.find("'dance'") != std::string::npos);
-  CHECK(decode_control(R"({"type":"stop","again":true})").error().text.find("'drain'") != std::string::npos);
-  CHECK(decode_control(R"({"type":"stop","drain":"yes","again":true})").error().text.find("'drain'") !=
+  CHECK(decode_control(R"({"type":"stop","again":true})").error().text.find("'kind'") != std::string::npos);
+  CHECK(decode_control(R"({"type":"stop","kind":"yes","again":true})").error().text.find("'kind'") !=
         std::string::npos);
   CHECK_FALSE(
       decode_control(R"({"type":"hello","role":"king","index":0,"pid":1,"version":"1"})").has_value());

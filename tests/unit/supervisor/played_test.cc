@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/supervisor/signals.h"
 #include "daemon/supervisor/supervisor.h"
 #include "workers/stage/page.h"
 
@@ -65,6 +66,10 @@ struct Actor {
       if (const T* found = std::get_if<T>(&*at)) return found;
     }
     return nullptr;
+  }
+  bool was_told(proto::StopKind kind) const {
+    const auto* stop = last<proto::Stop>();
+    return stop != nullptr && stop->kind == kind;
   }
 };
 
@@ -242,8 +247,8 @@ TEST_CASE("one that is to go and idle does not wait for ever for a dealer that b
   REQUIRE(play.supervisor->scale(1));
   Actor& last = *play.find({Stage::kProcessor, 1});
   CHECK(play.until([&] { return play.find({Stage::kFilter, 0})->last<proto::Pool>() != nullptr; }));
-  REQUIRE(play.until([&] { return last.last<proto::Stop>() != nullptr; }));
-  CHECK(last.last<proto::Stop>()->drain);
+  REQUIRE(play.until([&] { return last.was_told(proto::StopKind::kDrain); }));
+  CHECK(last.last<proto::Stop>()->kind == proto::StopKind::kDrain);
 }
 
 TEST_CASE("one that joined and is on its way out is told to go when everything ends") {
@@ -258,12 +263,12 @@ TEST_CASE("one that joined and is on its way out is told to go when everything e
     return pool != nullptr && pool->leaving;
   }));
   filter.say(proto::Retired{pool->index, pool->instance});
-  REQUIRE(play.until([&] { return joined.last<proto::Stop>() != nullptr; }));
-  CHECK(joined.last<proto::Stop>()->drain);
+  REQUIRE(play.until([&] { return joined.was_told(proto::StopKind::kDrain); }));
+  CHECK(joined.last<proto::Stop>()->kind == proto::StopKind::kDrain);
   play.supervisor->leave();
   CHECK(play.until([&] { return play.supervisor->over(); }));
   play.pass(milliseconds(50));
-  CHECK_FALSE(joined.last<proto::Stop>()->drain);
+  CHECK(joined.last<proto::Stop>()->kind == proto::StopKind::kNow);
 }
 
 TEST_CASE("a supervisor that goes without a farewell tells those who joined to join again") {
@@ -312,4 +317,53 @@ TEST_CASE("one that joined and never got ready does not hide that batches were l
   (*reader.page)->window_batches = 1;
   REQUIRE(play.until([&] { return reader.last<proto::Again>() != nullptr; }, seconds(8)));
   CHECK(reader.last<proto::Again>()->instance == 0);
+}
+
+TEST_CASE("a stop waits for the last stage, then for the writer, and everybody stays until it is through") {
+  Play play;
+  play.begin();
+  play.supervisor->stop();
+  Actor& first = *play.find({Stage::kProcessor, 0});
+  Actor& second = *play.find({Stage::kProcessor, 1});
+  Actor& reader = *play.find({Stage::kReader, 0});
+  Actor& writer = *play.find({Stage::kWriter, 0});
+  CHECK(play.until([&] { return second.was_told(proto::StopKind::kFinish); }));
+  CHECK(play.until([&] { return reader.was_told(proto::StopKind::kFinish); }));
+  CHECK(play.supervisor->status().phase == Phase::kStopping);
+  first.report(proto::ReportKind::kFinished);
+  play.pass(milliseconds(100));
+  CHECK(writer.last<proto::Stop>() == nullptr);
+  second.report(proto::ReportKind::kFinished);
+  CHECK(play.until([&] { return writer.was_told(proto::StopKind::kFinish); }));
+  play.pass(milliseconds(100));
+  CHECK_FALSE(first.was_told(proto::StopKind::kNow));
+  writer.report(proto::ReportKind::kDone, R"({"stopped":true})");
+  CHECK(play.until([&] { return first.was_told(proto::StopKind::kNow); }));
+  CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
+  CHECK(play.supervisor->take_outcome().details == R"({"stopped":true})");
+}
+
+TEST_CASE("a worker that does not finish its record in time is not waited for, nor a drain, nor a commit") {
+  Play play;
+  play.job.drain_patience = milliseconds(200);
+  play.job.stop_patience = milliseconds(100);
+  play.begin();
+  Actor& writer = *play.find({Stage::kWriter, 0});
+  play.supervisor->drain();
+  CHECK(play.until([&] { return play.observer.count("drain-late") == 1; }));
+  CHECK(play.until([&] { return writer.was_told(proto::StopKind::kFinish); }));
+  CHECK(play.observer.count("worker-late") == 2);
+  CHECK(play.until([&] { return play.supervisor->over(); }));
+  CHECK(play.observer.count("commit-late") == 1);
+  CHECK(play.supervisor->take_outcome().exit_code == kExitStopped);
+}
+
+TEST_CASE("two requests to stop within half a second are one") {
+  StopRequests requests;
+  auto now = Clock::now();
+  CHECK(requests.take(false, now) == StopRequests::kNone);
+  CHECK(requests.take(true, now) == StopRequests::kFirst);
+  CHECK(requests.take(true, now + milliseconds(1)) == StopRequests::kNone);
+  CHECK(requests.take(true, now + milliseconds(499)) == StopRequests::kNone);
+  CHECK(requests.take(true, now + milliseconds(500)) == StopRequests::kAgain);
 }
