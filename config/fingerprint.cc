@@ -44,6 +44,11 @@ class Text {
     put(step.with);
     put(static_cast<std::uint64_t>(step.algorithm));
     put_all(step.command);
+    if (!step.environment.empty()) put_all(step.environment);  // none: as before there were any
+  }
+  void put(const EnvironmentVariable& variable) {
+    put(variable.name);
+    put(variable.value ? "=" + *variable.value : "");
   }
   template <class Items>
   void put_all(const Items& items) {

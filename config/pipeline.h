@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,6 +70,11 @@ struct Predicate {
 
 enum class HashAlgorithm : std::uint8_t { kXxh64, kSha256 };
 
+struct EnvironmentVariable {
+  std::string name;
+  std::optional<std::string> value;  // none: as it is in leat's own environment
+};
+
 struct Step {
   enum class Op : std::uint8_t {
     kDrop,
@@ -81,7 +87,7 @@ struct Step {
     kHash,      // from, to
     kTruncate,  // from; length: code points of a string, elements of an array
     kReplace,   // from; pattern (RE2), with (RE2 rewrite: \0, \1 ...); every match
-    kExec,      // command, timeout
+    kExec,      // command, timeout, and what its program is given and may do
   };
   Op op = Op::kDrop;
   std::vector<Pointer> fields;
@@ -95,6 +101,12 @@ struct Step {
   HashAlgorithm algorithm = HashAlgorithm::kXxh64;
   std::vector<std::string> command;  // argv; run with the pipeline file's folder as working directory
   milliseconds timeout{30'000};
+  std::vector<EnvironmentVariable> environment;
+  std::vector<std::string> write;  // absolute folders
+  std::uint64_t memory_bytes = 0;  // of each of its processes; 0: no limit
+  int processes = 512;             // and threads, all that it has started
+  bool unix_sockets = false;
+  bool file_attributes = false;
   Where where;
 };
 

@@ -12,7 +12,7 @@ namespace leat::config {
 // base_dir: absolute folder that relative paths start from. Problems are reported at `value`; what is
 // returned is complete only when there were none.
 std::vector<Predicate> parse_predicates(const Value& value, const std::string& base_dir);
-std::vector<Step> parse_steps(const Value& value);
+std::vector<Step> parse_steps(const Value& value, const std::string& base_dir);
 
 // `text` as an absolute path without "." and "..", by its letters only: no file is looked at. nullopt: a
 // problem.

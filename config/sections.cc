@@ -132,11 +132,12 @@ Workers parse_workers(const Value& value) {
   return {};
 }
 
-void parse_process(const Value& value, Process& process) {
+void parse_process(const Value& value, Pipeline& pipeline) {
   const Map map(value, keys::kProcess);
+  Process& process = pipeline.process;
   if (const auto workers = map.find("workers")) process.workers = parse_workers(*workers);
   map.duration("timeout", process.timeout, 1ms, kMonth);
-  if (const auto steps = map.find("steps")) process.steps = parse_steps(*steps);
+  if (const auto steps = map.find("steps")) process.steps = parse_steps(*steps, pipeline.base_dir);
 }
 
 Compression by_name(std::string_view path) {
@@ -218,7 +219,7 @@ void parse_sections(const Map& root, Pipeline& pipeline) {
   parse_name(root, pipeline);
   if (const auto source = root.need("source", "paths and how to read them")) parse_source(*source, pipeline);
   if (const auto filter = root.find("filter")) parse_filter(*filter, pipeline);
-  if (const auto process = root.find("process")) parse_process(*process, pipeline.process);
+  if (const auto process = root.find("process")) parse_process(*process, pipeline);
   if (const auto sink = root.need("sink", "the path to write to")) parse_sink(*sink, pipeline);
   if (const auto dead = root.find("dead_letter")) parse_dead_letter(*dead, pipeline);
   if (const auto limits = root.find("limits")) parse_limits(*limits, pipeline.limits);

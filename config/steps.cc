@@ -118,9 +118,55 @@ void parse_replace(const Value& value, Step& step) {
   }
 }
 
-void parse_exec(const Value& value, Step& step) {
+bool is_variable_name(std::string_view name) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  return !name.empty() && name.find_first_not_of(kLetters) == std::string_view::npos &&
+         (name[0] < '0' || name[0] > '9');
+}
+
+// "NAME", or the mapping {NAME: value}.
+void parse_variable(const Value& item, Step& step) {
+  constexpr std::string_view kExpected = "the name of a variable, or NAME: value";
+  EnvironmentVariable variable;
+  if (item.is(Node::Kind::kMap) && item.node().items.size() == 1) {
+    variable.name = item.node().keys[0].text;
+    variable.value = item.member(0).text().value_or("");
+  } else if (const auto name = item.text(kExpected)) {
+    variable.name = *name;
+  } else {
+    return;
+  }
+  if (!is_variable_name(variable.name)) item.expected(kExpected);
+  step.environment.push_back(std::move(variable));
+}
+
+void parse_allow(const Value& value, Step& step) {
+  const auto items = value.list("unix_sockets, file_attributes");
+  if (!items) return;
+  for (const Value& item : *items) {
+    const auto choice = item.choice(names::kAllow);
+    if (choice) (*choice == 0 ? step.unix_sockets : step.file_attributes) = true;
+  }
+}
+
+void parse_sandbox(const Map& map, const std::string& base_dir, Step& step) {
+  const auto env = map.find("env");
+  const auto variables = env ? env->list("variables such as [API_TOKEN, MODEL: small]") : std::nullopt;
+  for (const Value& item : variables.value_or(std::vector<Value>())) parse_variable(item, step);
+  const auto write = map.find("write");
+  const auto folders = write ? write->list("folders such as [cache]") : std::nullopt;
+  for (const Value& item : folders.value_or(std::vector<Value>())) {
+    if (auto path = parse_path(item, base_dir)) step.write.push_back(*std::move(path));
+  }
+  map.size("memory", step.memory_bytes, 16 * kMiB, 1024 * kGiB);
+  map.integer("processes", step.processes, 1, 32'768);
+  if (const auto allow = map.find("allow")) parse_allow(*allow, step);
+}
+
+void parse_exec(const Value& value, const std::string& base_dir, Step& step) {
   const Map map(value, keys::kExec);
   map.duration("timeout", step.timeout, 1ms, 24h * 30);
+  parse_sandbox(map, base_dir, step);
   const auto command = map.need("command", "a list such as [python3, enrich.py]");
   if (!command) return;
   const auto words = command->list("the program and its arguments, such as [python3, enrich.py]");
@@ -134,23 +180,34 @@ void parse_exec(const Value& value, Step& step) {
 struct Kind {
   std::string_view name;
   Op op;
-  void (*parse)(const Value&, Step&);
+  void (*parse)(const Value&, const std::string& base_dir, Step&);
 };
 
 void parse_fields(const Value& value, Step& step) {
   step.fields = fields(value);
 }
 
+// The parser of a step that names no files.
+template <void (*Parse)(const Value&, Step&)>
+void plain(const Value& value, const std::string&, Step& step) {
+  Parse(value, step);
+}
+
 constexpr std::array kKinds = {
-    Kind{"drop", Op::kDrop, parse_fields},        Kind{"keep", Op::kKeep, parse_fields},
-    Kind{"rename", Op::kRename, parse_moves},     Kind{"copy", Op::kCopy, parse_moves},
-    Kind{"set", Op::kSet, parse_values},          Kind{"default", Op::kDefault, parse_values},
-    Kind{"length", Op::kLength, parse_length},    Kind{"truncate", Op::kTruncate, parse_truncate},
-    Kind{"replace", Op::kReplace, parse_replace}, Kind{"hash", Op::kHash, parse_hash},
+    Kind{"drop", Op::kDrop, plain<parse_fields>},
+    Kind{"keep", Op::kKeep, plain<parse_fields>},
+    Kind{"rename", Op::kRename, plain<parse_moves>},
+    Kind{"copy", Op::kCopy, plain<parse_moves>},
+    Kind{"set", Op::kSet, plain<parse_values>},
+    Kind{"default", Op::kDefault, plain<parse_values>},
+    Kind{"length", Op::kLength, plain<parse_length>},
+    Kind{"truncate", Op::kTruncate, plain<parse_truncate>},
+    Kind{"replace", Op::kReplace, plain<parse_replace>},
+    Kind{"hash", Op::kHash, plain<parse_hash>},
     Kind{"exec", Op::kExec, parse_exec},
 };
 
-Step parse_step(const Value& value) {
+Step parse_step(const Value& value, const std::string& base_dir) {
   Step step;
   step.where = value.where();
   if (!value.is(Node::Kind::kMap)) {
@@ -167,20 +224,21 @@ Step parse_step(const Value& value) {
     const auto kind = std::ranges::find(kKinds, names[i].text, &Kind::name);
     if (kind == kKinds.end()) continue;
     step.op = kind->op;
-    kind->parse(value.member(i), step);
+    kind->parse(value.member(i), base_dir, step);
   }
   return step;
 }
 
 }  // namespace
 
-std::vector<Step> parse_steps(const Value& value) {
+std::vector<Step> parse_steps(const Value& value, const std::string& base_dir) {
   if (!value.is(Node::Kind::kList)) {
     value.expected("a list of steps", value.is(Node::Kind::kMap) ? "begin each one with \"- \"" : "");
     return {};
   }
   std::vector<Step> steps;
-  for (std::size_t i = 0; i < value.node().items.size(); ++i) steps.push_back(parse_step(value.item(i)));
+  for (std::size_t i = 0; i < value.node().items.size(); ++i)
+    steps.push_back(parse_step(value.item(i), base_dir));
   return steps;
 }
 

@@ -93,6 +93,13 @@ std::string dropin_text(const config::Pipeline& pipeline) {
     if (std::string word = unit_word(path); !word.empty())
       text += fmt::format("BindReadOnlyPaths={}\n", word);
   }
+  std::set<std::string> written;
+  for (const config::Step& step : pipeline.process.steps) {
+    for (const std::string& path : step.write) add(written, path);
+  }
+  for (const std::string& path : written) {
+    if (std::string word = unit_word(path); !word.empty()) text += fmt::format("BindPaths={}\n", word);
+  }
   return text;
 }
 

@@ -239,7 +239,8 @@ class BlockedCase(Case):
         os.mkfifo(self.folder / "gate")
 
     def child_step(self):
-        return {"exec": {"command": ["python3", str(self.folder / "child.py")], "timeout": "5m"}}
+        return {"exec": {"command": ["python3", str(self.folder / "child.py")], "timeout": "5m",
+                         "write": [str(self.folder)]}}
 
     def wait_until_blocked(self, run):
         """Returns the child's process number."""

@@ -58,7 +58,8 @@ class Children(Case):
                    f"record = json.loads(line)\n    n = record['n']\n    {body}\n    print(line, flush={flush})\n")
         self.raw = lines({"n": n, "text": "x" * 100} for n in range(records))
         self.write("in.jsonl", self.raw)
-        self.pipeline(steps=[{"exec": {"command": ["python3", "child.py"], "timeout": timeout}}], workers=workers, **more)
+        self.pipeline(steps=[{"exec": {"command": ["python3", "child.py"], "timeout": timeout,
+                                        "write": ["."]}}], workers=workers, **more)
         return self.run_pipeline(code=code, env={"PYTHONUNBUFFERED": ""})
 
     def assertOnlyDead(self, run, number, *reasons):

@@ -37,9 +37,9 @@ class Generator(Case):
                               stderr=subprocess.PIPE, text=True, check=True)
         return {path.parent.name: path.read_text() for path in out.glob("*/*.conf")}, done.stderr
 
-    def config(self, name, command):
+    def config(self, name, command, **step):
         return json.dumps({"version": 1, "name": name, "source": {"paths": ["in.jsonl"]}, "sink": {"path": "/srv/out.jsonl"},
-                           "process": {"steps": [{"exec": {"command": command}}, {"drop": "/a"}]}})
+                           "process": {"steps": [{"exec": {"command": command, **step}}, {"drop": "/a"}]}})
 
     def bound(self, text):
         return [line.partition("=")[2] for line in text.splitlines() if line.startswith("BindReadOnlyPaths=")]
@@ -50,6 +50,12 @@ class Generator(Case):
         self.assertEqual(len(found), 64)
         self.assertEqual(self.bound(found["leat-processor@one-63.service.d"]), sorted(
             ["-/opt/m", "-/srv/a.py", f"-{self.folder}/etc/pipelines.d", f"-{self.folder}/etc/x.py"]))
+
+    def test_folders_that_a_program_may_write_to_are_bound_to_be_written(self):
+        found, _ = self.dropins(one=self.config("one", ["cat"], write=["/srv/cache", "/usr/lib", "cache"]))
+        lines = found["leat-processor@one-0.service.d"].splitlines()
+        self.assertEqual([line for line in lines if line.startswith("BindPaths=")],
+                         [f"BindPaths=-{folder}" for folder in sorted(["/srv/cache", f"{self.folder}/etc/pipelines.d/cache"])])
 
     def test_what_would_undo_the_sandbox_is_not_bound(self):
         found, _ = self.dropins(one=self.config("one", ["/usr/bin/python3", "/", "/proc/1/root", "/etc/../run/dbus", "//"]))

@@ -1,67 +1,134 @@
-// posix_spawn cannot set PR_SET_PDEATHSIG, so this forks. A worker has other threads (ZeroMQ's), therefore
-// only async-signal-safe calls stand between fork and exec, and everything they need is made before. A failed
-// exec sends its errno back through a close-on-exec pipe: end of file there means that the command runs.
+// Two forks: the keeper, and the program as its child. A worker has other threads (ZeroMQ's), therefore only
+// async-signal-safe calls stand between fork and exec, and everything they need is made before. What happened comes
+// back through a close-on-exec pipe: the program's number, and, if exec failed, why; end of file there means that it
+// runs.
 #include "workers/processor/child.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "workers/processor/exec_sandbox.h"
+#include "workers/processor/keeper.h"
 
 namespace leat::processor {
 namespace {
 
+using stage::Fd;
+
 constexpr int kPipeBytes = 256 * 1024;  // under the usual limit of a pipe (1 MiB) and of a user (64 MiB)
 
-struct Failure {
-  int where;  // 0: chdir, 1: exec
-  int error;
+struct Report {
+  enum What : int { kStarted, kNoFork, kNoFolder, kNoSandbox, kNoCommand };
+  What what;
+  int number;  // kStarted: the program's process number; else an errno
 };
 
 struct Pipe {
-  int fds[2] = {-1, -1};
-  Pipe() = default;
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  ~Pipe() {
-    for (int fd : fds)
-      if (fd >= 0) close(fd);
+  Fd read;
+  Fd write;
+  bool open(int flags = O_CLOEXEC) {
+    int ends[2];
+    if (::pipe2(ends, flags) != 0) return false;
+    read = Fd(ends[0]);
+    write = Fd(ends[1]);
+    return true;
   }
-  bool open() { return pipe2(fds, O_CLOEXEC) == 0; }
-  int take(int end) { return std::exchange(fds[end], -1); }
 };
 
-// The child, between fork and exec.
-[[noreturn]] void become(char* const* argv, const char* folder, int in, int out, int report, pid_t parent) {
-  setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);  // it died before the line above
-  for (int signal_number = 1; signal_number < NSIG; ++signal_number) signal(signal_number, SIG_DFL);
+// Everything that the two processes need; made before fork.
+struct Plan {
+  std::vector<char*> command;
+  std::vector<char*> environment;
+  const char* folder;
+  const char* temp;
+  std::uint64_t memory_bytes;
+  int processes;
+  const stage::Sandbox* sandbox;  // nullptr: LEAT_SANDBOX=off
+  Pipe in, out, report, alive;
+  Fd program_end, keeper_end;  // a pair of sockets: the program gives its keeper the listener
+
+  void tell(Report::What what, int number) const {
+    const Report text{what, number};
+    [[maybe_unused]] const ssize_t written = ::write(report.write.get(), &text, sizeof text);
+  }
+};
+
+// 0, or an errno.
+int confine(const Plan& plan) {
+  if (plan.memory_bytes > 0) {
+    const rlimit limit{plan.memory_bytes, plan.memory_bytes};
+    if (::setrlimit(RLIMIT_DATA, &limit) != 0) return errno;
+  }
+  int listener = -1;
+  if (plan.sandbox != nullptr) {
+    if (const int error = plan.sandbox->enter(); error != 0) return error;
+    listener = count_processes();
+  }
+  send_descriptor(plan.program_end.get(), listener);
+  return 0;
+}
+
+// The program, between fork and exec.
+[[noreturn]] void become(const Plan& plan, pid_t keeper) {
+  ::setsid();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != keeper) ::_exit(127);  // it died before the line above
+  for (int signal_number = 1; signal_number < NSIG; ++signal_number) ::signal(signal_number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  Failure failure{0, 0};
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   // Should ours be 0 or 1 (a parent without stdin), dup2 onto them in the right order needs them out of the
   // way.
-  in = fcntl(in, F_DUPFD_CLOEXEC, 3);
-  out = fcntl(out, F_DUPFD_CLOEXEC, 3);
-  if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || (folder[0] != '\0' && chdir(folder) != 0)) {
-    failure.error = errno;
-  } else {
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    execvp(argv[0], argv);
-    failure = {1, errno};
+  const int in = ::fcntl(plan.in.read.get(), F_DUPFD_CLOEXEC, 3);
+  const int out = ::fcntl(plan.out.write.get(), F_DUPFD_CLOEXEC, 3);
+  if (::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || (plan.folder[0] != '\0' && ::chdir(plan.folder) != 0)) {
+    plan.tell(Report::kNoFolder, errno);
+    ::_exit(127);
   }
-  [[maybe_unused]] const ssize_t written = write(report, &failure, sizeof failure);
-  _exit(127);
+  if (const int error = confine(plan); error != 0) {
+    plan.tell(Report::kNoSandbox, error);
+    ::_exit(127);
+  }
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  environ = const_cast<char**>(plan.environment.data());
+  ::execvp(plan.command[0], plan.command.data());
+  plan.tell(Report::kNoCommand, errno);
+  ::_exit(127);
+}
+
+[[noreturn]] void become_keeper(Plan& plan) {
+  ::setsid();  // whoever kills the group of the processor does not kill its keeper
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const pid_t self = ::getpid();
+  const pid_t program = ::fork();
+  if (program == 0) become(plan, self);
+  if (program < 0) {
+    plan.tell(Report::kNoFork, errno);
+    ::rmdir(plan.temp);
+    ::_exit(127);
+  }
+  plan.tell(Report::kStarted, program);
+  plan.report.write.reset();
+  plan.program_end.reset();
+  const int listener = receive_descriptor(plan.keeper_end.get());
+  keep({program, plan.alive.read.get(), listener, plan.processes, plan.temp});
 }
 
 std::string describe(int status) {
@@ -73,83 +140,146 @@ std::string describe(int status) {
   return fmt::format("exited with {}", WEXITSTATUS(status));
 }
 
-int reap(pid_t pid) {
+int wait_for(pid_t pid) {
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   return status;
 }
 
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  all.reserve(texts.size() + 1);
+  for (const std::string& text : texts) all.push_back(const_cast<char*>(text.c_str()));
+  all.push_back(nullptr);
+  return all;
+}
+
+Error cannot(const config::Step& step, Fault fault, const std::string& what, int error) {
+  return {fault, fmt::format("exec {}: {}: {}", step.command[0], what, std::strerror(error)),
+          fault == Fault::kFatal ? kExitConfig : kExitIo};
+}
+
+// Reads all that the two have to say: until the program runs, or has failed to. 0: not even started.
+std::pair<pid_t, std::optional<Report>> listen(int report) {
+  pid_t program = 0;
+  std::optional<Report> failure;
+  for (;;) {
+    Report said{};
+    const ssize_t got = ::read(report, &said, sizeof said);
+    if (got < 0 && errno == EINTR) continue;
+    if (got != static_cast<ssize_t>(sizeof said)) return {program, failure};
+    if (said.what == Report::kStarted) {
+      program = said.number;
+    } else {
+      failure = said;
+    }
+  }
+}
+
+Error failed(const config::Step& step, const std::string& folder, const Report& report) {
+  switch (report.what) {
+    case Report::kNoFolder:
+      return cannot(step, Fault::kFatal, "cannot enter the folder " + folder, report.number);
+    case Report::kNoSandbox:
+      return cannot(step, Fault::kFatal, "cannot confine it (LEAT_SANDBOX=off runs it unconfined)",
+                    report.number);
+    case Report::kNoCommand:
+      return cannot(step, Fault::kFatal, "cannot run the command " + step.command[0], report.number);
+    default:
+      return cannot(step, Fault::kRetry, "cannot start a process", report.number);
+  }
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Child>> Child::start(const std::vector<std::string>& command,
-                                            const std::string& working_dir) {
-  std::vector<char*> argv;
-  argv.reserve(command.size() + 1);
-  for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-
-  Pipe in, out, report;
-  if (!in.open() || !out.open() || !report.open())
-    return fail(Fault::kRetry,
-                fmt::format("exec {}: cannot open a pipe: {}", command[0], std::strerror(errno)));
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid < 0)
-    return fail(Fault::kRetry,
-                fmt::format("exec {}: cannot start a process: {}", command[0], std::strerror(errno)));
-  if (pid == 0) become(argv.data(), working_dir.c_str(), in.fds[0], out.fds[1], report.fds[1], parent);
-  setpgid(pid, pid);  // both sides do it, so that neither can be too early
-
-  close(report.take(1));
-  Failure failure{};
-  ssize_t got = 0;
-  while ((got = read(report.fds[0], &failure, sizeof failure)) < 0 && errno == EINTR) {
+Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std::string& working_dir) {
+  for (const std::string& path : step.write) {
+    if (::access(path.c_str(), F_OK) != 0)
+      return tl::unexpected(cannot(step, Fault::kFatal, fmt::format("write: {}", path), errno));
   }
-  if (got == static_cast<ssize_t>(sizeof failure)) {
-    reap(pid);
-    const bool folder = failure.where == 0;
-    return fail(
-        Fault::kFatal,
-        fmt::format("exec {}: cannot {} {}: {}", command[0], folder ? "enter the folder" : "run the command",
-                    folder ? working_dir : command[0], std::strerror(failure.error)),
-        kExitConfig);
-  }
+  std::string temp = temp_root() + "/leat-exec-XXXXXX";
+  if (::mkdtemp(temp.data()) == nullptr)
+    return tl::unexpected(cannot(step, Fault::kRetry, fmt::format("cannot make {}", temp), errno));
+  struct Removal {
+    std::string path;
+    ~Removal() {
+      if (!path.empty()) ::rmdir(path.c_str());
+    }
+  } removal{temp};
 
+  std::optional<stage::Sandbox> sandbox;
+  if (!stage::sandbox_is_off()) {
+    auto prepared = stage::Sandbox::prepare(policy_of(step, temp));
+    if (!prepared) return tl::unexpected(prepared.error());
+    sandbox = *std::move(prepared);
+    sandbox->allow(STDERR_FILENO, stage::kWrite);  // for who opens /dev/stderr, should it be a file
+  }
+  const std::vector<std::string> environment = environment_of(step, temp);
+  Plan plan{.command = pointers(step.command),
+            .environment = pointers(environment),
+            .folder = working_dir.c_str(),
+            .temp = temp.c_str(),
+            .memory_bytes = step.memory_bytes,
+            .processes = step.processes,
+            .sandbox = sandbox ? &*sandbox : nullptr,
+            .in = {},
+            .out = {},
+            .report = {},
+            .alive = {},
+            .program_end = {},
+            .keeper_end = {}};
+  int ends[2];
+  if (!plan.in.open() || !plan.out.open() || !plan.report.open() || !plan.alive.open() ||
+      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return tl::unexpected(cannot(step, Fault::kRetry, "cannot open a pipe", errno));
+  plan.program_end = Fd(ends[0]);
+  plan.keeper_end = Fd(ends[1]);
+
+  const pid_t keeper = ::fork();
+  if (keeper < 0) return tl::unexpected(cannot(step, Fault::kRetry, "cannot start a process", errno));
+  if (keeper == 0) {
+    plan.alive.write.reset();
+    become_keeper(plan);
+  }
+  removal.path.clear();  // the keeper's from here on
   std::unique_ptr<Child> child(new Child);
-  child->pid_ = pid;
-  child->in_ = in.take(1);
-  child->out_ = out.take(0);
-  for (int fd : {child->in_, child->out_}) {
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    fcntl(fd, F_SETPIPE_SZ, kPipeBytes);  // may be refused: then it is slower
+  child->keeper_ = keeper;
+  child->alive_ = std::move(plan.alive.write);
+  child->in_ = std::move(plan.in.write);
+  child->out_ = std::move(plan.out.read);
+  for (Fd* theirs : {&plan.report.write, &plan.program_end, &plan.keeper_end, &plan.alive.read})
+    theirs->reset();
+  const auto [program, failure] = listen(plan.report.read.get());
+  if (failure) return tl::unexpected(failed(step, working_dir, *failure));
+  if (program == 0) return tl::unexpected(cannot(step, Fault::kRetry, "its keeper died", ECHILD));
+  child->pid_ = program;
+  for (int fd : {child->in(), child->out()}) {
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+    ::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);  // may be refused: then it is slower
   }
   return child;
 }
 
 Child::~Child() {
-  if (pid_ > 0) end(std::chrono::milliseconds(0));
-}
-
-void Child::close_in() {
-  if (in_ >= 0) close(in_);
-  in_ = -1;
+  if (keeper_ > 0) end(std::chrono::milliseconds(0));
 }
 
 std::string Child::end(std::chrono::milliseconds grace) {
-  LEAT_CHECK(pid_ > 1, "end() was called before");  // kill() below would reach others
-  close_in();
-  close(out_);
-  out_ = -1;
+  LEAT_CHECK(keeper_ > 1, "end() was called before");
   bool exited = false;
-  if (const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)); pidfd >= 0) {
-    pollfd wait{pidfd, POLLIN, 0};
-    exited = poll(&wait, 1, static_cast<int>(grace.count())) > 0;
-    close(pidfd);
+  if (grace.count() > 0) {  // else it is killed before it can complain of a broken pipe
+    in_.reset();
+    out_.reset();
+    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, keeper_, 0)));
+    pollfd wait{pidfd.get(), POLLIN, 0};
+    exited = pidfd && ::poll(&wait, 1, static_cast<int>(grace.count())) > 0;
   }
-  kill(-pid_, SIGKILL);  // a zombie still holds the group's number, so this hits nobody else
-  const int status = reap(pid_);
+  alive_.reset();
+  const int status = wait_for(std::exchange(keeper_, -1));
   pid_ = -1;
+  in_.reset();
+  out_.reset();
   return exited ? describe(status) : std::string();
 }
 

@@ -66,7 +66,7 @@ Exec::~Exec() {
 
 Result<void> Exec::start() {
   if (child_) return {};
-  Result<std::unique_ptr<Child>> child = Child::start(step_.command, working_dir_);
+  Result<std::unique_ptr<Child>> child = Child::start(step_, working_dir_);
   if (!child) return tl::unexpected(child.error());
   child_ = std::move(*child);
   habit_.restarted();

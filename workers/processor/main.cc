@@ -6,10 +6,13 @@
 // Fails   a command of an exec step cannot be run, or only ever dies: exits 78
 // Gaps    what a user's own program does outside of its answers happens at least once
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "workers/processor/stage.h"
 #include "workers/stage/pump.h"
+#include "workers/stage/sandbox.h"
 #include "workers/stage/worker.h"
 
 namespace {
@@ -17,7 +20,19 @@ namespace {
 using leat::stage::value_or_fatal;
 using leat::stage::Worker;
 
+// What programs of exec steps are not kept from here, once for a pool.
+void tell_gaps(Worker& worker) {
+  const auto& steps = worker.pipeline().process.steps;
+  const auto is_exec = [](const leat::config::Step& step) {
+    return step.op == leat::config::Step::Op::kExec;
+  };
+  if (worker.index() != 0 || std::none_of(steps.begin(), steps.end(), is_exec)) return;
+  const std::string gaps = leat::stage::sandbox_is_off() ? "LEAT_SANDBOX=off" : leat::stage::sandbox_gaps();
+  if (!gaps.empty()) worker.warn("programs of exec steps are not confined as they should be: " + gaps);
+}
+
 void work(Worker& worker) {
+  tell_gaps(worker);
   leat::processor::ProcessorStage::Callbacks callbacks;
   callbacks.on_warning = [&](const std::string& text) { worker.warn(text); };
   callbacks.should_stop = [&](bool at_hand) {

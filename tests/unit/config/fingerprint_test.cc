@@ -34,13 +34,28 @@ TEST_CASE("whatever changes what is written changes the fingerprint") {
         "{all: [{field: /a, eq: 1}, {field: /b, eq: 1}]}"}) {
     add(kHead + "filter: {keep: [" + filter + "]}\n");
   }
-  for (const char* step :
-       {"drop: [/a]", "drop: [/b]", "drop: [/a, /b]", "keep: [/a]", "rename: {/a: /b}", "rename: {/b: /a}",
-        "copy: {/a: /b}", "set: {/a: 1}", "set: {/a: 2}", "default: {/a: 1}", "length: {from: /a, to: /b}",
-        "hash: {from: /a, to: /b, algorithm: xxh64}", "hash: {from: /a, to: /b, algorithm: sha256}",
-        "truncate: {field: /a, to: 3}", "truncate: {field: /a, to: 4}",
-        "replace: {field: /a, pattern: x, with: y}", "replace: {field: /a, pattern: x, with: z}",
-        "exec: {command: [a, b]}", "exec: {command: [ab]}"}) {
+  for (const char* step : {"drop: [/a]",
+                           "drop: [/b]",
+                           "drop: [/a, /b]",
+                           "keep: [/a]",
+                           "rename: {/a: /b}",
+                           "rename: {/b: /a}",
+                           "copy: {/a: /b}",
+                           "set: {/a: 1}",
+                           "set: {/a: 2}",
+                           "default: {/a: 1}",
+                           "length: {from: /a, to: /b}",
+                           "hash: {from: /a, to: /b, algorithm: xxh64}",
+                           "hash: {from: /a, to: /b, algorithm: sha256}",
+                           "truncate: {field: /a, to: 3}",
+                           "truncate: {field: /a, to: 4}",
+                           "replace: {field: /a, pattern: x, with: y}",
+                           "replace: {field: /a, pattern: x, with: z}",
+                           "exec: {command: [a, b]}",
+                           "exec: {command: [ab]}",
+                           "exec: {command: [ab], env: [X]}",
+                           "exec: {command: [ab], env: [{X: ''}]}",
+                           "exec: {command: [ab], env: [{X: y}]}"}) {
     add(kHead + "process: {workers: 1, steps: [{" + step + "}]}\n");
   }
   std::string source = "version: 1\nname: t\nsource: {paths: [/in/*.jsonl]}\n";
@@ -67,6 +82,9 @@ TEST_CASE("what changes only how it is done leaves the fingerprint as it is") {
            kHead + filter +
                "process: {workers: {min: 0, max: 7}, timeout: 1m, steps: [{exec: {command: [a], timeout: "
                "9s}}]}\n",
+           kHead + filter +
+               "process: {workers: 1, steps: [{exec: {command: [a], write: [b], memory: 1GiB, processes: 9, "
+               "allow: [unix_sockets]}}]}\n",
            kHead + "filter: {workers: 2, keep: [{field: /a, eq: 1}]}\n" + steps,
            kHead + filter + steps + "dead_letter: {path: /out/dead.jsonl}\n",
            kHead + filter + steps + "limits: {memory: 128MiB}\n",

@@ -216,6 +216,24 @@ TEST_CASE("every step is read") {
   CHECK(step("exec: {command: [cat]}").timeout.count() == 30'000);
 }
 
+TEST_CASE("what the program of an exec step is given and may do") {
+  const Step plain = step("exec: {command: [cat]}");
+  CHECK((plain.environment.empty() && plain.write.empty() && plain.memory_bytes == 0 &&
+         plain.processes == 512));
+  CHECK((!plain.unix_sockets && !plain.file_attributes));
+  const Step exec = step(
+      "exec: {command: [cat], env: [TOKEN, {MODEL: a b}], write: [cache, /srv/x/], memory: 1GiB, processes: "
+      "9, "
+      "allow: [file_attributes, unix_sockets]}");
+  REQUIRE(exec.environment.size() == 2);
+  CHECK((exec.environment[0].name == "TOKEN" && !exec.environment[0].value));
+  CHECK((exec.environment[1].name == "MODEL" && exec.environment[1].value == "a b"));
+  REQUIRE(exec.write.size() == 2);
+  CHECK(exec.write[0].ends_with("/cache"));
+  CHECK(exec.write[1] == "/srv/x");
+  CHECK((exec.memory_bytes == kGiB && exec.processes == 9 && exec.unix_sockets && exec.file_attributes));
+}
+
 TEST_CASE("the values of set and default become compact JSON") {
   const Step set =
       step("set: {/a: {x: [1, 2.50, null, true], 'y z': \"q\\\"\\n\"}, /b: '1', /c: 1e3, /d: [], /e: {}}");

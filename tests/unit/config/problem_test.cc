@@ -254,6 +254,15 @@ TEST_CASE("steps that are not whole or of the wrong type") {
         "enrich.py], got \"python3 x.py\"; put it in [ ]");
   CHECK(step("exec: {command: [sleep, 5]}") ==
         "7:31: process.steps[0].exec.command[1]: expected a string, got the number 5; put it in quotes: '5'");
+  CHECK(step("exec: {command: [a], env: [A B]}") ==
+        "7:34: process.steps[0].exec.env[0]: expected the name of a variable, or NAME: value, got \"A B\"");
+  CHECK(step("exec: {command: [a], env: [{A: 1}]}")
+            .starts_with("7:38: process.steps[0].exec.env[0].A: expected a string, got the number 1"));
+  CHECK(step("exec: {command: [a], allow: [network]}")
+            .starts_with(
+                "7:36: process.steps[0].exec.allow[0]: expected one of unix_sockets, file_attributes"));
+  CHECK(
+      step("exec: {command: [a], wirte: [b]}").starts_with("7:28: process.steps[0].exec.wirte: unknown key"));
   CHECK(step("exec: {timeout: 1s}") ==
         "7:13: process.steps[0].exec: the key command is missing: it takes a list such "
         "as [python3, enrich.py]");

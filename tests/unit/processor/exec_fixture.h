@@ -60,6 +60,7 @@ class Trial {
     step.command = {"/usr/bin/python3", "-EB", kChildren + "/child.py"};
     step.command.insert(step.command.end(), arguments.begin(), arguments.end());
     step.timeout = timeout;
+    step.write = {std::filesystem::temp_directory_path()};  // markers of TempFolder
     start(step, max_record);
   }
   explicit Trial(const config::Step& step) { start(step, config::kMiB); }

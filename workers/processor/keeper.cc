@@ -1,0 +1,315 @@
+// Why not process groups, PDEATHSIG or RLIMIT_NPROC: a group is left by setsid(), the signal is not inherited, and the
+// limit counts all processes of the user, those of others included, and does not bind root. A PID namespace would do
+// all of this, but not in containers, nor in units, where namespaces are forbidden.
+//
+// Counting: the kernel asks the keeper before a process is started (seccomp's user notification). It looks at /proc only
+// once as many were started as there was room for at the last look; processes that have ended since are found then.
+//
+// The keeper is a copy of a process with threads, so it makes system calls only, and allocates nothing.
+#include "workers/processor/keeper.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace leat::processor {
+namespace {
+
+constexpr int kMostCounted = 40'000;  // config allows 32,768
+
+// "/proc/" PID "/task/" TID "/children", without allocating.
+class Path {
+ public:
+  Path& operator<<(const char* text) {
+    while (*text != '\0' && used_ < sizeof text_ - 1) text_[used_++] = *text++;
+    return *this;
+  }
+  Path& operator<<(pid_t number) {
+    if (auto [end, error] = std::to_chars(text_ + used_, text_ + sizeof text_ - 1, number);
+        error == std::errc())
+      used_ = static_cast<std::size_t>(end - text_);
+    return *this;
+  }
+  const char* text() {
+    text_[used_] = '\0';
+    return text_;
+  }
+
+ private:
+  char text_[96];
+  std::size_t used_ = 0;
+};
+
+// The process numbers in a file such as children: digits, each followed by a space.
+template <class Each>
+void each_number(const char* path, Each each) {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  char piece[4096];
+  pid_t number = 0;
+  ssize_t count = 0;
+  while ((count = ::read(file, piece, sizeof piece)) > 0) {
+    for (ssize_t i = 0; i < count; ++i) {
+      if (piece[i] >= '0' && piece[i] <= '9') {
+        number = 10 * number + (piece[i] - '0');
+      } else {
+        if (number > 1) each(number);
+        number = 0;
+      }
+    }
+  }
+  ::close(file);
+}
+
+struct Entry {  // linux_dirent64
+  std::uint64_t inode;
+  std::int64_t offset;
+  unsigned short length;
+  unsigned char type;
+  char name[1];
+};
+
+// The threads of a process.
+template <class Each>
+void each_thread(pid_t process, Each each) {
+  const int folder =
+      ::open((Path() << "/proc/" << process << "/task").text(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  alignas(8) char entries[4096];
+  long count = 0;
+  while ((count = ::syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0) {
+    for (long at = 0; at < count;) {
+      const char* name = entries + at + offsetof(Entry, name);
+      unsigned short length = 0;
+      std::memcpy(&length, entries + at + offsetof(Entry, length), sizeof length);
+      pid_t thread = 0;
+      std::from_chars(name, name + std::strlen(name), thread);
+      if (thread > 0) each(thread);
+      at += length;
+    }
+  }
+  ::close(folder);
+}
+
+// All processes and threads that come from this one, without it.
+int count_tasks() {
+  static pid_t found[kMostCounted];
+  int processes = 0;
+  int tasks = 0;
+  const auto add_children = [&](pid_t process, pid_t thread) {
+    each_number((Path() << "/proc/" << process << "/task/" << thread << "/children").text(),
+                [&](pid_t child) {
+                  if (processes < kMostCounted) found[processes++] = child;
+                });
+  };
+  add_children(::getpid(), ::getpid());
+  for (int i = 0; i < processes; ++i) {
+    each_thread(found[i], [&](pid_t thread) {
+      ++tasks;
+      add_children(found[i], thread);
+    });
+  }
+  return tasks;
+}
+
+// Kills and reaps until there is nothing left. Who loses its parent becomes ours, and is killed in the next round.
+void end_all() {
+  const pid_t self = ::getpid();
+  for (;;) {
+    each_number((Path() << "/proc/" << self << "/task/" << self << "/children").text(),
+                [](pid_t child) { ::kill(child, SIGKILL); });
+    if (::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+  }
+}
+
+void run(const char* const* command) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const char* const environment[] = {"PATH=/usr/bin:/bin", nullptr};
+    ::close(STDERR_FILENO);
+    ::execve(command[0], const_cast<char* const*>(command), const_cast<char* const*>(environment));
+    ::_exit(127);
+  }
+  if (pid > 0) ::waitpid(pid, nullptr, 0);
+}
+
+// The program may have left folders that nobody may list.
+void remove_all(const char* folder) {
+  if (::rmdir(folder) == 0 || errno == ENOENT) return;
+  const char* const remove[] = {"/bin/rm", "-rf", "--", folder, nullptr};
+  const char* const open_up[] = {"/bin/chmod", "-R", "u+rwx", "--", folder, nullptr};
+  run(remove);
+  if (::access(folder, F_OK) != 0) return;
+  run(open_up);
+  run(remove);
+}
+
+void close_all_but(int first, int second) {
+  const auto low = static_cast<unsigned>(std::min(first, second));
+  const auto high = static_cast<unsigned>(std::max(first, second));
+  ::close(STDIN_FILENO);
+  ::close(STDOUT_FILENO);
+  if (low > 3) ::close_range(3, low - 1, 0);
+  if (high > low + 1) ::close_range(low + 1, high - 1, 0);
+  ::close_range(high + 1, ~0U, 0);
+}
+
+// Answers one question of the kernel. `room`: how many may be started before they are to be counted again.
+void answer(int listener, int most, int& room) {
+  alignas(8) char question[256] = {};  // larger than the structures are, should they grow
+  alignas(8) char reply[256] = {};
+  auto* asked = reinterpret_cast<seccomp_notif*>(question);
+  auto* said = reinterpret_cast<seccomp_notif_resp*>(reply);
+  if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, asked) != 0) return;  // who asked is dead
+  if (room <= 0) room = most - count_tasks();
+  said->id = asked->id;
+  if (room > 0) {
+    --room;
+    said->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  } else {
+    said->error = -EAGAIN;
+  }
+  ::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, said);
+}
+
+// True once the program has ended; `status` is how.
+bool reap(pid_t program, int& status) {
+  bool ended = false;
+  for (;;) {
+    int how = 0;
+    const pid_t pid = ::waitpid(-1, &how, WNOHANG);
+    if (pid <= 0) return ended;
+    if (pid != program) continue;
+    status = how;
+    ended = true;
+  }
+}
+
+}  // namespace
+
+void keep(const Kept& kept) {
+  constexpr char kName[] = "leat-keeper";
+  ::prctl(PR_SET_NAME, kName);
+  const std::size_t room_for_name =
+      std::strlen(program_invocation_name);  // this one is argv[0] itself: for `ps`
+  if (room_for_name >= sizeof kName) {
+    std::memset(program_invocation_name, 0, room_for_name);
+    std::memcpy(program_invocation_name, kName, sizeof kName);
+  }
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  const int alive = ::fcntl(kept.alive, F_DUPFD_CLOEXEC, 10);
+  const int listener = kept.listener < 0 ? -1 : ::fcntl(kept.listener, F_DUPFD_CLOEXEC, 10);
+  close_all_but(alive, listener < 0 ? alive : listener);
+  sigset_t child;
+  ::sigemptyset(&child);
+  ::sigaddset(&child, SIGCHLD);
+  const int signals = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+
+  int status = SIGKILL;  // of one that had to be ended
+  int room = 0;
+  pollfd waits[] = {{signals, POLLIN, 0}, {alive, 0, 0}, {listener, POLLIN, 0}};
+  while (!reap(kept.program, status)) {
+    ::poll(waits, 3, -1);
+    if (waits[1].revents != 0) break;
+    if (waits[2].revents & POLLIN) answer(listener, kept.processes, room);
+    if (waits[2].revents & (POLLHUP | POLLERR)) waits[2].fd = -1;
+    signalfd_siginfo ignored;
+    while (::read(signals, &ignored, sizeof ignored) > 0) {
+    }
+  }
+  end_all();
+  remove_all(kept.temp);
+  if (!WIFSIGNALED(status)) ::_exit(WEXITSTATUS(status));
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::signal(WTERMSIG(status), SIG_DFL);
+  ::kill(::getpid(), WTERMSIG(status));
+  ::sigemptyset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  ::_exit(127);
+}
+
+int count_processes() noexcept {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+#ifdef SYS_fork
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fork, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vfork, 2, 0),
+#endif
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+  };
+  sock_fprog filter{sizeof program / sizeof program[0], program};
+  unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+#ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+  // Without it a signal at the wrong moment asks again: a runtime that sends itself many would never get on.
+  const long listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                  flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
+  if (listener >= 0 || errno != EINVAL) return static_cast<int>(listener);
+#endif
+  return static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter));
+}
+
+bool send_descriptor(int socket, int fd) noexcept {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
+}
+
+int receive_descriptor(int socket) noexcept {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t count = 0;
+  while ((count = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) {
+  }
+  const cmsghdr* header = count == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return -1;
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+}  // namespace leat::processor
