@@ -176,7 +176,11 @@ TEST_CASE("a folder that may not be listed is told, and a file named in it is st
   TempFolder folder;
   folder.write("closed/a.l", "");
   folder.write("open/b.l", "");
-  ::chmod((folder / "closed").c_str(), 0711);
+  struct Closed {  // to its owner as well; open again for who removes it
+    explicit Closed(std::string path) : path(std::move(path)) { ::chmod(this->path.c_str(), 0311); }
+    ~Closed() { ::chmod(path.c_str(), 0755); }
+    std::string path;
+  } closed(folder / "closed");
   Unprivileged while_here;
   const Listing listing = list_files({folder / "*/*.l", folder / "closed/a.l"});
   CHECK(files(folder, {"*/*.l", "closed/a.l"}) == "closed/a.l open/b.l");

@@ -1,13 +1,9 @@
 // The writer's stage in a process of its own that is killed, again and again.
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <random>
-#include <thread>
-
+#include "tests/unit/writer/die_at.h"
 #include "tests/unit/writer/writer.h"
 
 using namespace leat;
@@ -20,13 +16,14 @@ using writer::WriterStage;
 
 namespace {
 
-// In a child that is killed: all of it, with a commit every few batches. True: it came to its end.
-bool run_in_child(Writer& writer, const std::vector<Input>& inputs, std::chrono::microseconds killed_after) {
+// In a child that dies at that call: all of it, with a commit every few batches. True: it came to its end.
+bool run_in_child(Writer& writer, const std::vector<Input>& inputs, std::uint64_t call) {
   writer.stage.reset();
   writer.ledger.reset();
   pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    test::die_at(call);
     auto opened = ledger::Ledger::open(writer.state.root(), "p");
     if (!opened) ::_exit(2);
     WriterStage stage(writer.pipeline, *opened, {.run = "one"}, [](const std::string&) {});
@@ -40,8 +37,6 @@ bool run_in_child(Writer& writer, const std::vector<Input>& inputs, std::chrono:
     });
     ::_exit(good && stage.finish() ? 0 : 4);
   }
-  std::this_thread::sleep_for(killed_after);
-  ::kill(child, SIGKILL);
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   if (WIFEXITED(status)) REQUIRE(WEXITSTATUS(status) == 0);
@@ -58,7 +53,6 @@ TEST_CASE("killed again and again at any moment, the output is that of an undist
     expected += input.kept();
     dead += dead_of(input);
   }
-  std::mt19937 random(4711);
   struct Case {
     const char* sink;
     config::Compression compression;
@@ -71,14 +65,10 @@ TEST_CASE("killed again and again at any moment, the output is that of an undist
     Writer writer(each.sink);
     writer.pipeline.sink.compression = each.compression;
     writer.pipeline.sink.rotate.bytes = each.rotate;
-    int kills = 0;
-    int most_us = 4000;  // less than the start takes, at first; then more and more, until it gets through
-    while (
-        !run_in_child(writer, inputs, std::chrono::microseconds(random() % static_cast<unsigned>(most_us)))) {
-      ++kills;
-      most_us += 400;
-    }
-    CHECK(kills > 5);
+    // Each gets further than the one before, until one gets through.
+    std::uint64_t kills = 0;
+    while (!run_in_child(writer, inputs, kills + 1)) ++kills;
+    CHECK(kills > 20);
     writer.start();
     auto summary = writer.run(inputs);
     std::string text;
