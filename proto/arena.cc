@@ -15,9 +15,9 @@
 
 namespace leat::proto {
 
-// The first pages of an arena. Host-endian: it never leaves the machine, nor one release of the programs.
+// The first 64 KiB of an arena. Host-endian: it never leaves the machine, nor one release of the programs.
 struct Arena::Control {
-  static constexpr std::uint64_t kMagic = 0x32414E45'5241454CULL;  // "LEARENA2", but for one letter
+  static constexpr std::uint64_t kMagic = 0x33414E45'5241454CULL;  // "LEARENA3", but for one letter
   std::uint64_t magic;
   std::uint64_t nonce;
   std::uint64_t slot_bytes;
@@ -29,7 +29,8 @@ struct Arena::Control {
 
 namespace {
 
-constexpr std::size_t kControlBytes = 8192;
+constexpr std::size_t kControlBytes =
+    65536;  // the payloads behind it begin at a page on any kernel: 4, 16 or 64 KiB
 constexpr std::uint32_t kProducer = 1U << 31U;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;  // a mapping cannot lose its memory
 

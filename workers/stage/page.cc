@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <system_error>
 #include <utility>
@@ -68,20 +67,27 @@ void MappedPage::enter(Activity activity) {
   page_->activity.store(static_cast<std::uint32_t>(activity), std::memory_order_relaxed);
 }
 
+// A sequence lock. Whoever reads a byte (acquire) that was written (release) after the version became odd sees that it did:
+// on a processor that reorders stores (ARM) too, which plain bytes between two versions would allow.
 void MappedPage::set_text(std::string_view text) {
   std::size_t size = std::min(text.size(), page_->text.size() - 1);
   auto version = page_->text_version.load(std::memory_order_relaxed);
-  page_->text_version.store(version + 1, std::memory_order_release);
-  std::memcpy(page_->text.data(), text.data(), size);
-  page_->text[size] = '\0';
+  page_->text_version.store(version + 1, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < size; ++i) page_->text[i].store(text[i], std::memory_order_release);
+  page_->text[size].store('\0', std::memory_order_release);
   page_->text_version.store(version + 2, std::memory_order_release);
 }
 
 std::string MappedPage::text() const {
   for (int attempt = 0; attempt < 100; ++attempt) {
     auto before = page_->text_version.load(std::memory_order_acquire);
-    std::string copy(page_->text.data(), ::strnlen(page_->text.data(), page_->text.size() - 1));
-    if (before % 2 == 0 && page_->text_version.load(std::memory_order_acquire) == before) return copy;
+    std::string copy;
+    for (const std::atomic<char>& each : page_->text) {
+      char byte = each.load(std::memory_order_acquire);
+      if (byte == '\0') break;
+      copy += byte;
+    }
+    if (before % 2 == 0 && page_->text_version.load(std::memory_order_relaxed) == before) return copy;
   }
   return {};
 }

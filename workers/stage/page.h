@@ -54,10 +54,10 @@ struct Page {
   std::atomic<std::uint64_t> commits;         // writer: since it started
   // The record at work, for who looks after a death: at_source 0: none.
   std::atomic<std::uint64_t> at_source;
-  std::atomic<std::uint64_t> at_offset;   // of its first byte, uncompressed
-  std::atomic<std::uint32_t> at_guarded;  // not 0: a step watches its time itself
-  std::atomic<std::uint32_t> troubled;    // not 0: the text says what is wrong
-  std::array<char, 512> text;             // what it is at, for a person; NUL-terminated UTF-8
+  std::atomic<std::uint64_t> at_offset;     // of its first byte, uncompressed
+  std::atomic<std::uint32_t> at_guarded;    // not 0: a step watches its time itself
+  std::atomic<std::uint32_t> troubled;      // not 0: the text says what is wrong
+  std::array<std::atomic<char>, 512> text;  // what it is at, for a person; NUL-terminated UTF-8
 };
 
 std::uint64_t monotonic_ns();
@@ -100,7 +100,7 @@ class RecordMark {
   void record(std::uint32_t offset_delta) {
     if (page_ == nullptr) return;
     page_->at_offset.store(first_offset_ + offset_delta, std::memory_order_relaxed);
-    page_->at_source.store(source_, std::memory_order_relaxed);
+    page_->at_source.store(source_, std::memory_order_release);
   }
   void none() {
     if (page_ != nullptr) page_->at_source.store(0, std::memory_order_relaxed);
