@@ -6,6 +6,7 @@ import select
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -36,7 +37,19 @@ class Run:
         return tuple(self.summary[key] for key in ("in", "kept", "dropped", "dead"))
 
 
-class Case(unittest.TestCase):
+class LoudCase(unittest.TestCase):
+    """One that is skipped says so and why, for scripts/test to say it at its end."""
+
+    def run(self, result=None):
+        result = result if result is not None else self.defaultTestResult()
+        before = len(result.skipped)
+        super().run(result)
+        for _, reason in result.skipped[before:]:
+            print(f"SKIPPED {Path(sys.argv[0]).stem}, {self._testMethodName}: {reason}", file=sys.stderr, flush=True)
+        return result
+
+
+class Case(LoudCase):
     maxDiff = 2000
 
     def setUp(self):

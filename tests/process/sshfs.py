@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -144,7 +143,6 @@ Subsystem sftp internal-sftp
 def mount(case, **options):
     """A NAS in the case's folder that goes when the case ends; skips the case where that is not possible."""
     if reason := missing():
-        print(f"SKIPPED {case.id()}: {reason}", file=sys.stderr, flush=True)
         case.skipTest(reason)
     nas = Nas(case.folder, **options)
     case.addCleanup(nas.stop)

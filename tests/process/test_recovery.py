@@ -8,7 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BlockedCase, Case, SANITIZED, lines, zstd
+from harness import BlockedCase, Case, LoudCase, SANITIZED, lines, zstd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soak"))
 
@@ -126,7 +126,7 @@ class Poison(Case):
         self.assertEqual([letter["line"] for letter in run.dead()], [n * 10 + 6 for n in range(count)])
 
 
-class Soaks(unittest.TestCase):
+class Soaks(LoudCase):
     """The short forms of scripts/soak."""
 
     def run_soak(self, what, count, megabytes):

@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 import faultfs
-from harness import BIN, SANITIZED, Case
+from harness import BIN, SANITIZED, Case, LoudCase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
@@ -81,7 +81,7 @@ class Generator(Case):
         self.assertNotIn("'q", text)
 
 
-class Units(unittest.TestCase):
+class Units(LoudCase):
     def test_security_analysis_gives_each_unit_two_or_less(self):
         if shutil.which("systemd-analyze") is None:
             self.skipTest("systemd-analyze is missing (systemd)")
@@ -91,17 +91,16 @@ class Units(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout[-2000:])
 
 
-class Lint(unittest.TestCase):
+class Lint(LoudCase):
     def test_the_package_has_no_errors(self):
         if SANITIZED or shutil.which("lintian") is None or shutil.which("cpack") is None:
-            print(f"SKIPPED {self.id()}: lintian is missing", file=sys.stderr, flush=True)
             self.skipTest("lintian is missing, or the build is no Release build")
         done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", str(home.pack())],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
 
 
-class Booted(unittest.TestCase):
+class Booted(LoudCase):
     """A machine for each test, with the package installed."""
 
     MEGABYTES, FILES = 8, 8
@@ -109,7 +108,6 @@ class Booted(unittest.TestCase):
     def setUp(self):
         reason = "the package is made from the Release build" if SANITIZED else home.missing()
         if reason:
-            print(f"SKIPPED {self.id()}: {reason}", file=sys.stderr, flush=True)
             self.skipTest(reason)
         folder = Path(tempfile.mkdtemp(prefix="leat-test-"))
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)

@@ -4,6 +4,7 @@ Needs root, and Debian's debootstrap and systemd-container; `missing()` says why
 """
 import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -46,15 +47,13 @@ def missing():
 
 
 def mirror():
-    """The archive that this machine installs from, and its suite."""
-    uri, suite = "http://deb.debian.org/debian", "bookworm"
-    sources = Path("/etc/apt/sources.list.d/debian.sources")
-    if sources.exists():
-        for line in sources.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key == "URIs":
-                return value.split()[0], suite
-    return uri, suite
+    """The archive that this machine installs from, and its suite: the package was built here."""
+    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
+                            stdout=subprocess.PIPE, text=True, check=True).stdout
+    for uri, suite, component in map(str.split, listed.splitlines()):
+        if component == "main" and suite == platform.freedesktop_os_release()["VERSION_CODENAME"]:
+            return uri, suite
+    raise Broken("apt's sources do not have this Debian")
 
 
 def bare_root(cache, package):

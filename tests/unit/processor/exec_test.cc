@@ -159,6 +159,7 @@ TEST_CASE("the child has the pipeline's folder, its own group, no foreign descri
 TEST_CASE("a command that cannot be found is fatal at start and named") {
   config::Step step;
   step.command = {"no-such-program-of-leat"};
+  ::setenv("PATH", "/usr/bin:/bin", 1);  // a folder in it that this user may not see would be another error
   Trial trial(step);
   const Result<void> started = trial.exec->start();
   REQUIRE(!started);
