@@ -9,6 +9,9 @@ build_packages=(g++ cmake ninja-build pkg-config libzmq3-dev cppzmq-dev rapidjso
   zlib1g-dev libyaml-cpp-dev libre2-dev libxxhash-dev libcli11-dev libfmt-dev libexpected-dev libssl-dev libsqlite3-dev
   libspdlog-dev libsystemd-dev libseccomp-dev doctest-dev python3 zstd)
 
+# What one processor takes to compile the programs, about.
+programs_minutes=10
+
 # To make the .deb.
 package_packages=(dpkg-dev file gzip)
 
@@ -34,6 +37,22 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Where scripts/in keeps the Debian of that name.
+debian_folder() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/leat/$1"; }
+
+# To compile for arm64 on another machine, and to run that: libraries of both, programs of this one.
+install_arm64_packages() {
+  local package packages=(g++-aarch64-linux-gnu qemu-user)
+  if ! dpkg --print-foreign-architectures | grep -qx arm64; then as_root dpkg --add-architecture arm64; fi
+  as_root apt-get update -qq
+  for package in "${build_packages[@]}"; do
+    [ "$package" != g++ ] || continue
+    if [[ $package == lib*-dev || $package == zlib1g-dev ]] && apt-cache show "$package:arm64" >/dev/null 2>&1; then package+=:arm64; fi
+    packages+=("$package")
+  done
+  install_packages "${packages[@]}"
+}
+
 # build PRESET [TARGET ...]: configures when that is needed, and builds.
 build() {
   local preset=$1
@@ -42,12 +61,16 @@ build() {
   [ "$preset" = release ] || folder=$root/build-$preset
   local launcher=()
   command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  say "building ($preset) into ${folder#"$root"/}/"
+  # On a terminal ninja tells how far it is.
+  local quiet=(--quiet) about=
+  [ ! -t 1 ] || quiet=()
+  [ -f "$folder/build.ninja" ] || [ "$*" != programs ] || about=", the first time about $(((programs_minutes + $(nproc) - 1) / $(nproc))) minutes"
+  say "building ($preset) into ${folder#"$root"/}/$about"
   (cd "$root" && cmake --preset "$preset" "${launcher[@]}" ${LEAT_CMAKE_FLAGS:-} >"/tmp/leat-cmake-$$.log" 2>&1) || {
     cat "/tmp/leat-cmake-$$.log" >&2
     rm -f "/tmp/leat-cmake-$$.log"
     die "cmake failed"
   }
   rm -f "/tmp/leat-cmake-$$.log"
-  cmake --build "$folder" -j "$(nproc)" -- --quiet ${*:+"$@"}
+  cmake --build "$folder" -j "$(nproc)" -- "${quiet[@]}" "$@"
 }

@@ -1,6 +1,16 @@
 # `cpack -G DEB`, or scripts/package: one .deb with programs, units, man pages, completion and an empty /etc/leat.
 include(GNUInstallDirs)
 
+# Packages of two Debians differ in the libraries they want, and that of the later one is the later version.
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+if(EXISTS /etc/os-release)
+  file(STRINGS /etc/os-release id REGEX "^VERSION_ID=")
+  string(REGEX REPLACE "[^0-9.]" "" id "${id}")
+  if(id)
+    string(APPEND CPACK_PACKAGE_VERSION "+deb${id}")
+  endif()
+endif()
+
 install(TARGETS leat-generator RUNTIME DESTINATION lib/systemd/system-generators)
 install(FILES systemd/leatd.service systemd/leat-processor@.service systemd/leat.slice DESTINATION lib/systemd/system)
 install(FILES systemd/sysusers.d/leat.conf DESTINATION lib/sysusers.d)
@@ -37,7 +47,6 @@ set(CPACK_INSTALL_CMAKE_PROJECTS "${CMAKE_BINARY_DIR};leat;ALL;/" "${CMAKE_BINAR
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
     OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_PACKAGE_NAME leat)
-set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "leat maintainers <maintainers@leat.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "long-running ingestion of JSON Lines from a NAS")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
