@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 
+#include "config/printable.h"
 #include "config/sections.h"
 #include "config/text.h"
 #include "config/value.h"
@@ -60,7 +61,7 @@ std::string to_string(const Problem& problem) {
   std::string out = problem.file;
   if (problem.where.line > 0) out += fmt::format(":{}:{}", problem.where.line, problem.where.column);
   if (!problem.key.empty()) out += ": " + problem.key;
-  return out + ": " + problem.text;
+  return printable(out + ": " + problem.text);
 }
 
 Parsed parse_pipeline(std::string_view text, const std::string& file) {

@@ -201,13 +201,31 @@ void parse_limits(const Value& value, Limits& limits) {
 
 }  // namespace
 
+namespace {
+
+// Does a shell replace something in it? What, or "".
+std::string shell_word(std::string_view path) {
+  if (path.starts_with('~')) return std::string(path.substr(0, path.find('/')));
+  for (std::size_t at = 0; (at = path.find('$', at)) != std::string_view::npos; ++at) {
+    const char next = at + 1 < path.size() ? path[at + 1] : '/';
+    const bool begins_name = at == 0 || path[at - 1] == '/';
+    const bool variable = (next >= 'A' && next <= 'Z') || next == '_' || next == '{' || next == '(';
+    if (begins_name && variable) return std::string(path.substr(at, path.find('/', at) - at));
+  }
+  return "";
+}
+
+}  // namespace
+
 std::optional<std::string> parse_path(const Value& value, const std::string& base_dir) {
   const auto text = value.text("a path");
   if (!text) return std::nullopt;
   if (text->empty()) {
     value.expected("a path");
-  } else if (text->starts_with("~/")) {
-    value.expected("a path", "~ is not replaced here: write the home folder out");
+  } else if (const std::string word = shell_word(*text); !word.empty()) {
+    value.expected("a path", fmt::format("{} is not replaced here: write it out", word));
+  } else if (*text == "-") {
+    value.expected("a path", "- is no stdin or stdout here: name a file, or /dev/stdout");
   } else {
     return lexical(std::filesystem::path(base_dir) / *text);
   }

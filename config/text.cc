@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "config/printable.h"
+
 namespace leat::config {
 namespace {
 
@@ -90,7 +92,7 @@ std::string in_quotes(std::string_view text) {
   std::size_t end = std::min(text.size(), kLongestQuote);
   while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
   std::string out = "\"";
-  for (const char c : text.substr(0, end)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+  out += printable(text.substr(0, end));
   out += end < text.size() ? "...\"" : "\"";
   return out;
 }

@@ -6,6 +6,7 @@
 #include <yaml-cpp/node/node.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -170,7 +171,6 @@ struct Hint {
   const char* hint;
 };
 const Hint kHints[] = {
-    {YAML::ErrorMsg::UNKNOWN_ANCHOR, "; put text that begins with * in quotes"},
     {YAML::ErrorMsg::UNKNOWN_TOKEN, "; put text that begins with @ or ` in quotes"},
     {YAML::ErrorMsg::MAP_VALUE, "; put text that holds \": \" in quotes, or look at the indentation"},
     {YAML::ErrorMsg::END_OF_MAP, "; put text that begins with { or [ in quotes, or look at the indentation"},
@@ -192,6 +192,35 @@ std::string explain(const std::string& message) {
   return "not valid YAML: " + message.substr(0, utf8_prefix(message));
 }
 
+std::string_view line_at(std::string_view text, int line) {
+  while (--line > 0) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return text.substr(0, text.find('\n'));
+}
+
+// The mistakes that are made most often are seen in the line itself, whatever the library calls them.
+std::optional<SyntaxError> common_mistake(std::string_view text, Where where) {
+  if (where.line < 1 || where.column < 1) return std::nullopt;
+  for (int number = std::max(1, where.line - 1); number <= where.line; ++number) {
+    const std::string_view line = line_at(text, number);
+    const std::size_t tab = line.substr(0, line.find_first_not_of(" \t")).find('\t');
+    if (tab != std::string_view::npos)
+      return SyntaxError{{number, static_cast<int>(tab) + 1}, "not valid YAML: a tab; indent with blanks"};
+  }
+  const std::string_view line = line_at(text, where.line);
+  const std::size_t colon = line.find(": -");
+  if (colon != std::string_view::npos && line.find_first_not_of(' ', colon + 3) != colon + 3) {
+    return SyntaxError{{where.line, static_cast<int>(colon) + 3},
+                       "not valid YAML: a list begins on the next line; put text that is - in quotes"};
+  }
+  for (std::size_t back = 1; back <= 2; ++back) {
+    const std::size_t at = static_cast<std::size_t>(where.column) - back;
+    if (static_cast<std::size_t>(where.column) < back || at >= line.size() || line[at] != '*') continue;
+    return SyntaxError{{where.line, static_cast<int>(at) + 1},
+                       "not valid YAML: put text that begins with * in quotes"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 tl::expected<Node, SyntaxError> parse_yaml(std::string_view text) {
@@ -209,7 +238,8 @@ tl::expected<Node, SyntaxError> parse_yaml(std::string_view text) {
   } catch (const Stop& stopped) {
     return tl::unexpected(stopped.error);
   } catch (const YAML::Exception& error) {
-    return tl::unexpected(SyntaxError{place(error.mark), explain(error.msg)});
+    const Where where = place(error.mark);
+    return tl::unexpected(common_mistake(text, where).value_or(SyntaxError{where, explain(error.msg)}));
   }
 }
 

@@ -1,22 +1,25 @@
 #include "daemon/cli/app.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <utility>
 
 #include "config/text.h"
 #include "daemon/cli/app_leatd.h"
+#include "daemon/cli/man.h"
+#include "daemon/cli/usage.h"
 #include "proto/result.h"
 
 namespace leat::cli {
 
 namespace {
 
-constexpr std::array<std::string_view, 12> kCommands{"run",    "check", "explain", "sources",
-                                                     "status", "dead",  "scale",   "pause",
-                                                     "resume", "drain", "stop",    "reload"};
+constexpr std::array<std::string_view, 4> kStates{"reading", "done", "changed", "failed"};
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done; 64 usage; 65 dead letters with --strict; 66 no input matched; 70 a bug;\n"
@@ -27,13 +30,13 @@ constexpr const char* kFrom =
     "Pipeline file (.yaml, .yml), a dead-letter file, or the name of a pipeline that leatd has";
 
 constexpr const char* kRunExamples =
-    "Progress and summary go to stderr. Ctrl-C finishes what is in the window; a second one stops at once.\n"
-    "Run again, it goes on where it was, whatever ended it.\n"
+    "Progress and summary go to stderr. Ctrl-C stops; what is done is kept.\n"
+    "Run again, it continues where it was, whatever ended it.\n"
     "Examples:\n"
     "  leat run reviews.yaml\n"
     "  leat run reviews.yaml --force --strict        replace the output; fail when a record is a dead "
     "letter\n"
-    "  leat run reviews.yaml --quiet --json | jq .in the account of the run as JSON\n";
+    "  leat run reviews.yaml --quiet --json | jq .in the run summary as JSON\n";
 
 void add_state(CLI::App* command, std::string& folder) {
   command
@@ -52,7 +55,7 @@ void add_runtime_dir(CLI::App* command, std::string& folder) {
 }
 
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
-  CLI::App* run = app.add_subcommand("run", "Run one pipeline in the foreground until its input is used up");
+  CLI::App* run = app.add_subcommand("run", "Run one pipeline in the foreground until the end of its input");
   run->add_option("PIPELINE", options.pipeline, "Pipeline file (YAML)")->required();
   run->add_flag("--follow", options.follow, "Keep watching for new files");
   run->add_flag("--force", options.force, "Replace outputs that exist");
@@ -61,9 +64,9 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
       ->type_name("PATH")
       ->allow_extra_args(false);
   run->add_flag("--accept-changes", options.accept_changes,
-                "Go on with an interrupted run although filter, steps or sink are not what they were");
+                "Continue an interrupted run although filter, steps or sink are not what they were");
   run->add_flag("--strict", options.strict, "Exit with 65 when records went to the dead-letter file");
-  run->add_flag("--json", options.json, "Write the account of the run to stdout as one JSON object");
+  run->add_flag("--json", options.json, "Write the run summary to stdout as one JSON object");
   run->add_flag("--quiet", options.quiet, "No progress and no summary, only warnings and errors");
   add_state(run, options.state);
   add_runtime_dir(run, options.runtime_dir);
@@ -75,8 +78,11 @@ CLI::App* add_check(CLI::App& app, CheckOptions& options) {
   CLI::App* check =
       app.add_subcommand("check", "Validate pipeline files and show every mistake with its place");
   check->add_option("PIPELINE", options.pipelines, "Pipeline files (YAML)")->required();
+  check->add_flag("--for-service", options.for_service,
+                  "As leatd's unit would run them: also what its sandbox does not allow");
   check->add_flag("--json", options.json, "Write the findings to stdout as a JSON array");
-  check->footer("Examples:\n  leat check reviews.yaml\n  leat check --json pipelines.d/*.yaml");
+  check->footer(
+      "Examples:\n  leat check reviews.yaml\n  leat check --for-service /etc/leat/pipelines.d/*.yaml");
   return check;
 }
 
@@ -90,9 +96,8 @@ CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
 
 // A pipeline, a state folder, or both; or the name of a pipeline of leatd.
 void add_state_of(CLI::App* command, StateOf& of, std::string& leatds_folder) {
-  command->add_option(
-      "PIPELINE", of.pipeline,
-      "Pipeline file (YAML), may be left out with --state; or the name of one that leatd has");
+  command->add_option("PIPELINE", of.pipeline,
+                      "Pipeline file (YAML), not needed with --state; or the name of one that leatd has");
   add_state(command, of.state);
   add_leatds_folder(command, leatds_folder);
 }
@@ -108,7 +113,7 @@ CLI::App* add_sources(CLI::App& app, SourcesOptions& options) {
       ->add_option("--state-filter", options.state_filter,
                    "Only those that are reading, done, changed or failed")
       ->type_name("STATE")
-      ->check(CLI::IsMember({"reading", "done", "changed", "failed"}));
+      ->check(one_of(kStates));
   sources->add_flag("--json", options.json, "Write them to stdout as JSON Lines, one object a source");
   sources->footer(
       "Works while a run goes on. Exits with 66 when there is none to show.\n"
@@ -142,7 +147,18 @@ CLI::App* add_dead_list(CLI::App& dead, DeadOptions& options) {
 CLI::App* add_dead_show(CLI::App& dead, DeadOptions& options) {
   CLI::App* show = dead.add_subcommand("show", "Show one dead letter and its record");
   show->add_option("FROM", options.from, kFrom)->required();
-  show->add_option("N", options.number, "Its number, as ls shows it")->required()->check(CLI::PositiveNumber);
+  show->add_option("N", options.number, "Its number, as ls shows it")
+      ->required()
+      ->check(CLI::Validator(
+          [](std::string& text) {
+            std::uint64_t number = 0;
+            auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+            bool good = error == std::errc() && end == text.data() + text.size() && number > 0;
+            return good ? std::string()
+                        : fmt::format("expected a number of leat dead ls, from 1; got {}",
+                                      config::in_quotes(text));
+          },
+          ""));
   show->add_flag("--record", options.record_only, "Write the record's bytes to stdout and nothing else");
   show->add_flag("--json", options.json, "Write the letter to stdout as one JSON object");
   add_leatds_folder(show, options.runtime_dir);
@@ -161,8 +177,8 @@ CLI::App* add_replay(CLI::App& dead, ReplayOptions& options) {
       ->type_name("PATH");
   replay->add_flag("--force", options.run.force, "Replace outputs that exist");
   replay->add_flag("--accept-changes", options.run.accept_changes,
-                   "Go on with an interrupted replay although filter, steps or sink are not what they were");
-  replay->add_flag("--json", options.run.json, "Write the account of the run to stdout as one JSON object");
+                   "Continue an interrupted replay although filter, steps or sink are not what they were");
+  replay->add_flag("--json", options.run.json, "Write the run summary to stdout as one JSON object");
   replay->add_flag("--quiet", options.run.quiet, "No progress and no summary, only warnings and errors");
   add_state(replay, options.run.state);
   add_runtime_dir(replay, options.run.runtime_dir);
@@ -171,28 +187,39 @@ CLI::App* add_replay(CLI::App& dead, ReplayOptions& options) {
       "file,\n"
       "are appended to dead_letter.path at the end, with the source and line they first came from. "
       "Interrupted,\n"
-      "it goes on when it is run again. Not while the pipeline runs.\n"
+      "it continues when it is run again. Not while the pipeline runs.\n"
       "Example:\n  leat dead replay reviews.yaml --output /srv/out/replayed.jsonl.zst");
   return replay;
 }
 
 Answer usage_error(const std::string& text, const std::string& command) {
-  return {kExitUsage,
-          fmt::format("leat: {}\nleat: see leat{}{} --help\n", text, command.empty() ? "" : " ", command)};
+  return {kExitUsage, fmt::format("leat: {}\nleat: see {} --help\n", text, command)};
 }
 
-// Something in the place of a command that is none.
-bool unknown_command(const std::vector<std::string>& arguments) {
-  return !arguments.empty() && !arguments[0].starts_with("-") &&
-         std::find(kCommands.begin(), kCommands.end(), arguments[0]) == kCommands.end();
-}
-
-// The command whose help or hint is wanted, or "".
-std::string chosen(const CLI::App& app) {
+// The command that was meant, as far as it was found.
+const CLI::App& chosen(const CLI::App& app) {
   auto commands = app.get_subcommands();
-  if (commands.empty()) return "";
-  std::string below = chosen(*commands.front());
-  return commands.front()->get_name() + (below.empty() ? "" : " " + below);
+  return commands.empty() ? app : chosen(*commands.front());
+}
+
+void add_help(CLI::App& app, std::vector<std::string>& about) {
+  CLI::App* help =
+      app.add_subcommand("help", "Show what the man pages say, of a command or of the pipeline file");
+  help->add_option("ABOUT", about,
+                   "A command (run, dead show), pipeline (the file), leatd, or another man page");
+  help->footer("Examples:\n  leat help run\n  leat help pipeline | less");
+  app.add_subcommand("version", "Show the version");
+}
+
+Answer help(const std::vector<std::string>& about) {
+  constexpr std::size_t kWidth = 100;
+  const std::string subject = fmt::format("{}", fmt::join(about, " "));
+  if (auto text = help_about(subject, kWidth)) return {kExitOk, *text};
+  std::string pages;
+  for (const ManPage& page : man_pages()) pages += fmt::format(", {}", page.name);
+  return usage_error(fmt::format("there is no help about {}; there is about each command, pipeline{}",
+                                 config::in_quotes(subject), pages),
+                     "leat");
 }
 
 }  // namespace
@@ -210,8 +237,11 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   ChangeOptions change_options;
   CLI::App app("leat: filters, transforms and moves JSON Lines files in a fixed amount of memory", "leat");
   app.require_subcommand(1);
-  app.set_version_flag("--version", std::string("leat ") + LEAT_VERSION);
-  app.footer(std::string("leat COMMAND --help says more.\n") + kExitCodes);
+  app.set_version_flag("-V,--version", std::string("leat ") + LEAT_VERSION);
+  app.footer(
+      std::string("leat COMMAND --help says more, leat help COMMAND all of it, and leat help pipeline\n"
+                  "what a pipeline file may say.\n") +
+      kExitCodes);
   const CLI::App* run = add_run(app, run_options);
   const CLI::App* check = add_check(app, check_options);
   const CLI::App* explain = add_explain(app, explain_options);
@@ -224,24 +254,26 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   const CLI::App* show = add_dead_show(*dead, show_options);
   const CLI::App* replay = add_replay(*dead, replay_options);
   add_changes(app, change_options);
+  std::vector<std::string> help_about_what;
+  add_help(app, help_about_what);
 
-  if (unknown_command(arguments)) {
-    return usage_error(fmt::format("unknown command {}{}; there are: {}", config::in_quotes(arguments[0]),
-                                   config::did_you_mean(arguments[0], kCommands), config::joined(kCommands)),
-                       "");
-  }
   try {
     // CLI11 takes them from the back.
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    std::vector<std::string> ordered = options_last(app, arguments);
+    std::reverse(ordered.begin(), ordered.end());
+    app.parse(std::move(ordered));
   } catch (const CLI::CallForVersion& version) {
     return Answer{kExitOk, std::string(version.what()) + "\n"};
   } catch (const CLI::CallForHelp&) {
     return Answer{kExitOk, app.help()};
   } catch (const CLI::ParseError& error) {
-    return usage_error(arguments.empty() ? fmt::format("a command is needed: {}", config::joined(kCommands))
-                                         : std::string(error.what()),
-                       chosen(app));
+    const CLI::App& command = chosen(app);
+    return usage_error(mistake(command, error), command_line_of(command));
   }
+  if (app.got_subcommand("help")) {
+    return help_about_what.empty() ? parse_command_line({"--help"}) : help(help_about_what);
+  }
+  if (app.got_subcommand("version")) return parse_command_line({"--version"});
   if (run->parsed()) return run_options;
   if (check->parsed()) return check_options;
   if (explain->parsed()) return explain_options;

@@ -11,6 +11,7 @@ namespace leat::cli {
 
 struct CheckOptions {
   std::vector<std::string> pipelines;
+  bool for_service = false;
   bool json = false;
 };
 struct ExplainOptions {

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "config/text.h"
+#include "daemon/cli/usage.h"
 #include "daemon/control/request.h"
 
 namespace leat::cli {
@@ -21,13 +23,15 @@ struct Verb {
 constexpr std::array<Verb, 4> kVerbs{
     {{"pause", "Take in nothing new; what is under way is finished, the workers stay",
       "Example:\n  leat pause reviews"},
-     {"resume", "Go on after pause, drain, stop or a failure", "Example:\n  leat resume --all"},
+     {"resume", "Continue after pause, drain, stop or a failure", "Example:\n  leat resume --all"},
      {"drain", "Finish what is under way, commit, and let the workers go; waits until that is done",
       "Example:\n  leat drain reviews"},
      {"stop",
       "Finish the records at hand, commit, and let the workers go (again: at once); what is not committed "
       "comes again after resume",
       "Example:\n  leat stop reviews"}}};
+
+constexpr std::array<std::string_view, 1> kRoles{"processor"};
 
 constexpr const char* kAnswers =
     "Exits with 0 when it is done, 74 when no leatd answers, and as leatd says when that refuses.\n";
@@ -46,7 +50,8 @@ std::string workers_of(const std::string& text, std::optional<std::uint32_t>& wo
   std::uint32_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number > control::kMaxWorkers) {
-    return fmt::format("expected a number from 0 to {}, or auto; got {}", control::kMaxWorkers, text);
+    return fmt::format("expected a number from 0 to {}, or auto; got {}", control::kMaxWorkers,
+                       config::in_quotes(text));
   }
   workers = number;
   return "";
@@ -62,7 +67,7 @@ void add_scale(CLI::App& app, ChangeOptions& options) {
       ->add_option_function<std::string>(
           "ROLE", [](const std::string&) {}, "processor")
       ->required()
-      ->check(CLI::IsMember({"processor"}));
+      ->check(one_of(kRoles));
   scale
       ->add_option_function<std::string>(
           "WORKERS", [](const std::string&) {}, "How many; auto: leatd decides, as the pipeline file allows")

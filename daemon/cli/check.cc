@@ -1,11 +1,16 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "daemon/cli/commands.h"
+#include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
 #include "daemon/cli/plan.h"
+#include "daemon/cli/surroundings.h"
 #include "daemon/supervisor/process.h"
+#include "workers/ledger/ledger.h"
+#include "workers/ledger/state_folder.h"
 
 namespace leat::cli {
 
@@ -17,9 +22,20 @@ struct Checked {
   std::vector<std::string> warnings;
 };
 
-Checked look(const Candidate& candidate, const std::string& program_folder) {
+// Has it run here before, as far as this user can see?
+bool has_run(const config::Pipeline& pipeline) {
+  auto view = ledger::View::open(ledger::default_state_folder(pipeline.name));
+  return view && *view;
+}
+
+Checked look(const Candidate& candidate, const std::string& program_folder,
+             const std::optional<Sandbox>& sandbox) {
   Checked checked{candidate.file, candidate.plan.problems, {}};
+  const config::Pipeline& pipeline = candidate.plan.pipeline;
+  if (checked.problems.empty() && sandbox)
+    checked.problems = wrong_for_service(pipeline, candidate.file, *sandbox);
   if (!checked.problems.empty()) return checked;
+  checked.warnings = wrong_with_outputs(pipeline, has_run(pipeline));
   auto listing = list_files(program_folder, candidate.plan);
   if (!listing) {
     checked.warnings.push_back(
@@ -32,14 +48,18 @@ Checked look(const Candidate& candidate, const std::string& program_folder) {
 
 void print_text(const Checked& checked) {
   for (const auto& problem : checked.problems) fmt::print(stderr, "{}\n", to_string(problem));
-  for (const auto& warning : checked.warnings) fmt::print(stderr, "{}: warning: {}\n", checked.file, warning);
-  if (checked.problems.empty()) fmt::print("{}: good\n", checked.file);
+  for (const auto& warning : checked.warnings)
+    fmt::print(stderr, "{}: warning: {}\n", printable(checked.file), printable(warning));
+  if (!checked.problems.empty()) return;
+  fmt::print(
+      "{}: OK{}\n", printable(checked.file),
+      checked.warnings.empty() ? "" : fmt::format(", {}", counted(checked.warnings.size(), "warning")));
 }
 
 void put(Json& json, const Checked& checked) {
   json.object([&] {
     json.put("file", checked.file);
-    json.put("good", checked.problems.empty());
+    json.put("ok", checked.problems.empty());
     json.array("problems", [&] {
       for (const auto& problem : checked.problems) {
         json.object([&] {
@@ -58,17 +78,19 @@ void put(Json& json, const Checked& checked) {
 
 }  // namespace
 
-int check(const std::vector<std::string>& pipelines, bool as_json) {
+int check(const std::vector<std::string>& pipelines, bool for_service, bool as_json) {
   std::string program_folder = supervisor::own_folder();
   bool good = true;
   std::vector<Candidate> candidates;
   candidates.reserve(pipelines.size());
   for (const auto& file : pipelines) candidates.push_back({file, load_plan(file)});
   check_together(candidates);
+  std::optional<Sandbox> sandbox;
+  if (for_service) sandbox = sandbox_of_leatd();
   Json json;
   json.array([&] {
     for (const auto& candidate : candidates) {
-      Checked checked = look(candidate, program_folder);
+      Checked checked = look(candidate, program_folder, sandbox);
       good = good && checked.problems.empty();
       if (as_json)
         put(json, checked);

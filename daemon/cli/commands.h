@@ -69,7 +69,8 @@ struct ChangeOptions {
 };
 int change(const ChangeOptions& options);
 
-int check(const std::vector<std::string>& pipelines, bool json);
+// for_service: as leatd's unit would run them.
+int check(const std::vector<std::string>& pipelines, bool for_service, bool json);
 int explain(const std::string& pipeline, bool json);
 
 }  // namespace leat::cli

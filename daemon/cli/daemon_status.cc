@@ -134,10 +134,6 @@ bool needs_a_look(const PipelineStatus& pipeline) {
   return !pipeline.says.empty() || pipeline.state == "failed" || pipeline.state == "refused";
 }
 
-std::string counted(std::uint64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", exact_count(count), noun, count == 1 ? "" : "s");
-}
-
 // Busy, then blocked, then idle.
 std::string bar(const WorkerStatus& worker, bool unicode) {
   auto cells = [](double share) {
@@ -251,7 +247,8 @@ void Page::pipeline(const PipelineStatus& pipeline) {
   line(fmt::format("{}: {}{}   {}", printable(pipeline.name), printable(pipeline.state),
                    pipeline.state == "refused" ? "" : " for " + span(pipeline.since_s),
                    printable(pipeline.file)));
-  warn(pipeline.says);
+  // The problems of a file, a line each; anything else is one line.
+  warn(pipeline.state == "refused" ? pipeline.says : printable(pipeline.says));
   if (pipeline.state != "refused") {
     numbers(pipeline);
     processors(pipeline);

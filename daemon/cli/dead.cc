@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <functional>
 #include <string>
+#include <unordered_set>
 
 #include "config/parse.h"
 #include "daemon/cli/commands.h"
@@ -19,12 +21,11 @@ namespace {
 Result<std::string> dead_letter_file(const std::string& from) {
   if (!from.ends_with(".yaml") && !from.ends_with(".yml")) return from;
   config::Parsed parsed = config::load_pipeline(from);
-  std::string text;
-  for (const auto& problem : parsed.problems) text += (text.empty() ? "" : "\n") + to_string(problem);
-  if (text.empty() && !parsed.pipeline.dead_letter_path.empty()) return parsed.pipeline.dead_letter_path;
-  if (text.empty())
-    text = fmt::format("{}: it has no dead_letter.path; name a dead-letter file instead", from);
-  return fail(Fault::kFatal, std::move(text), kExitConfig);
+  if (!parsed.problems.empty()) return tl::unexpected(refused(parsed.problems));
+  if (!parsed.pipeline.dead_letter_path.empty()) return parsed.pipeline.dead_letter_path;
+  return fail(Fault::kFatal,
+              fmt::format("{}: it has no dead_letter.path; name a dead-letter file instead", from),
+              kExitConfig);
 }
 
 Result<Lines> open_letters(const std::string& from) {
@@ -54,6 +55,8 @@ int list(const DeadOptions& options) {
   if (!lines) return fail_with(lines.error());
   std::uint64_t letters = 0;
   std::uint64_t others = 0;
+  std::uint64_t again = 0;  // letters of a record that has one already: its source was read again
+  std::unordered_set<std::size_t> records;
   for (;;) {
     auto line = lines->next();
     if (!line) return fail_with(line.error());
@@ -65,15 +68,22 @@ int list(const DeadOptions& options) {
       continue;
     }
     if (options.json) {
-      fmt::print("{}\n", numbered(lines->number(), **line));
+      fmt::print("{}\n", config::printable_json(numbered(lines->number(), **line)));
     } else {
       fmt::print("{}{}", letters == 0 ? letter_header() : "", letter_line(lines->number(), *letter));
     }
     ++letters;
+    const std::string place =
+        fmt::format("{}\n{}\n{}", letter->source, letter->offset, letter->record.value_or(""));
+    if (!records.insert(std::hash<std::string>{}(place)).second) ++again;
   }
   if (!options.json) {
-    fmt::print("{} dead letters{}\n", exact_count(letters),
-               others == 0 ? "" : fmt::format(" and {} other lines", exact_count(others)));
+    fmt::print("{}{}\n", counted(letters, "dead letter"),
+               others == 0 ? "" : fmt::format(" and {}", counted(others, "other line")));
+    if (again > 0) {
+      fmt::print("{} of a record listed above: its source was read again (--fresh, --reread)\n",
+                 again == 1 ? "1 is" : exact_count(again) + " are");
+    }
   }
   return letters > 0 ? kExitOk : kExitNoInput;
 }
@@ -85,8 +95,8 @@ int show(const DeadOptions& options) {
     auto line = lines->next();
     if (!line) return fail_with(line.error());
     if (!*line) {
-      fmt::print(stderr, "leat: there is no number {}: the file has {} lines\n", options.number,
-                 lines->number());
+      fmt::print(stderr, "leat: there is no number {}: the file has {}\n", options.number,
+                 counted(lines->number(), "dead letter"));
       return kExitNoInput;
     }
     if (lines->number() != options.number) continue;
@@ -104,7 +114,7 @@ int show(const DeadOptions& options) {
       letter->record->push_back('\n');
       std::fwrite(letter->record->data(), 1, letter->record->size(), stdout);
     } else if (options.json) {
-      fmt::print("{}\n", numbered(options.number, **line));
+      fmt::print("{}\n", config::printable_json(numbered(options.number, **line)));
     } else {
       print_letter(options.number, *letter);
     }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/fingerprint.h"
+#include "daemon/cli/human.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
 
@@ -28,7 +29,7 @@ Summary execute(const supervisor::Job& job, const Manner& manner, Progress& prog
   try {
     outcome = supervisor::run_in_foreground(job, progress);
   } catch (const supervisor::FolderError& error) {
-    outcome.exit_code = manner.runtime_dir.empty() ? kExitIo : kExitUsage;
+    outcome.exit_code = manner.runtime_dir.empty() || error.full() ? kExitIo : kExitUsage;
     outcome.failure = error.what();
   } catch (const std::runtime_error& error) {
     outcome.exit_code = kExitBug;
@@ -37,10 +38,11 @@ Summary execute(const supervisor::Job& job, const Manner& manner, Progress& prog
   progress.clear();
   Summary summary = summarise(job.pipeline.name, outcome, manner.strict);
   summary.volatile_state = job.volatile_state;
+  if (!manner.dead_letter.empty()) summary.dead_letter_path = manner.dead_letter;
   if (!manner.quiet) fmt::print(stderr, "{}", to_text(summary));
-  if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", summary.failure);
+  if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", printable(summary.failure));
   if (summary.exit_code == kExitStrict) {
-    fmt::print(stderr, "leat: {} records are dead letters (--strict)\n", summary.dead);
+    fmt::print(stderr, "leat: {} (--strict)\n", counted(summary.dead, "dead letter"));
   }
   if (manner.json) {
     fmt::print("{}", to_json(summary));

@@ -12,9 +12,10 @@ namespace leat::cli {
 
 struct Manner {
   bool strict = false;
-  bool json = false;   // the account goes to stdout as well
+  bool json = false;   // the run summary goes to stdout as well
   bool quiet = false;  // neither progress nor summary
   std::string runtime_dir;
+  std::string dead_letter;  // where dead letters are in the end; empty: where the pipeline says
 };
 
 // A job for this pipeline on this machine; state and what is to be done to it are the caller's to fill in.

@@ -31,8 +31,8 @@ config::Workers processors(const config::Pipeline& pipeline) {
 }
 
 std::string sink_text(const config::Sink& sink) {
-  if (sink.compression == config::Compression::kNone) return sink.path + " (not compressed)";
-  return fmt::format("{} ({}, level {}{})", sink.path, name(sink.compression), sink.level,
+  if (sink.compression == config::Compression::kNone) return printable(sink.path) + " (not compressed)";
+  return fmt::format("{} ({}, level {}{})", printable(sink.path), name(sink.compression), sink.level,
                      sink.threads > 0 ? fmt::format(", {} threads", sink.threads) : "");
 }
 
@@ -44,19 +44,21 @@ std::uint64_t total(const Listing& listing) {
 
 void print_files(const Facts& facts) {
   if (!facts.listing) {
-    fmt::print("\nfiles      cannot be listed: {}\n", facts.listing.error().text);
+    fmt::print("\nfiles      cannot be listed: {}\n", printable(facts.listing.error().text));
     return;
   }
   const Listing& listing = *facts.listing;
-  fmt::print("\nfiles      {} match, {}\n", exact_count(listing.files.size()), human_bytes(total(listing)));
+  fmt::print("\nfiles      {} {}, {}\n", exact_count(listing.files.size()),
+             listing.files.size() == 1 ? "matches" : "match", human_bytes(total(listing)));
   for (std::size_t i = 0; i < listing.files.size() && i < kFilesShown; ++i) {
-    fmt::print("  {:>10}  {}\n", human_bytes(listing.files[i].bytes), listing.files[i].path);
+    fmt::print("  {:>10}  {}\n", human_bytes(listing.files[i].bytes), printable(listing.files[i].path));
   }
   if (listing.files.size() > kFilesShown) {
     fmt::print("  and {} more (--json lists all)\n", exact_count(listing.files.size() - kFilesShown));
   }
   for (std::size_t i = 0; i < listing.skipped.size() && i < kFilesShown; ++i) {
-    fmt::print("  {:>10}  {}: {}\n", "skipped", listing.skipped[i].path, listing.skipped[i].reason);
+    fmt::print("  {:>10}  {}: {}\n", "skipped", printable(listing.skipped[i].path),
+               printable(listing.skipped[i].reason));
   }
   if (listing.skipped.size() > kFilesShown) {
     fmt::print("  and {} more skipped\n", exact_count(listing.skipped.size() - kFilesShown));
@@ -70,29 +72,30 @@ std::string range_text(int least, int most) {
 std::string processors_text(const config::Pipeline& pipeline) {
   if (!pipeline.has_processors()) return "";
   const config::Workers& workers = pipeline.process.workers;
-  return fmt::format("{} processor{} -> ", range_text(workers.min, workers.max),
-                     workers.max == 0 ? " (they join from outside)" : "");
+  return fmt::format("{} processor{}{} -> ", range_text(workers.min, workers.max),
+                     workers.max == 1 ? "" : "s", workers.max == 0 ? " (they join from outside)" : "");
 }
 
 void print_stages(const Facts& facts) {
   const config::Pipeline& pipeline = facts.plan.pipeline;
   const int others = 2 + pipeline.filter.workers;
-  fmt::print("stages     1 reader -> {} filter -> {}1 writer: {} processes and leat itself\n",
-             pipeline.filter.workers, processors_text(pipeline),
+  fmt::print("stages     1 reader -> {} filter{} -> {}1 writer: {} processes and leat itself\n",
+             pipeline.filter.workers, pipeline.filter.workers == 1 ? "" : "s", processors_text(pipeline),
              range_text(others + processors(pipeline).min, others + processors(pipeline).max));
   fmt::print("\nfilter     a record is kept when all of these hold, tried in this order\n");
   if (!facts.filter) {
-    fmt::print("  cannot be described: {}\n", facts.filter.error().text);
+    fmt::print("  cannot be described: {}\n", printable(facts.filter.error().text));
   } else if (facts.filter->predicates.empty()) {
     fmt::print("  (none: every record is kept)\n");
   } else {
     int at = 0;
-    for (const auto& predicate : facts.filter->predicates) fmt::print("  {:2}. {}\n", ++at, predicate);
+    for (const auto& predicate : facts.filter->predicates)
+      fmt::print("  {:2}. {}\n", ++at, printable(predicate));
   }
   fmt::print("\nprocess    {}\n", pipeline.has_processors() ? "each record kept goes through these steps"
                                                             : "no steps: records pass byte for byte");
   int at = 0;
-  for (const auto& step : pipeline.process.steps) fmt::print("  {:2}. {}\n", ++at, describe(step));
+  for (const auto& step : pipeline.process.steps) fmt::print("  {:2}. {}\n", ++at, printable(describe(step)));
 }
 
 void print_budget(const Plan& plan) {
@@ -112,14 +115,14 @@ void print_budget(const Plan& plan) {
 
 void print_text(const Facts& facts) {
   const config::Pipeline& pipeline = facts.plan.pipeline;
-  fmt::print("pipeline   {} ({})\n", pipeline.name, pipeline.file);
+  fmt::print("pipeline   {} ({})\n", pipeline.name, printable(pipeline.file));
   print_stages(facts);
   print_budget(facts.plan);
   print_files(facts);
   fmt::print("\nsink       {}\n", sink_text(pipeline.sink));
   fmt::print("dead       {}\n", pipeline.dead_letter_path.empty()
                                     ? "no dead_letter.path: bad records are counted and warned of, not kept"
-                                    : pipeline.dead_letter_path);
+                                    : printable(pipeline.dead_letter_path));
 }
 
 void put_budget(Json& json, const Plan& plan) {

@@ -8,8 +8,6 @@
 #include <cmath>
 #include <ctime>
 
-#include "config/text.h"
-
 namespace leat::cli {
 
 namespace {
@@ -32,19 +30,6 @@ std::size_t columns_of_code_point(std::string_view point) {
   if (lead < 0xE1 || point.size() < 3) return 1;
   if (lead == 0xE2) return 1;  // punctuation, arrows, box drawing, blocks
   return lead == 0xE1 && static_cast<unsigned char>(point[1]) < 0x84 ? 1 : 2;
-}
-
-// Of a whole code point: does a terminal act on it?
-bool is_control(std::string_view point) {
-  auto lead = static_cast<unsigned char>(point[0]);
-  if (point.size() == 1) return lead < 0x20 || lead == 0x7F;
-  auto second = static_cast<unsigned char>(point[1]);
-  if (point.size() == 2) return lead == 0xC2 && second < 0xA0;
-  if (point.size() != 3 || lead != 0xE2 || (second != 0x80 && second != 0x81)) return false;
-  auto third = static_cast<unsigned char>(point[2]);
-  // U+200E, U+200F, U+2028 to U+202E; U+2066 to U+2069
-  return second == 0x80 ? third == 0x8E || third == 0x8F || (third >= 0xA8 && third <= 0xAE)
-                        : third >= 0xA6 && third <= 0xA9;
 }
 
 }  // namespace
@@ -78,6 +63,10 @@ std::string exact_count(std::uint64_t count) {
   return grouped;
 }
 
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", exact_count(count), noun, count == 1 ? "" : "s");
+}
+
 std::string human_rate(double bytes_per_second) {
   return three_digits(bytes_per_second / 1e6) + " MB/s";
 }
@@ -98,45 +87,17 @@ std::string percent(double part, double whole) {
   return whole > 0 ? fmt::format("{:.1f} %", 100 * part / whole) : "-";
 }
 
+std::string_view without_path(std::string_view reason, std::string_view path) {
+  const bool named = reason.starts_with(path) && reason.substr(path.size()).starts_with(": ");
+  return named ? reason.substr(path.size() + 2) : reason;
+}
+
 std::size_t columns(std::string_view text) {
   std::size_t width = 0;
   for (std::size_t at = 0; at < text.size(); at += bytes_of_code_point(text[at])) {
     width += columns_of_code_point(text.substr(at, bytes_of_code_point(text[at])));
   }
   return width;
-}
-
-std::string printable(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    std::size_t valid = config::utf8_prefix(text);
-    for (std::string_view good = text.substr(0, valid); !good.empty();) {
-      std::string_view point = good.substr(0, bytes_of_code_point(good[0]));
-      if (is_control(point)) {
-        out += '?';
-      } else {
-        out += point;
-      }
-      good.remove_prefix(point.size());
-    }
-    text.remove_prefix(valid);
-    if (text.empty()) break;
-    out += '?';
-    text.remove_prefix(1);
-  }
-  return out;
-}
-
-std::string printable_lines(std::string_view text) {
-  std::string out;
-  while (true) {
-    std::size_t end = text.find('\n');
-    out += printable(text.substr(0, end));
-    if (end == std::string_view::npos) return out;
-    out += '\n';
-    text.remove_prefix(end + 1);
-  }
 }
 
 std::string cut_to(std::string_view text, std::size_t width) {

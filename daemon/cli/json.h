@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "config/printable.h"
+
 namespace leat::cli {
 
 class Json {
@@ -55,7 +57,8 @@ class Json {
     items();
     writer_.EndArray();
   }
-  std::string text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
+  // Exact, and nothing in it that a terminal acts on.
+  std::string text() const { return config::printable_json({buffer_.GetString(), buffer_.GetSize()}); }
 
  private:
   void key(std::string_view name) { writer_.Key(name.data(), static_cast<rapidjson::SizeType>(name.size())); }

@@ -62,14 +62,16 @@ int say(const Received& received, bool json) {
   return received.exit_code;
 }
 
+// What was no file was taken for the name of a pipeline.
+Error unanswered(const std::string& pipeline, Error error) {
+  if (!pipeline.empty()) error.text = fmt::format("there is no file {}, and {}", pipeline, error.text);
+  return error;
+}
+
 // An answer that is a program's output.
 int pass_on(const std::string& folder, const Request& request) {
   auto received = ask(folder, request);
-  if (!received) {
-    return fail_with({Fault::kFatal,
-                      fmt::format("there is no file {}, and {}", request.pipeline, received.error().text),
-                      received.error().exit_code});
-  }
+  if (!received) return fail_with(unanswered(request.pipeline, received.error()));
   return received->streamed ? received->exit_code : say(*received, false);
 }
 
@@ -148,7 +150,8 @@ void refresh_units(const std::string& folder) {
   if (::geteuid() != 0 || !booted || folder != kMachinesFolder) return;
   auto done = supervisor::capture("/usr/bin/systemctl", {"daemon-reload"}, 4096);
   if (!done)
-    fmt::print(stderr, "leat: the units of processors keep their sandboxes: {}\n", done.error().text);
+    fmt::print(stderr, "leat: the units of processors keep their sandboxes: {}\n",
+               printable(done.error().text));
 }
 
 }  // namespace
@@ -165,7 +168,7 @@ bool is_leatds(const std::string& name) {
 int leatd_status(const StatusOptions& options) {
   auto received =
       ask(runtime_dir(options.runtime_dir), request_of("status", options.of.pipeline), kStatusLimit);
-  if (!received) return fail_with(received.error());
+  if (!received) return fail_with(unanswered(options.of.pipeline, received.error()));
   if (received->exit_code != kExitOk || options.json) return say(*received, options.json);
   auto status = parse_leatd_status(received->data);
   if (!status) return fail_with(status.error());

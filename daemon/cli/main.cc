@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "config/printable.h"
 #include "daemon/cli/app.h"
 #include "proto/result.h"
 
@@ -26,7 +27,7 @@ int carry_out(const leat::cli::Command& command) {
   using namespace leat::cli;
   if (const auto* options = std::get_if<RunOptions>(&command)) return run(*options);
   if (const auto* options = std::get_if<CheckOptions>(&command))
-    return check(options->pipelines, options->json);
+    return check(options->pipelines, options->for_service, options->json);
   if (const auto* options = std::get_if<ExplainOptions>(&command))
     return explain(options->pipeline, options->json);
   if (const auto* options = std::get_if<SourcesOptions>(&command)) return sources(*options);
@@ -47,7 +48,7 @@ int main(int argc, char** argv) {
     int exit_code = carry_out(leat::cli::parse_command_line(std::vector<std::string>(argv + 1, argv + argc)));
     return std::fflush(stdout) == 0 ? exit_code : int{leat::kExitIo};
   } catch (const std::exception& error) {
-    fmt::print(stderr, "leat: {}\n", error.what());
+    fmt::print(stderr, "leat: {}\n", leat::config::printable(error.what()));
     return leat::kExitBug;
   }
 }

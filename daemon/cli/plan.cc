@@ -102,7 +102,9 @@ Plan load_plan(const std::string& file) {
   Plan plan;
   std::optional<std::string> source = read_file(file);
   if (!source) {
-    plan.problems.push_back({file, {}, "", fmt::format("cannot be read: {}", std::strerror(errno))});
+    const char* why = std::strerror(errno);
+    const char* hint = file == "-" ? "; a pipeline is read from a file, or from /dev/stdin" : "";
+    plan.problems.push_back({file, {}, "", fmt::format("cannot be read: {}{}", why, hint)});
     return plan;
   }
   plan.text = *std::move(source);

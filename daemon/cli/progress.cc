@@ -52,7 +52,7 @@ std::string amount(const Snapshot& snapshot) {
 std::vector<Part> parts_of(const Snapshot& snapshot, const Rates& rates) {
   std::vector<Part> parts{{amount(snapshot), 4}};
   if (waits(snapshot, rates)) {
-    parts.push_back({snapshot.reader_text, 0});
+    parts.push_back({printable(snapshot.reader_text), 0});
     return parts;
   }
   parts.push_back({human_rate(rates.bytes), 0});
@@ -175,7 +175,7 @@ void Progress::note(std::string_view /*event*/, std::string_view text) {
 
 void Progress::say(std::string_view kind, std::string_view text) {
   clear();
-  write_all(fmt::format("leat: {}{}\n", kind, text));
+  write_all(fmt::format("leat: {}{}\n", kind, printable(text)));
 }
 
 void Progress::tick(const Snapshot& snapshot) {

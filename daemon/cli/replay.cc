@@ -12,6 +12,7 @@
 #include "daemon/cli/plan.h"
 #include "daemon/cli/replay_folder.h"
 #include "daemon/cli/state.h"
+#include "daemon/supervisor/limits.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
 
@@ -59,7 +60,7 @@ Result<Replay> take_up_or_begin(const ReplayOptions& options, const Plan& plan, 
   auto going = unfinished_replay(state, plan.pipeline.name);
   if (!going) return tl::unexpected(going.error());
   if (*going) {
-    fmt::print(stderr, "leat: going on with the replay {} of {}\n", (*going)->id, printable((*going)->aside));
+    fmt::print(stderr, "leat: continuing the replay {} of {}\n", (*going)->id, printable((*going)->aside));
     bool other =
         !options.file.empty() || (!options.output.empty() && absolute(options.output) != (*going)->sink);
     if (!other) return **std::move(going);
@@ -113,8 +114,8 @@ int finish(const std::string& state, const Plan& plan, const Replay& replay, boo
   auto letters = end_replay(state, plan.pipeline.name, replay);
   if (!letters) return fail_with(letters.error());
   if (quiet) return kExitOk;
-  fmt::print(stderr, "leat: {} dead letters were replayed, {} are in {} now", exact_count(replay.letters),
-             exact_count(*letters), printable(replay.dead_letter));
+  fmt::print(stderr, "leat: {} replayed; now in {}: {}", counted(replay.letters, "dead letter"),
+             printable(replay.dead_letter), exact_count(*letters));
   if (replay.kept > 0) {
     fmt::print(stderr, " ({} of them because their records were not in the file)", exact_count(replay.kept));
   }
@@ -137,8 +138,11 @@ int replay(const ReplayOptions& options) {
   for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
   if (!plan.problems.empty()) return kExitConfig;
   if (auto good = check(plan); !good) return fail_with(good.error());
+  if (auto allowed = supervisor::allow_descriptors(supervisor::descriptors_for(plan.pipeline)); !allowed)
+    return fail_with(allowed.error());
 
-  Manner manner{false, options.run.json, options.run.quiet, options.run.runtime_dir};
+  Manner manner{false, options.run.json, options.run.quiet, options.run.runtime_dir,
+                plan.pipeline.dead_letter_path};
   Progress progress(Progress::mode_for_stderr(options.run.quiet));
   std::string state = options.run.state.empty() ? ledger::default_state_folder(plan.pipeline.name)
                                                 : absolute(options.run.state);
@@ -156,7 +160,7 @@ int replay(const ReplayOptions& options) {
     if (!job) return fail_with(job.error());
     Summary summary = execute(*job, manner, progress);
     if (summary.exit_code != kExitOk || !all_done(*begun)) {
-      fmt::print(stderr, "leat: the replay is not over; run leat dead replay again to go on with it\n");
+      fmt::print(stderr, "leat: the replay is not complete; run leat dead replay again to continue\n");
       return summary.exit_code != kExitOk ? summary.exit_code : int{kExitIo};
     }
   }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "config/keys.h"
+#include "config/printable.h"
 #include "config/text.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/execute.h"
@@ -14,6 +15,7 @@
 #include "daemon/cli/progress.h"
 #include "daemon/cli/replay_folder.h"
 #include "daemon/cli/state.h"
+#include "daemon/supervisor/limits.h"
 #include "workers/ledger/state_folder.h"
 
 namespace leat::cli {
@@ -43,7 +45,7 @@ bool has_placeholder(const std::string& path) {
 }
 
 Manner manner_of(const RunOptions& options) {
-  return {options.strict, options.json, options.quiet, options.runtime_dir};
+  return {options.strict, options.json, options.quiet, options.runtime_dir, ""};
 }
 
 // The state folder is ours for as long as the lock lives. Nothing of a run into a pipe can be gone on with, so it has none.
@@ -63,7 +65,8 @@ Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, sup
   auto unfinished = unfinished_replay(job.state, job.pipeline.name);
   if (!unfinished) return tl::unexpected(unfinished.error());
   if (*unfinished)
-    progress.note("state", "a replay of dead letters was interrupted: leat dead replay goes on with it");
+    progress.note("state",
+                  "a replay of dead letters was interrupted: run leat dead replay again to continue it");
   return std::optional(std::move(*lock));
 }
 
@@ -85,13 +88,16 @@ int run(const RunOptions& options) {
   if (!plan.problems.empty()) return refuse(plan);
   if (options.follow && !has_placeholder(plan.pipeline.sink.path)) {
     fmt::print(stderr, "{}: sink.path: --follow never ends, so the sink needs a placeholder ({}), got {}\n",
-               options.pipeline, config::joined(config::names::kPlaceholders), plan.pipeline.sink.path);
+               config::printable(options.pipeline), config::joined(config::names::kPlaceholders),
+               config::printable(plan.pipeline.sink.path));
     return kExitConfig;
   }
   if (options.json && sink_is_stdout(plan.pipeline.sink.path)) {
     fmt::print(stderr, "leat: the sink is stdout, so --json cannot write there too; leave --json out\n");
     return kExitUsage;
   }
+  if (auto allowed = supervisor::allow_descriptors(supervisor::descriptors_for(plan.pipeline)); !allowed)
+    return fail_with(allowed.error());
   Progress progress(Progress::mode_for_stderr(options.quiet));
   supervisor::Job job = job_of(options, plan);
   auto lock = take_state(options, job, progress);

@@ -21,10 +21,10 @@ constexpr std::size_t kPage = 1000;
 void print_summary(std::uint64_t shown, const ledger::View::Totals& totals) {
   std::uint64_t all = totals.reading + totals.done + totals.changed + totals.failed;
   fmt::print(
-      "{}{} sources: {} done, {} reading, {} changed, {} failed; {} records in, {} kept, {} dropped, {} "
+      "{}{}: {} done, {} reading, {} changed, {} failed; {} records in, {} kept, {} dropped, {} "
       "dead; last "
       "done {}\n",
-      shown == all ? "" : exact_count(shown) + " of ", exact_count(all), exact_count(totals.done),
+      shown == all ? "" : exact_count(shown) + " of ", counted(all, "source"), exact_count(totals.done),
       exact_count(totals.reading), exact_count(totals.changed), exact_count(totals.failed),
       exact_count(totals.counts.in), exact_count(totals.counts.kept), exact_count(totals.counts.dropped),
       exact_count(totals.counts.dead), human_time(totals.last_done_s));
@@ -45,8 +45,9 @@ std::string source_line(const Source& source) {
                   exact_count(counts.dropped), exact_count(counts.dead), exact_count(counts.out),
                   human_time(source.updated_s), printable(source.path));
   if (!source.reason.empty()) {
-    line += fmt::format("          line {}, byte {}: {}\n", exact_count(source.place.lines + 1),
-                        exact_count(source.place.offset), printable(source.reason));
+    line +=
+        fmt::format("          line {}, byte {}: {}\n", exact_count(source.place.lines + 1),
+                    exact_count(source.place.offset), printable(without_path(source.reason, source.path)));
   }
   return line;
 }

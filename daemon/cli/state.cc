@@ -9,7 +9,7 @@
 #include <ctime>
 #include <filesystem>
 
-#include "config/parse.h"
+#include "config/printable.h"
 #include "workers/ledger/state_folder.h"
 
 namespace leat::cli {
@@ -19,9 +19,7 @@ namespace {
 Result<std::string> name_of(const std::string& pipeline_file) {
   config::Parsed parsed = config::load_pipeline(pipeline_file);
   if (parsed.problems.empty()) return parsed.pipeline.name;
-  std::string text;
-  for (const auto& problem : parsed.problems) text += (text.empty() ? "" : "\n") + to_string(problem);
-  return fail(Fault::kFatal, std::move(text), kExitConfig);
+  return tl::unexpected(refused(parsed.problems));
 }
 
 }  // namespace
@@ -51,8 +49,15 @@ Result<OpenState> open_state(const StateOf& of) {
   return OpenState{std::move(folder), *std::move(owner), **std::move(view)};
 }
 
+Error refused(const std::vector<config::Problem>& problems) {
+  std::string more = problems.size() == 1 ? ""
+                                          : fmt::format(" (and {} more: leat check {})", problems.size() - 1,
+                                                        problems.front().file);
+  return {Fault::kFatal, to_string(problems.front()) + more, kExitConfig};
+}
+
 int fail_with(const Error& error) {
-  fmt::print(stderr, "leat: {}\n", error.text);
+  fmt::print(stderr, "leat: {}\n", config::printable(error.text));
   return error.exit_code;
 }
 

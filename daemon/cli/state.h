@@ -2,7 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "config/parse.h"
 #include "proto/result.h"
 #include "workers/ledger/ledger.h"
 
@@ -20,10 +22,14 @@ struct OpenState {
   ledger::View view;
 };
 
-// kFatal, 78: the pipeline file is wrong (all that is wrong, a line each), there is no ledger, or it is another pipeline's.
+// kFatal, 78: the pipeline file is wrong, there is no ledger, or it is another pipeline's.
 [[nodiscard]] Result<OpenState> open_state(const StateOf& of);
 
-// Prints "leat: " and the error, and gives its exit code.
+// What is wrong with a pipeline file, in one line: the first of its problems, and how many more there are.
+// Precondition: there is one.
+Error refused(const std::vector<config::Problem>& problems);
+
+// Prints "leat: " and the error as one printable line, and gives its exit code.
 int fail_with(const Error& error);
 
 // Absolute, without "..", whether it exists or not.

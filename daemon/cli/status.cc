@@ -60,7 +60,7 @@ std::string records(const ledger::Counts& counts) {
 // A run that is not over and that nobody carries out was killed.
 std::string ending(const ledger::Run& run, bool running) {
   if (running) return "under way";
-  return run.ended_s == 0 ? "not ended: it was killed, the next run goes on"
+  return run.ended_s == 0 ? "not ended: it was killed, the next run continues"
                           : "ended " + human_time(run.ended_s);
 }
 

@@ -68,6 +68,8 @@ bool read_account(Summary& summary, const std::string& details) {
   for_items(account, "outputs", [&](const Value& item) {
     summary.outputs.push_back({text(item, "path"), number(item, "bytes"), number(item, "records_bytes")});
   });
+  summary.outputs_count = std::max(number(account, "outputs_count"), std::uint64_t{summary.outputs.size()});
+  summary.outputs_empty = number(account, "outputs_empty");
   if (const Value* dead = member(account, "dead_letter")) {
     summary.dead_letter_path = text(*dead, "path");
     summary.dead_letters = number(*dead, "records");
@@ -91,6 +93,8 @@ int exit_code_of(const Summary& summary, bool strict) {
 
 using Lines = std::back_insert_iterator<std::string>;
 
+constexpr std::size_t kOutputsShown = 10;
+
 void put_records(Lines to, const Summary& summary) {
   auto row = [&](std::string_view name, std::uint64_t count, const std::string& more) {
     fmt::format_to(to, "  {:<9}{:>16}{}{}\n", name, exact_count(count), more.empty() ? "" : "   ", more);
@@ -106,7 +110,8 @@ void put_records(Lines to, const Summary& summary) {
   row("kept", summary.kept, share(summary.kept));
   row("dropped", summary.dropped, share(summary.dropped));
   row("dead", summary.dead,
-      summary.dead == 0 || summary.dead_letter_path.empty() ? "" : "see " + summary.dead_letter_path);
+      summary.dead == 0 || summary.dead_letter_path.empty() ? ""
+                                                            : "see " + printable(summary.dead_letter_path));
   row("out", summary.out, "");
   if (summary.blank > 0) row("blank", summary.blank, "lines, not counted as records");
   fmt::format_to(to, "  {:<9}{:>16}", "time", fmt::format("{:.2f} s", seconds));
@@ -132,8 +137,8 @@ void put_stages(Lines to, const Summary& summary) {
 void put_sources(Lines to, const Summary& summary) {
   auto list = [&](std::string_view what, const std::vector<Summary::BadSource>& sources) {
     for (const auto& source : sources) {
-      fmt::format_to(to, "  {}  {} at byte {}: {}\n", what, source.path, exact_count(source.offset),
-                     source.reason);
+      fmt::format_to(to, "  {}  {} at byte {}: {}\n", what, printable(source.path),
+                     exact_count(source.offset), printable(without_path(source.reason, source.path)));
     }
   };
   list("failed ", summary.failed);
@@ -141,7 +146,25 @@ void put_sources(Lines to, const Summary& summary) {
   std::uint64_t listed = summary.failed.size() + summary.changed.size();
   std::uint64_t all = summary.sources_failed + summary.sources_changed;
   if (all > listed)
-    fmt::format_to(to, "  and {} more files that failed or changed\n", exact_count(all - listed));
+    fmt::format_to(to, "  and {} that failed or changed\n", counted(all - listed, "more file"));
+}
+
+void put_outputs(Lines to, const Summary& summary) {
+  const std::size_t shown = std::min(summary.outputs.size(), kOutputsShown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const auto& output = summary.outputs[i];
+    fmt::format_to(to, "  output   {} ({}{})\n", printable(output.path), human_bytes(output.bytes),
+                   output.bytes == output.records_bytes
+                       ? ""
+                       : fmt::format(", {} uncompressed", human_bytes(output.records_bytes)));
+  }
+  if (summary.outputs_count > shown)
+    fmt::format_to(to, "  and {} more outputs\n", exact_count(summary.outputs_count - shown));
+  if (summary.outputs_empty > 0) {
+    fmt::format_to(to, "  {} of {} {} empty: no record of their sources was kept\n",
+                   exact_count(summary.outputs_empty), counted(summary.outputs_count, "output"),
+                   summary.outputs_empty == 1 ? "is" : "are");
+  }
 }
 
 }  // namespace
@@ -156,7 +179,7 @@ Summary summarise(const std::string& pipeline, const supervisor::Outcome& outcom
   summary.complete = read_account(summary, outcome.details);
   if (!summary.complete) {
     summary.exit_code = kExitBug;
-    summary.failure = "the writer's account of the run cannot be read";
+    summary.failure = "the writer's run summary cannot be read";
   } else if (summary.in != summary.kept + summary.dropped + summary.dead) {
     summary.exit_code = kExitBug;
     summary.failure = fmt::format(
@@ -174,20 +197,19 @@ namespace {
 std::string headline(const Summary& summary) {
   std::uint64_t touched = summary.sources_done + summary.sources_failed + summary.sources_changed;
   if (summary.stopped) {
-    return fmt::format("stopped before the input was used up; run again to {}",
-                       summary.volatile_state ? "start over" : "go on");
+    return fmt::format("stopped before the end of the input; run again to {}",
+                       summary.volatile_state ? "start over" : "continue");
   }
   std::string before =
       summary.already_done == 0
           ? ""
-          : fmt::format("{} {} done before, the last at {}", exact_count(summary.already_done),
-                        summary.already_done == 1 ? "file was" : "files were",
-                        human_time(summary.last_done_s));
+          : fmt::format("{} {} done before, the last at {}", counted(summary.already_done, "file"),
+                        summary.already_done == 1 ? "was" : "were", human_time(summary.last_done_s));
   if (touched == 0 && summary.in == 0 && summary.already_done > 0) {
     return fmt::format("nothing to do: {} (--fresh --force does it all again)", before);
   }
-  return fmt::format("{} of {} files used up{}{}", summary.sources_done, touched,
-                     summary.resumed ? ", going on with what an earlier run had begun" : "",
+  return fmt::format("{} of {} read{}{}", exact_count(summary.sources_done), counted(touched, "file"),
+                     summary.resumed ? ", continuing an interrupted run" : "",
                      before.empty() ? "" : "; " + before);
 }
 
@@ -203,12 +225,7 @@ std::string to_text(const Summary& summary) {
   put_records(to, summary);
   put_stages(to, summary);
   put_sources(to, summary);
-  for (const auto& output : summary.outputs) {
-    fmt::format_to(to, "  output   {} ({}{})\n", output.path, human_bytes(output.bytes),
-                   output.bytes == output.records_bytes
-                       ? ""
-                       : fmt::format(", {} uncompressed", human_bytes(output.records_bytes)));
-  }
+  put_outputs(to, summary);
   return text;
 }
 
@@ -257,6 +274,8 @@ void put_json_account(Json& json, const Summary& summary) {
   json.put("dead", summary.dead);
   json.put("out", summary.out);
   json.put("blank", summary.blank);
+  json.put("outputs_count", summary.outputs_count);
+  json.put("outputs_empty", summary.outputs_empty);
   json.array("outputs", [&] {
     for (const auto& output : summary.outputs) {
       json.object([&] {

@@ -28,7 +28,9 @@ struct Summary {
   std::uint64_t already_done = 0;  // sources that match and were done before
   std::int64_t last_done_s = 0;    // when the last of these was, Unix time
   std::uint64_t in = 0, kept = 0, dropped = 0, dead = 0, out = 0, blank = 0;
-  std::vector<Output> outputs;
+  std::vector<Output> outputs;  // the first of them
+  std::uint64_t outputs_count = 0;
+  std::uint64_t outputs_empty = 0;
   std::string dead_letter_path;
   std::uint64_t dead_letters = 0;
   std::uint64_t sources_done = 0;

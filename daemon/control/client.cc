@@ -30,6 +30,17 @@ std::string own_name() {
   return entry == nullptr ? "NAME" : entry->pw_name;
 }
 
+// A queue that is full has room again when the loop of leatd has gone round. Returns errno, or 0.
+int connect_patiently(int socket, const sockaddr_un& address) {
+  constexpr int kTries = 40;
+  constexpr int kPauseMs = 50;
+  for (int tries = 1;; ++tries) {
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return 0;
+    if (errno != EAGAIN || tries == kTries) return errno;
+    ::poll(nullptr, 0, kPauseMs);
+  }
+}
+
 tl::unexpected<Error> cannot_connect(const std::string& path, int error) {
   if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR) {
     return fail(Fault::kFatal,
@@ -103,10 +114,8 @@ Result<Call> Call::begin(const std::string& runtime_dir, const Request& request)
   auto address = address_of(path);
   if (!address) return tl::unexpected(address.error());
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket ||
-      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
-    return cannot_connect(path, errno);
-  }
+  if (!socket) return cannot_connect(path, errno);
+  if (int error = connect_patiently(socket.get(), *address); error != 0) return cannot_connect(path, error);
   std::string line = encode(request);
   std::string_view left = line;
   while (!left.empty()) {

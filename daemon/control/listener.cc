@@ -24,7 +24,7 @@ namespace {
 
 using stage::Fd;
 
-constexpr int kBacklog = 64;
+constexpr int kBacklog = 256;
 constexpr int kLockTries = 10;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {

@@ -8,12 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "config/keys.h"
 #include "proto/result.h"
 
 namespace leat::control {
 
 inline constexpr std::size_t kMaxRequestBytes = 64 * 1024;
-inline constexpr std::uint32_t kMaxWorkers = 1024;
+inline constexpr std::uint32_t kMaxWorkers = config::kMaxProcessors;
 
 struct Request {
   std::string command;                   // one of the table in request.cc

@@ -21,7 +21,7 @@
 #include <optional>
 #include <system_error>
 
-#include "config/text.h"
+#include "config/printable.h"
 #include "daemon/supervisor/process.h"
 
 namespace leat::control {
@@ -54,11 +54,7 @@ void watch(int set, int operation, int fd, std::uint64_t tag, std::uint32_t even
 }
 
 std::string to_line(const Reply& reply) {
-  std::string text = reply.text;
-  if (!config::is_utf8(text)) {
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
-  }
+  const std::string text = config::printable_lines(reply.text);
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
   writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));

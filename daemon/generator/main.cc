@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "config/printable.h"
 #include "daemon/generator/dropins.h"
 #include "proto/result.h"
 
@@ -22,9 +23,9 @@ int main(int argc, char** argv) {
   }
   try {
     for (const std::string& line : leat::generator::write_dropins(argc == 5 ? argv[4] : "/etc/leat", argv[1]))
-      fmt::print(stderr, "<4>leat-generator: {}\n", line);
+      fmt::print(stderr, "<4>leat-generator: {}\n", leat::config::printable(line));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "<3>leat-generator: {}\n", error.what());
+    fmt::print(stderr, "<3>leat-generator: {}\n", leat::config::printable(error.what()));
   }
   return leat::kExitOk;
 }

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "config/printable.h"
 #include "config/text.h"
 #include "daemon/cli/human.h"
 #include "daemon/leatd/status_json.h"
@@ -64,6 +65,9 @@ Daemon::Daemon(Folders folders)
       program_folder_(supervisor::own_folder()),
       pipelines_(folders_, program_folder_),
       since_(std::time(nullptr)) {
+  // A pipelines.d may come later; that the folder it is to be in is missing is a typing mistake.
+  if (!std::filesystem::is_directory(folders_.config))
+    throw std::runtime_error(fmt::format("{}: no such folder; name it with --config-dir", folders_.config));
   make_folder(folders_.runtime, 0755);
   make_folder(folders_.state, 0700);
   lock_ = take_lock(folders_.runtime);
@@ -156,8 +160,8 @@ void Daemon::finish_reload() {
   json.array([&] {
     for (const Change& change : changes) {
       log_change(change);
-      text += fmt::format("{}{}: {}{}{}", text.empty() ? "" : "\n", change.pipeline, change.result,
-                          change.text.empty() ? "" : "\n", change.text);
+      text += fmt::format("{}{}: {}{}{}", text.empty() ? "" : "\n", config::printable(change.pipeline),
+                          change.result, change.text.empty() ? "" : "\n", change.text);
       json.object([&] {
         json.put("pipeline", change.pipeline);
         json.put("result", change.result);
@@ -186,13 +190,20 @@ control::Answer Daemon::handle(const control::Request& request, const control::P
   }
   Runner* runner = pipelines_.find(request.pipeline);
   if (runner == nullptr) {
-    std::string names;
-    for (const auto& other : pipelines_.running()) names += (names.empty() ? "" : ", ") + other->name();
-    return refuse(kExitUsage,
-                  fmt::format("there is no pipeline {}; there are: {}", config::in_quotes(request.pipeline),
-                              names.empty() ? "none" : names));
+    return refuse(kExitUsage, no_pipeline(request.pipeline));
   }
   return control::changes(request.command) ? change(request, *runner) : show(request, *runner);
+}
+
+std::string Daemon::no_pipeline(const std::string& name) const {
+  std::vector<std::string_view> names;
+  for (const auto& runner : pipelines_.running()) names.emplace_back(runner->name());
+  std::string text =
+      fmt::format("leatd has no pipeline {}{}; it has: {}", config::in_quotes(name),
+                  config::did_you_mean(name, names), names.empty() ? "none" : config::joined(names));
+  for (const cli::Candidate& candidate : pipelines_.refused())
+    text += fmt::format("; refused: {}", config::printable(candidate.file));
+  return text;
 }
 
 control::Answer Daemon::change(const control::Request& request, Runner& runner) {
@@ -207,11 +218,12 @@ control::Answer Daemon::change(const control::Request& request, Runner& runner) 
   }
   if (request.command == "pause") {
     runner.pause();
-    return control::Reply{kExitOk, fmt::format("{}: paused; leat resume {} lets it go on", name, name), {}};
+    return control::Reply{
+        kExitOk, fmt::format("{}: paused; run `leat resume {}` to continue", name, name), {}};
   }
   if (request.command == "resume") {
     runner.resume();
-    return control::Reply{kExitOk, fmt::format("{}: goes on", name), {}};
+    return control::Reply{kExitOk, fmt::format("{}: resumes", name), {}};
   }
   if (request.command == "drain") {
     runner.drain();
@@ -259,7 +271,7 @@ control::Reply Daemon::status(const std::string& pipeline) const {
       }
     });
   });
-  if (!found) return refuse(kExitUsage, fmt::format("there is no pipeline {}", config::in_quotes(pipeline)));
+  if (!found) return refuse(kExitUsage, no_pipeline(pipeline));
   return {kExitOk, {}, json.text()};
 }
 
@@ -269,12 +281,12 @@ void Daemon::answer_waiting() {
     if (runner != nullptr && runner->is_to_stop() && !runner->stopped()) return false;
     if (runner != nullptr && !runner->is_to_stop()) {
       static_cast<void>(server_->answer(
-          waiting.ticket, refuse(kExitStopped, waiting.pipeline + " has not stopped: it was told to go on")));
+          waiting.ticket, refuse(kExitStopped, waiting.pipeline + " has not stopped: it was resumed")));
       return true;
     }
     static_cast<void>(server_->answer(
         waiting.ticket,
-        {kExitOk, fmt::format("{0}: stopped; leat resume {0} lets it go on", waiting.pipeline), {}}));
+        {kExitOk, fmt::format("{0}: stopped; run `leat resume {0}` to continue", waiting.pipeline), {}}));
     return true;
   });
 }

@@ -43,6 +43,7 @@ class Daemon {
   control::Answer change(const control::Request& request, Runner& runner);
   control::Answer show(const control::Request& request, const Runner& runner) const;
   control::Reply status(const std::string& pipeline) const;
+  std::string no_pipeline(const std::string& name) const;  // and which there are
   std::string summary() const;
 
   Folders folders_;

@@ -87,6 +87,9 @@ Result<void> Runner::try_start() {
   rates_ = {};
   started_ = Clock::now();
   supervisor_ = std::make_unique<supervisor::Supervisor>(*job_, *this);
+  before_.bytes_in += last_.bytes_in;
+  before_.sources_done += last_.sources_done;
+  last_ = {};
   if (processors_) static_cast<void>(supervisor_->scale(static_cast<int>(*processors_)));
   if (wish_ == Wish::kPaused) supervisor_->pause(true);
   return {};
@@ -223,6 +226,14 @@ bool Runner::settled() const {
          Clock::now() - started_ >= kSettling;
 }
 
+supervisor::Snapshot Runner::totals() const {
+  supervisor::Snapshot totals = supervisor_ ? supervisor_->status().totals : last_;
+  totals.bytes_in += before_.bytes_in;
+  totals.sources_done += before_.sources_done;
+  totals.sources_total += before_.sources_done;
+  return totals;
+}
+
 std::optional<supervisor::Status> Runner::status() const {
   if (!supervisor_) return std::nullopt;
   return supervisor_->status();
@@ -242,7 +253,7 @@ Runner::State Runner::state_now() const {
     return {to_string(status.phase), status.says};
   }
   if (wish_ == Wish::kStopped)
-    return {"stopped", fmt::format("stopped: leat resume {} lets it go on", name())};
+    return {"stopped", fmt::format("stopped: run `leat resume {}` to continue", name())};
   return {for_good_ ? "failed" : "waiting", failure_};
 }
 

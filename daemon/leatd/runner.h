@@ -74,7 +74,8 @@ class Runner : public supervisor::Observer {
   State state() const;
   std::optional<supervisor::Status> status() const;
   const cli::Rates& rates() const { return rates_; }
-  const supervisor::Snapshot& last() const { return last_; }  // totals, when it does not run
+  // Since leatd began, whatever was swapped or started again meanwhile.
+  supervisor::Snapshot totals() const;
   const std::deque<Happening>& happenings() const { return happenings_; }
 
   void warning(std::string_view event, std::string_view text) override;
@@ -115,6 +116,11 @@ class Runner : public supervisor::Observer {
   cli::RateMeter meter_;
   cli::Rates rates_;
   supervisor::Snapshot last_;
+  // Of the supervisors before, what the next one counts from nothing. Records are counted in the ledger, by run.
+  struct {
+    std::uint64_t bytes_in = 0;
+    std::uint64_t sources_done = 0;
+  } before_;
   Clock::time_point next_tally_{};
   std::uint64_t tallied_ = 0;
   std::string_view state_name_;

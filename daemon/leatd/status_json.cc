@@ -68,7 +68,6 @@ std::string iso_time(std::int64_t unix_s) {
 void put_pipeline(cli::Json& json, const Runner& runner) {
   std::optional<supervisor::Status> running = runner.status();
   supervisor::Status status = running.value_or(supervisor::Status{});
-  if (!running) status.totals = runner.last();
   Runner::State state = runner.state();
   json.object([&] {
     json.put("name", runner.name());
@@ -76,7 +75,7 @@ void put_pipeline(cli::Json& json, const Runner& runner) {
     json.put("state", state.name);
     json.put("says", state.says);
     json.put("since_s", state.for_s);
-    put_totals(json, runner, status.totals);
+    put_totals(json, runner, runner.totals());
     json.put("epoch", status.epoch);
     json.put("window_batches", status.window_batches);
     json.put("memory_bytes", status.memory_bytes);

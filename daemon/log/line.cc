@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "config/printable.h"
 #include "config/text.h"
 
 namespace leat::log {
@@ -14,31 +15,6 @@ namespace {
 std::size_t bytes_of_code_point(char lead) {
   auto byte = static_cast<unsigned char>(lead);
   return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
-}
-
-// Of one whole code point.
-std::uint32_t decode(std::string_view point) {
-  auto lead = static_cast<unsigned char>(point[0]);
-  if (point.size() == 1) return lead;
-  std::uint32_t code = lead & (0xFFU >> (point.size() + 1));
-  for (char c : point.substr(1)) code = (code << 6) | (static_cast<unsigned char>(c) & 0x3FU);
-  return code;
-}
-
-// Does a terminal or a reader of lines act on it? Controls, ends of lines, marks that turn the direction of writing.
-bool acts(std::uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
-         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
-}
-
-std::string escape(std::string_view point) {
-  const std::uint32_t code = decode(point);
-  if (code == '\n') return "\\n";
-  if (code == '\r') return "\\r";
-  if (code == '\t') return "\\t";
-  if (code == '"' || code == '\\') return fmt::format("\\{}", point);
-  if (!acts(code)) return std::string(point);
-  return code < 0x80 ? fmt::format("\\x{:02x}", code) : fmt::format("\\u{:04x}", code);
 }
 
 bool needs_quotes(std::string_view escaped) {
@@ -61,7 +37,8 @@ std::string escaped(std::string_view text) {
   while (!text.empty() && out.size() <= kMaxValueBytes) {
     const bool valid = config::utf8_prefix(text.substr(0, 4)) > 0;
     const std::string_view point = text.substr(0, valid ? bytes_of_code_point(text[0]) : 1);
-    out += valid ? escape(point) : fmt::format("\\x{:02x}", static_cast<unsigned char>(point[0]));
+    if (point == "\"" || point == "\\") out += '\\';
+    out += config::printable(point);
     if (out.size() + kCut.size() <= kMaxValueBytes) room = out.size();
     text.remove_prefix(point.size());
   }

@@ -35,6 +35,15 @@ constexpr std::string_view kLock = "lock";
   throw FolderError(fmt::format("runtime folder {}: {}; choose another one with --runtime-dir", path, why));
 }
 
+[[noreturn]] void refuse(const std::string& path, int error) {
+  const bool full = error == ENOSPC || error == EDQUOT;
+  if (!full) refuse(path, std::strerror(error));
+  throw FolderError(
+      fmt::format("runtime folder {}: {}; free some room, or choose another one with --runtime-dir", path,
+                  std::strerror(error)),
+      full);
+}
+
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
@@ -97,11 +106,12 @@ void clear_fixed(int root, const std::string& name, const std::string& path) {
 }
 
 Fd open_root(const std::string& root, bool chosen) {
-  if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST) refuse(root, std::strerror(errno));
+  if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST) refuse(root, errno);
   Fd folder(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | (chosen ? 0 : O_NOFOLLOW)));
-  if (!folder) refuse(root, errno == ELOOP ? "is a symbolic link" : std::strerror(errno));
+  if (!folder && errno == ELOOP) refuse(root, "is a symbolic link");
+  if (!folder) refuse(root, errno);
   struct stat status {};
-  if (::fstat(folder.get(), &status) != 0) refuse(root, std::strerror(errno));
+  if (::fstat(folder.get(), &status) != 0) refuse(root, errno);
   if (!chosen && status.st_uid != ::geteuid()) refuse(root, "belongs to somebody else");
   if (!chosen && (status.st_mode & 077) != 0) {
     refuse(root, fmt::format("is open to others (mode {:04o}, expected 0700)", status.st_mode & 07777));
@@ -130,13 +140,13 @@ RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name
   if (kind == Kind::kFixed) {
     if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) remove_stale_in(root.get());
   } else {
-    if (::flock(root.get(), LOCK_EX) != 0) refuse(absolute, std::strerror(errno));
+    if (::flock(root.get(), LOCK_EX) != 0) refuse(absolute, errno);
     remove_stale_in(root.get());
   }
   std::string own = kind == Kind::kFixed ? std::string(name) : fmt::format("{}-{}", name, ::getpid());
   std::string path = absolute + "/" + own;
   if (kind == Kind::kFixed) clear_fixed(root.get(), own, path);
-  if (::mkdirat(root.get(), own.c_str(), 0700) != 0) refuse(path, std::strerror(errno));
+  if (::mkdirat(root.get(), own.c_str(), 0700) != 0) refuse(path, errno);
   path_ = path;
   lock_ = Fd(::open((path + "/" + std::string(kLock)).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0 ||
@@ -144,7 +154,7 @@ RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name
     int error = errno;
     ::unlink((path + "/" + std::string(kLock)).c_str());
     ::rmdir(path.c_str());
-    refuse(path, std::strerror(error));
+    refuse(path, error);
   }
 }
 

@@ -16,7 +16,12 @@ std::string default_runtime_root();
 
 // The folder cannot be made or must not be used; says which and what to do.
 class FolderError : public std::runtime_error {
-  using std::runtime_error::runtime_error;
+ public:
+  explicit FolderError(const std::string& text, bool full = false) : std::runtime_error(text), full_(full) {}
+  bool full() const { return full_; }  // it would do with more room
+
+ private:
+  bool full_;
 };
 
 class RuntimeFolder {

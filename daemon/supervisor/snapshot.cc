@@ -14,12 +14,19 @@ std::uint64_t get(const std::atomic<std::uint64_t>& counter) {
   return counter.load(std::memory_order_relaxed);
 }
 
+// Of what was read from disk, the part that the writer has accepted: the rest is on its way, and may be for long.
+std::uint64_t done_of(std::uint64_t disk, std::uint64_t sent, std::uint64_t accepted) {
+  if (accepted >= sent) return disk;
+  return static_cast<std::uint64_t>(static_cast<double>(disk) * static_cast<double>(accepted) /
+                                    static_cast<double>(sent));
+}
+
 }  // namespace
 
 void add_page(Snapshot& snapshot, Stage stage, const stage::MappedPage& page) {
   switch (stage) {
     case Stage::kReader:
-      snapshot.disk_bytes += get(page->disk_bytes);
+      snapshot.disk_bytes += done_of(get(page->disk_bytes), get(page->bytes_in), get(page->bytes_out));
       snapshot.total_disk_bytes += get(page->total_disk_bytes);
       snapshot.sources_total += get(page->sources_total);
       snapshot.sources_done += get(page->sources_done);

@@ -15,8 +15,10 @@ _leat_pipelines() {
 _leat_options() {
   case $1 in
     '') echo "--help --version" ;;
+    help | version) echo "--help" ;;
     run) echo "--follow --force --fresh --reread --accept-changes --strict --json --quiet --state --runtime-dir --help" ;;
-    check | explain) echo "--json --help" ;;
+    check) echo "--for-service --json --help" ;;
+    explain) echo "--json --help" ;;
     sources) echo "--state-filter --json --state --runtime-dir --help" ;;
     status) echo "--json --state --runtime-dir --help" ;;
     dead) echo "--help" ;;
@@ -40,7 +42,8 @@ _leat_pipeline_files() {
 _leat_place() {
   local command=$1 place=$2 word=$3
   case $command/$place in
-    /1) compgen -W "run check explain sources status dead scale pause resume drain stop reload" -- "$word" ;;
+    /1) compgen -W "run check explain sources status dead scale pause resume drain stop reload help version" -- "$word" ;;
+    help/1) compgen -W "run check explain sources status dead scale pause resume drain stop reload pipeline leatd" -- "$word" ;;
     dead/1) compgen -W "ls show replay" -- "$word" ;;
     run/1 | explain/1 | 'dead replay'/1 | check/*) _leat_pipeline_files "$word" ;;
     sources/1 | status/1)

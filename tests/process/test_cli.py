@@ -44,7 +44,7 @@ class Cli(Case):
     def test_usage_errors_are_64_and_on_stderr(self):
         self.pipeline()
         for arguments, text in (
-            ((), "a command is needed"),
+            ((), "leat needs a command"),
             (("chek", "pipeline.yaml"), 'did you mean "check"'),
             (("run",), "PIPELINE"),
             (("run", "pipeline.yaml", "--bogus"), "--bogus"),
@@ -86,18 +86,18 @@ class Cli(Case):
         bad, good = json.loads(self.leat("check", "--json", "bad.yaml", "pipeline.yaml", code=78).stdout)
         self.assertEqual([(p["line"], p["column"], p["key"]) for p in bad["problems"]],
                          [(6, 19, "filter.keep[0].gtt"), (7, 25, "sink.levle")])
-        self.assertEqual((bad["good"], good["good"], good["problems"], good["warnings"]), (False, True, [], []))
+        self.assertEqual((bad["ok"], good["ok"], good["problems"], good["warnings"]), (False, True, [], []))
 
     def test_check_of_a_good_pipeline(self):
         self.pipeline()
         run = self.leat("check", "pipeline.yaml")
-        self.assertEqual((run.stdout, run.stderr), (b"pipeline.yaml: good\n", ""))
+        self.assertEqual((run.stdout, run.stderr), (b"pipeline.yaml: OK\n", ""))
 
     def test_check_of_several_sees_what_two_share(self):
         self.pipeline()
         self.pipeline(name="again.yaml")
         run = self.leat("check", "pipeline.yaml", "again.yaml", code=78)
-        self.assertEqual(run.stdout, b"pipeline.yaml: good\n")
+        self.assertEqual(run.stdout, b"pipeline.yaml: OK\n")
         self.assertIn('again.yaml: name: "test" is pipeline.yaml\'s already', run.stderr)
         self.assertIn("again.yaml: sink.path: ", run.stderr)
 
@@ -136,7 +136,7 @@ class Cli(Case):
         self.assertEqual(run.stdout, b"")
         row = {line.split()[0]: line.split()[1].replace(",", "") for line in run.stderr.splitlines() if line.split()}
         self.assertEqual([int(row[key]) for key in ("in", "kept", "dropped", "dead")], [1001, 300, 700, 1])
-        for text in (str(self.folder / "out.jsonl"), str(self.folder / "dead.jsonl"), "1 of 1 files used up", "busiest"):
+        for text in (str(self.folder / "out.jsonl"), str(self.folder / "dead.jsonl"), "1 of 1 file read", "busiest"):
             self.assertIn(text, run.stderr)
         self.assertNothingLeft()
 

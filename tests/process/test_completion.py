@@ -15,14 +15,14 @@ from harness import BIN, Case
 
 FOLDER = Path(__file__).resolve().parents[2] / "systemd" / "completion"
 COMMANDS = ("run", "check", "explain", "sources", "status", "dead", "dead ls", "dead show", "dead replay",
-            "scale", "pause", "resume", "drain", "stop", "reload")
+            "scale", "pause", "resume", "drain", "stop", "reload", "help", "version")
 STATUS = {"pipelines": [{"name": "reviews", "workers": [{"role": "reader"}], "events": [{"event": "e"}]},
                         {"name": "logs"}, {"name": "Bad.yaml"}]}
 
 
 def options_of(command):
     text = subprocess.run([BIN / "leat", *command.split(), "--help"], capture_output=True, text=True).stdout
-    return set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", text, re.MULTILINE))
+    return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.MULTILINE))
 
 
 class Completion(Case):

@@ -40,7 +40,7 @@ class Dead(Case):
     def test_replay_feeds_each_letter_once_and_says_where_those_that_come_again_came_from(self):
         self.pipeline()  # put right: no steps any more
         replayed = self.replay("--output", "replayed.jsonl")
-        self.assertIn("3 dead letters were replayed, 1 are in", replayed.stderr)
+        self.assertIn("3 dead letters replayed; now in", replayed.stderr)
         self.assertEqual((self.folder / "replayed.jsonl").read_bytes(), b"[1]\n[2]\n")
         letter, = [json.loads(line) for line in (self.folder / "dead.jsonl").read_bytes().splitlines()]
         first = json.loads(self.letters.splitlines()[1])

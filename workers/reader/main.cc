@@ -93,9 +93,11 @@ int list(const std::string& file) {
 std::string no_match_text(const leat::config::Source& source, const leat::reader::Listed& listed) {
   std::string text = "no file matches source.paths:";
   for (const auto& glob : source.paths) text += " " + glob;
-  for (std::size_t i = 0; i < std::min<std::size_t>(listed.skipped.size(), 10); ++i) {
-    text += fmt::format("\n  left out {}: {}", listed.skipped[i].path, listed.skipped[i].reason);
-  }
+  constexpr std::size_t kNamed = 3;
+  for (std::size_t i = 0; i < std::min(listed.skipped.size(), kNamed); ++i)
+    text += fmt::format("; skipped {}: {}", listed.skipped[i].path, listed.skipped[i].reason);
+  if (listed.skipped.size() > kNamed)
+    text += fmt::format("; {} more skipped (leat explain lists them)", listed.skipped.size() - kNamed);
   return text;
 }
 
@@ -106,7 +108,7 @@ std::shared_ptr<leat::reader::Known> load_known(const Worker& worker) {
   if (worker.welcome().volatile_state && !pipeline.source.after.empty()) {
     throw leat::stage::Fatal({leat::Fault::kFatal,
                               fmt::format("source.after is for sources whose records are safe in a file, and "
-                                          "sink.path {} is a pipe or a device: take source.after out",
+                                          "sink.path {} is a pipe or a device: remove source.after",
                                           path),
                               leat::kExitConfig});
   }
@@ -185,6 +187,7 @@ class Reader {
       commits_.committed(accepted->committed, [this](std::uint64_t source) { ahead_.committed(source); });
       std::size_t bytes = window_.accepted(accepted->accepted);
       worker_.page()->window_batches = window_.batches();
+      book_accepted();
       if (accepted->records == 0 || bytes == 0) continue;
       double records = accepted->records;
       pace_.learn(std::max(static_cast<double>(accepted->process_us), outlet_.record_us() * records), records,
@@ -251,7 +254,7 @@ class Reader {
           {leat::Fault::kFatal, no_match_text(worker_.pipeline().source, listed), leat::kExitNoInput});
     }
     for (const auto& skipped : listed.skipped)
-      worker_.warn(fmt::format("left out {}: {}", skipped.path, skipped.reason));
+      worker_.warn(fmt::format("skipped {}: {}", skipped.path, skipped.reason));
     worker_.page()->sources_total = listed.files;
     worker_.page()->total_disk_bytes = listed.bytes;
     worker_.ready(
@@ -289,6 +292,13 @@ class Reader {
     if (!to) return;
     window_.sent(std::move(batch), *to);
     page.window_batches = window_.batches();
+    book_accepted();
+  }
+
+  // What has gone out of the reader for good is what the writer has accepted: progress is counted by it.
+  void book_accepted() {
+    auto& page = *worker_.page();
+    page.bytes_out = page.bytes_in - window_.bytes();
   }
 
   // What was sent is let go.
@@ -307,7 +317,7 @@ class Reader {
   void finish(bool stopped) {
     next_ = batches_.end_of_input(stopped, done_);
     ended_ = true;
-    worker_.page().set_text(stopped ? "stopped before the input was used up" : "the input is used up");
+    worker_.page().set_text(stopped ? "stopped before the end of the input" : "at the end of the input");
   }
 
   // What is the I/O thread at? Looked at now and then while there is little to do, and until a trouble has passed.

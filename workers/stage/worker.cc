@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <utility>
 
 #include "config/parse.h"
+#include "config/printable.h"
 #include "workers/stage/service.h"
 
 namespace leat::stage {
@@ -57,6 +59,11 @@ Fd open_signals() {
 std::string page_path(const std::string& runtime, proto::Stage role, std::uint32_t index,
                       std::uint32_t instance) {
   return fmt::format("{}/{}-{}.{}.page", runtime, proto::to_string(role), index, instance);
+}
+
+bool address_space_is_limited() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
 // Why nobody answers there, as far as it can be seen from here.
@@ -133,6 +140,15 @@ void Worker::join() {
   pipeline_id_ = proto::pipeline_id(pipeline_.name);
   (*page_)->epoch = welcome_.epoch;
   if (role_ == proto::Stage::kWriter) return;
+  if (address_space_is_limited()) {
+    // Each consumer maps the memory of each producer: where one cannot, batches would be lost again and again.
+    if (role_ == proto::Stage::kReader) {
+      warn(
+          "the address space is limited (ulimit -v): batches are copied from process to process, which is "
+          "slower");
+    }
+    return;
+  }
   try {
     Buffer::use_arena(make_arena());
   } catch (const std::system_error& error) {
@@ -191,7 +207,7 @@ void Worker::on_signal() {
 }
 
 void Worker::say(const std::string& text) const {
-  fmt::print(stderr, "leat-{}: {}\n", proto::to_string(role_), text);
+  fmt::print(stderr, "leat-{}: {}\n", proto::to_string(role_), config::printable(text));
 }
 
 void Worker::look_for_stop() {
@@ -374,7 +390,7 @@ int run_worker(proto::Stage role, int argc, char** argv,
         proto::ReportKind::kFailed, error.exit_code, error.text, {}, error.fault == Fault::kRetry});
   }
   if (!worker || !worker->join_.empty()) {
-    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.text.c_str());
+    fmt::print(stderr, "{}: {}\n", name, config::printable(error.text));
   }
   return error.exit_code;
 }

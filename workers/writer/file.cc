@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "workers/stage/fd.h"
@@ -37,6 +38,11 @@ bool passes(int error) {
 
 namespace {
 
+// Then what looks like a right or a mount may be its sandbox.
+bool of_a_unit() {
+  return std::getenv("INVOCATION_ID") != nullptr;
+}
+
 const char* remedy(int error) {
   switch (error) {
     case ENOSPC:
@@ -45,12 +51,14 @@ const char* remedy(int error) {
     case EFBIG:
       return "larger than the filesystem or `ulimit -f` allows: rotate.bytes makes smaller files";
     case EROFS:
-      return "the filesystem is mounted read-only: remount it, or choose another folder";
+      return of_a_unit()
+                 ? "the sandbox of the unit does not allow it (docs/systemd.md), or it is mounted read-only"
+                 : "the filesystem is mounted read-only: remount it, or choose another folder";
     case EACCES:
     case EPERM:
-      return "give this user the right to write there, or choose another folder";
-    case EPIPE:
-      return "whoever read it has gone: start its reader and run again";
+      return of_a_unit()
+                 ? "this user may not write there, or the sandbox of the unit forbids it (docs/systemd.md)"
+                 : "give this user the right to write there, or choose another folder";
     case ENAMETOOLONG:
       return "choose a shorter name: the temporary name needs 11 bytes more than the target";
     case EMFILE:
@@ -68,6 +76,12 @@ bool lacks_call(int error) {
 }  // namespace
 
 tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error) {
+  if (error == EPIPE) {
+    return fail(Fault::kFatal,
+                fmt::format("what reads {} has closed it (as head does when it has enough): the "
+                            "rest is not written",
+                            path));
+  }
   std::string text = fmt::format("cannot {} {}: {}", action, path, std::strerror(error));
   if (const char* advice = remedy(error)) text += fmt::format("; {}", advice);
   return fail(passes(error) ? Fault::kRetry : Fault::kFatal, std::move(text));
@@ -164,7 +178,9 @@ Result<void> check_folder(const std::string& folder) {
   struct stat info {};
   int error = ::stat(folder.c_str(), &info) == 0 ? 0 : errno;
   if (error == ENOENT) {
-    return fail(Fault::kFatal, fmt::format("no such folder: {}; create it: mkdir -p '{}'", folder, folder),
+    const char* hidden = of_a_unit() ? " (or the sandbox of the unit hides it: docs/systemd.md)" : "";
+    return fail(Fault::kFatal,
+                fmt::format("no such folder: {}; create it: mkdir -p '{}'{}", folder, folder, hidden),
                 kExitConfig);
   }
   if (error == ENOTDIR || (error == 0 && !S_ISDIR(info.st_mode))) {

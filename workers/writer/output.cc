@@ -223,6 +223,7 @@ Result<void> Output::publish() {
       }
     }
   }
+  if (special()) row_.record_bytes = record_bytes_;
   fd_.reset();  // not before: it holds the lock. Of a FIFO: its reader sees the end
   row_.state = ledger::OutputState::kPublished;
   return {};

@@ -94,6 +94,7 @@ Result<void> WriterStage::apply_rejects(const proto::Batch& batch, const std::st
     if (result) result = dead_letters_->append(letter);
   });
   sources_.add_by_reference(header.source, by_reference);
+  if (by_reference > 0 && !pipeline_.source.after.empty()) tell_of_staying(path);
   return decoded ? result : decoded;
 }
 
@@ -103,6 +104,14 @@ void WriterStage::tell_of_loss(const DeadLetter& letter) {
       fmt::format("{}:{}: rejected by the {}: {}. Set dead_letter.path to keep such records; without it "
                   "they are only counted (said once)",
                   letter.source, letter.line, letter.stage, letter.reason));
+}
+
+void WriterStage::tell_of_staying(const std::string& path) {
+  if (std::exchange(told_of_staying_, true)) return;
+  on_warning_(fmt::format(
+      "{} stays where it is, whatever source.after says: a record that was rejected is kept nowhere else{} "
+      "(said once)",
+      path, dead_letters_ ? " (it is longer than source.max_record)" : "; set dead_letter.path"));
 }
 
 Result<void> WriterStage::apply_event(const proto::Header& header, const Event& event) {
@@ -234,19 +243,22 @@ Result<void> WriterStage::check_sums() {
 Result<void> WriterStage::recall_published() {
   summary_.outputs.clear();
   summary_.outputs_count = 0;
+  summary_.outputs_empty = 0;
   auto rows = ledger_.view().outputs_of_run(run_.id);
   if (!rows) return tl::unexpected(rows.error());
   for (const ledger::Output& row : *rows) {
-    if (row.state != ledger::OutputState::kPublished || summary_.outputs_count++ >= kOutputsListed) continue;
-    summary_.outputs.push_back({row.target, row.record_bytes, row.length});
+    if (row.state == ledger::OutputState::kPublished) list({row.target, row.record_bytes, row.length});
   }
   return {};
 }
 
 void WriterStage::collect_published() {
-  for (Published& published : sink_.take_published()) {
-    if (summary_.outputs_count++ < kOutputsListed) summary_.outputs.push_back(std::move(published));
-  }
+  for (Published& published : sink_.take_published()) list(std::move(published));
+}
+
+void WriterStage::list(Published published) {
+  if (published.record_bytes == 0) ++summary_.outputs_empty;
+  if (summary_.outputs_count++ < kOutputsListed) summary_.outputs.push_back(std::move(published));
 }
 
 Result<std::string> WriterStage::summary_json() {

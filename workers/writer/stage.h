@@ -78,9 +78,11 @@ class WriterStage {
   void add(const ledger::Look& part);
   void warn_of(const Event& event);
   void tell_of_loss(const DeadLetter& letter);
+  void tell_of_staying(const std::string& path);
   [[nodiscard]] Result<void> check_sums();
   [[nodiscard]] Result<void> recall_published();
   void collect_published();
+  void list(Published published);  // in the summary
 
   const config::Pipeline& pipeline_;
   ledger::Ledger& ledger_;
@@ -97,6 +99,7 @@ class WriterStage {
   bool whole_before_ = false;        // the run before has committed all that it wrote
   bool run_changed_ = false;
   bool told_of_loss_ = false;
+  bool told_of_staying_ = false;
   bool ended_ = false;
 };
 

@@ -77,6 +77,7 @@ std::string to_json(const Summary& summary) {
     json.number("out", run.counts.out);
     json.number("out_bytes", run.counts.out_bytes);
     json.number("outputs_count", summary.outputs_count);
+    json.number("outputs_empty", summary.outputs_empty);
     json.array("outputs", [&] {
       for (const auto& output : summary.outputs) {
         json.object(nullptr, [&] {

@@ -17,6 +17,7 @@ struct Summary {
   std::uint64_t already_done = 0;        // sources that match and were done before it
   std::int64_t last_done_s = 0;          // when one was done last; 0: never
   std::uint64_t outputs_count = 0;       // published in it
+  std::uint64_t outputs_empty = 0;       // of these, without a record
   std::vector<Published> outputs;        // the first of them
   std::string dead_letter_path;          // empty: none
   std::vector<ledger::Source> troubles;  // failed and changed in it, the first of them

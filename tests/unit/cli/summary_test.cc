@@ -35,12 +35,36 @@ TEST_CASE("dead letters fail a run only when it is strict") {
 
 TEST_CASE("the account is read and shown") {
   std::string text = to_text(summarise("p", done(kGood), false));
-  CHECK(has(text, "p: 3 of 3 files used up"));
+  CHECK(has(text, "p: 3 of 3 files read"));
   CHECK(has(text, "5.00 MB/s, 500 records/s"));
   CHECK(has(text, "see /out/dead"));
   CHECK(has(text, "/out/a.zst (100 B, 500 B uncompressed)"));
   CHECK(has(text, "filter x 2     90.0 % busy"));
   CHECK(text.find("<- busiest") > text.find("filter x 2"));
+}
+
+TEST_CASE("of many outputs ten are shown, and those without a record are counted") {
+  std::string outputs;
+  for (int i = 0; i < 1000; ++i) {
+    outputs += (i == 0 ? "" : ",") + std::string(R"({"path":"/out/)") + std::to_string(i) +
+               R"(","bytes":0,"records_bytes":0})";
+  }
+  auto of = [&](const std::string& counts) {
+    return to_text(summarise("p", done(R"({"in":0,"outputs":[)" + outputs + "]," + counts + "}"), false));
+  };
+  std::string text = of(R"("outputs_count":3000,"outputs_empty":2999)");
+  CHECK(has(text, "/out/9 (0 B)\n  and 2,990 more outputs\n  2,999 of 3,000 outputs are empty"));
+  CHECK_FALSE(has(text, "/out/10"));
+  CHECK(has(of(R"("outputs_count":1000)"), "and 990 more outputs\n"));
+}
+
+TEST_CASE("a path cannot forge a line of the summary") {
+  std::string text = to_text(summarise(
+      "p", done(R"({"in":0,"outputs":[{"path":"/o\n  dead 0\u001b","bytes":1,"records_bytes":1}],"sources":{
+            "failed":[{"path":"/a\nb","offset":0,"reason":"r\nr"}]}})"),
+      false));
+  CHECK(has(text, "/o\\n  dead 0\\x1b (1 B)"));
+  CHECK(has(text, "/a\\nb at byte 0: r\\nr"));
 }
 
 TEST_CASE("a run with nothing to do says since when, and what would do it again") {
@@ -55,7 +79,7 @@ TEST_CASE("a run with nothing to do says since when, and what would do it again"
 
 TEST_CASE("a stopped run says what the next one does") {
   Summary summary = summarise("p", done(R"({"in":0,"stopped":true})"), false);
-  CHECK(has(to_text(summary), "run again to go on"));
+  CHECK(has(to_text(summary), "run again to continue"));
   summary.volatile_state = true;
   CHECK(has(to_text(summary), "run again to start over"));
 }
@@ -81,7 +105,7 @@ TEST_CASE("a source that failed makes 74, with place and reason") {
           R"({"in":0,"sources":{"done":1,"failed":[{"path":"/in/b.zst","offset":5000,"reason":"ends in the middle"}]}})"),
       true);
   CHECK(summary.exit_code == kExitIo);
-  CHECK(has(to_text(summary), "1 of 2 files used up"));
+  CHECK(has(to_text(summary), "1 of 2 files read"));
   CHECK(has(to_text(summary), "failed   /in/b.zst at byte 5,000: ends in the middle"));
 }
 
@@ -94,7 +118,7 @@ TEST_CASE("more sources may have failed than the list holds") {
 TEST_CASE("a stopped run is 75, and without an output says so") {
   Summary summary = summarise("p", done(R"({"stopped":true,"in":0})"), true);
   CHECK(summary.exit_code == kExitStopped);
-  CHECK(has(to_text(summary), "run again to go on"));
+  CHECK(has(to_text(summary), "run again to continue"));
 }
 
 TEST_CASE("a run that failed keeps its exit code and has no summary to mislead") {

@@ -114,13 +114,28 @@ TEST_CASE("a wrong version, name or source path") {
         "2:7: name: expected a name, got the number 7; put it in quotes: '7'\n"
         "3:17: source.paths: expected a list of globs such as /mnt/nas/in/**/*.jsonl, got \"/in/*\"; put it "
         "in [ ]\n"
-        "4:14: sink.path: expected a path, got \"~/x\"; ~ is not replaced here: write the home folder out");
+        "4:14: sink.path: expected a path, got \"~/x\"; ~ is not replaced here: write it out");
   CHECK(problems(
             "version: 1\nname: t\nsource: {paths: ['/in/[a', ''], require_mount: nas}\nsink: {path: /o}\n") ==
         "3:18: source.paths[0]: in \"/in/[a\" a [ has no ] in the same name (a literal one is written [[])\n"
         "3:28: source.paths[1]: expected a path, got \"\"\n"
         "3:48: source.require_mount: expected the absolute path of a mount point such as /mnt/nas, got "
         "\"nas\"");
+}
+
+TEST_CASE("what a shell would replace is no path, and - is neither stdin nor stdout") {
+  const auto sink = [](const std::string& path) { return with_sink("{path: '" + path + "'}"); };
+  CHECK(sink("$HOME/out") ==
+        "4:14: sink.path: expected a path, got \"$HOME/out\"; $HOME is not replaced here: write it out");
+  CHECK(sink("/data/${USER}/x") ==
+        "4:14: sink.path: expected a path, got \"/data/${USER}/x\"; ${USER} is not replaced here: write it "
+        "out");
+  CHECK(sink("~ada/x") ==
+        "4:14: sink.path: expected a path, got \"~ada/x\"; ~ada is not replaced here: write it out");
+  CHECK(sink("-") ==
+        "4:14: sink.path: expected a path, got \"-\"; - is no stdin or stdout here: name a file, or "
+        "/dev/stdout");
+  for (const char* name : {"/o/a$b", "/o/$1", "/o/a~", "./-", "/o/US$", "/o/$"}) CHECK(sink(name).empty());
 }
 
 TEST_CASE("sizes and durations say what was probably meant") {

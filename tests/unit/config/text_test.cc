@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "config/pointer.h"
+#include "config/printable.h"
 #include "config/scalar.h"
 #include "config/text.h"
 
@@ -62,7 +63,7 @@ TEST_CASE("a JSON string escapes what it must and nothing else") {
 }
 
 TEST_CASE("a long text is cut for a message, never within a character") {
-  CHECK(in_quotes("a\nb") == "\"a?b\"");
+  CHECK(in_quotes("a\nb") == "\"a\\nb\"");
   CHECK(in_quotes(std::string(59, 'a') + "ü") == "\"" + std::string(59, 'a') + "...\"");
 }
 
@@ -114,4 +115,23 @@ TEST_CASE("sizes and durations are written as short as they can be") {
   CHECK(format_duration(milliseconds(1500)) == "1500ms");
   CHECK(format_duration(milliseconds(90'000)) == "90s");
   CHECK(format_duration(milliseconds(86'400'000)) == "1d");
+}
+
+TEST_CASE("text from elsewhere has nothing that a terminal acts on, and stays readable") {
+  CHECK(printable("a\x1b[31mb\nc\td\r\x7f") == "a\\x1b[31mb\\nc\\td\\r\\x7f");
+  CHECK(printable("\xC2\x9B"
+                  "1m\xC2\x85") == "\\u009b1m\\u0085");
+  CHECK(printable("a\xE2\x80\xAE"
+                  "b\xE2\x81\xA6\xD8\x9C\xE2\x80\x8E\xE2\x80\xA8\xEF\xBB\xBF") ==
+        "a\\u202eb\\u2066\\u061c\\u200e\\u2028\\ufeff");
+  CHECK(printable("\xFF\xC3") == "\\xff\\xc3");
+  CHECK(printable("\xED\xA0\x80") == "\\xed\\xa0\\x80");
+  const std::string plain = "gr\xC3\xBC\xC3\x9F \"\xE6\x97\xA5\" \\ \xF0\x9F\x98\x80";
+  CHECK(printable(plain) == plain);
+  CHECK(printable_lines("a\x1b\nb\r\n") == "a\\x1b\nb\\r\n");
+}
+
+TEST_CASE("JSON for a terminal means what it meant") {
+  CHECK(printable_json("{\"a\":\"\\u001b\xC2\x9B\xE2\x80\xAE\x7f gr\xC3\xBC\"}\n") ==
+        "{\"a\":\"\\u001b\\u009b\\u202e\\u007f gr\xC3\xBC\"}\n");
 }

@@ -23,7 +23,13 @@ TEST_CASE("YAML that is none is named with its place") {
 
 TEST_CASE("YAML's own traps come with what to write") {
   CHECK(problems("source:\n  paths: [*.jsonl]\n") ==
-        "2:11: not valid YAML: the referenced anchor is not defined; put text that begins with * in quotes");
+        "2:11: not valid YAML: put text that begins with * in quotes");
+  CHECK(problems("source: {paths: [in/a.jsonl, *]}\n") ==
+        "1:30: not valid YAML: put text that begins with * in quotes");
+  CHECK(problems("source:\n\tpaths: [a]\n") == "2:1: not valid YAML: a tab; indent with blanks");
+  CHECK(problems("source:\n  paths:\n\t- a\n") == "3:1: not valid YAML: a tab; indent with blanks");
+  CHECK(problems("sink:\n  path: -\n") ==
+        "2:9: not valid YAML: a list begins on the next line; put text that is - in quotes");
   CHECK(problems("sink:\n  path: {stem}.jsonl\n") ==
         "2:15: not valid YAML: end of map not found; put text that begins with { or [ in quotes, or look at "
         "the "

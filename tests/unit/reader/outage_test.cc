@@ -212,6 +212,8 @@ TEST_CASE("a read() that hangs stops neither the caller nor its end") {
   auto gone = std::make_shared<Gate>();
   // The last that the thread drops is what it was given.
   struct Farewell {
+    explicit Farewell(std::shared_ptr<Gate> opens)
+        : gate(std::move(opens)) {}  // clang 14 needs it for make_shared
     std::shared_ptr<Gate> gate;
     ~Farewell() { gate->open(); }
   };
