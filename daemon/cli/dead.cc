@@ -96,7 +96,7 @@ int show(const DeadOptions& options) {
     if (!line) return fail_with(line.error());
     if (!*line) {
       fmt::print(stderr, "leat: there is no number {}: the file has {}\n", options.number,
-                 counted(lines->number(), "dead letter"));
+                 counted(lines->number(), "line"));
       return kExitNoInput;
     }
     if (lines->number() != options.number) continue;
