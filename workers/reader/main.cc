@@ -298,7 +298,8 @@ class Reader {
   // What has gone out of the reader for good is what the writer has accepted: progress is counted by it.
   void book_accepted() {
     auto& page = *worker_.page();
-    page.bytes_out = page.bytes_in - window_.bytes();
+    // Events have bytes in the window too, and are no records.
+    page.bytes_out = page.bytes_in - std::min<std::uint64_t>(page.bytes_in, window_.bytes());
   }
 
   // What was sent is let go.
