@@ -177,7 +177,7 @@ TEST_CASE("a folder that may not be listed is told, and a file named in it is st
   folder.write("closed/a.l", "");
   folder.write("open/b.l", "");
   struct Closed {  // to its owner as well; open again for who removes it
-    explicit Closed(std::string path) : path(std::move(path)) { ::chmod(this->path.c_str(), 0311); }
+    explicit Closed(std::string folder) : path(std::move(folder)) { ::chmod(path.c_str(), 0311); }
     ~Closed() { ::chmod(path.c_str(), 0755); }
     std::string path;
   } closed(folder / "closed");
