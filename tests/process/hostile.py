@@ -217,7 +217,7 @@ ATTEMPTS = {
     "cores": each(lambda pid: os.sched_setaffinity(pid, os.sched_getaffinity(pid))),
     "connect": connect,
     "datagram-pair": datagram_pair,
-    "shared-memory": lambda: call("shmget", 0, 4096, 0o600),
+    "shared-memory": lambda: call("shmctl", call("shmget", 0, 4096, 0o600), 0, None),
     "no-new-privileges": no_new_privileges,
     "secret": lambda: environment("LEAT_SECRET"),
     "fork-bomb": bomb,
@@ -227,7 +227,7 @@ ATTEMPTS = {
 MORE = {
     "user-namespace": lambda: call("unshare", 0x10000000),
     "namespace-by-clone": namespace_by_clone,
-    "mount": lambda: call("mount", b"none", VICTIMS.encode(), b"tmpfs", 0, None),
+    "mount": lambda: call("mount", b"none", VICTIMS.encode(), b"no-such-file-system", 0, None),
     "chroot": lambda: os.chroot("/tmp"),
     "pivot_root": lambda: call("pivot_root", b"/", b"/"),
     "keyctl": lambda: call("keyctl", 0, -3, 1),
