@@ -17,6 +17,7 @@
 //            socket buffers, a stage's input and its output
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -44,6 +45,11 @@ struct Budget {
 [[nodiscard]] Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes);
 [[nodiscard]] Result<Budget> plan_budget(const Pipeline& pipeline, std::uint64_t in_file_bytes,
                                          int processors);
+
+// What one record may become, all its results together: a record that would be more is a dead letter.
+inline std::uint64_t max_result_bytes(const Pipeline& pipeline) {
+  return std::max<std::uint64_t>(pipeline.source.max_record_bytes, 16 * kMiB);
+}
 
 // The absolute paths behind in_file and not_in_file, each once, sorted.
 std::vector<std::string> in_files(const Pipeline& pipeline);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <utility>
@@ -16,7 +17,6 @@ namespace leat::proto {
 
 namespace {
 
-constexpr std::size_t kOriginBytes = 8;
 constexpr std::size_t kRejectFixedBytes = 24;
 constexpr std::size_t kChecksumOffset = kHeaderBytes - 8;
 constexpr std::uint8_t kRejectByReference = 1;
@@ -24,6 +24,7 @@ constexpr std::uint8_t kFlagInSlot = 2;    // on the wire only: the payload is i
 constexpr std::size_t kPlaceOffset = 136;  // pid, fd, slot
 constexpr std::size_t kTailOffset = 148;   // tail_bytes, tail_hash
 constexpr std::size_t kNonceOffset = 160;  // of the arena at that place
+constexpr std::size_t kGrantOffset = 168;  // grant, part, made
 
 // Position of each section within the message: header, records, table, rejects, padding. The records stand
 // right behind the header so that they can be built in place before the sizes of the others are known.
@@ -86,6 +87,14 @@ std::string_view to_string(Stage stage) {
   return "unknown";
 }
 
+void Header::cut_at(std::uint64_t lines, std::uint64_t offset) {
+  flags = static_cast<std::uint8_t>((flags | kCut) & ~kUnterminated);
+  end_line = lines;
+  end_offset = offset;
+  tail_bytes = 0;
+  tail_hash = 0;
+}
+
 std::uint64_t pipeline_id(std::string_view name) {
   return XXH3_64bits(name.data(), name.size());
 }
@@ -110,6 +119,8 @@ void encode_header(const Header& header, char* into) {
   ByteWriter tail(into + kTailOffset);
   tail.put(header.tail_bytes);
   tail.put(header.tail_hash);
+  ByteWriter grant(into + kGrantOffset);
+  for (std::uint32_t field : {header.grant, header.part, header.made}) grant.put(field);
   put_checksum(into);
 }
 
@@ -151,6 +162,9 @@ Result<Header> decode_header(std::string_view message) {
   ByteReader tail(message.substr(kTailOffset, 12));
   header.tail_bytes = tail.get<std::uint32_t>();
   header.tail_hash = tail.get<std::uint64_t>();
+  ByteReader grant(message.substr(kGrantOffset, 12));
+  for (std::uint32_t* field : {&header.grant, &header.part, &header.made})
+    *field = grant.get<std::uint32_t>();
   return header;
 }
 
@@ -187,11 +201,15 @@ Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes) {
   return batch;
 }
 
-Batch Batch::seal(Header header, Buffer records, std::span<const Origin> table, std::string_view rejects) {
+Batch Batch::seal(Header header, Buffer records, std::span<const TableEntry> table,
+                  std::string_view rejects) {
   if (records.headroom() != kHeaderBytes) {
     LEAT_CHECK(records.empty(), "records were built without room for a header");
     records = Buffer(0, kHeaderBytes);
   }
+  LEAT_CHECK(std::max({records.size(), table.size() * kOriginBytes, rejects.size()}) <=
+                 std::numeric_limits<std::uint32_t>::max(),
+             "a section of a batch over 4 GiB");
   header.records_bytes = static_cast<std::uint32_t>(records.size());
   header.table_entries = static_cast<std::uint32_t>(table.size());
   header.rejects_bytes = static_cast<std::uint32_t>(rejects.size());
@@ -199,9 +217,10 @@ Batch Batch::seal(Header header, Buffer records, std::span<const Origin> table, 
     std::size_t at = records.size();
     records.resize(at + table.size() * kOriginBytes);
     ByteWriter writer(records.data() + at);
-    for (const Origin& origin : table) {
-      writer.put(origin.line_delta);
-      writer.put(origin.offset_delta);
+    for (const TableEntry& entry : table) {
+      writer.put(entry.origin.line_delta);
+      writer.put(entry.origin.offset_delta);
+      writer.put(entry.before);
     }
   }
   records.append(rejects);
@@ -259,12 +278,13 @@ std::string_view Batch::rejects() const {
   return bytes().substr(Layout(header_).rejects, header_.rejects_bytes);
 }
 
-Origin Batch::origin(std::size_t index) const {
+TableEntry Batch::entry(std::size_t index) const {
   ByteReader reader(bytes().substr(Layout(header_).table + index * kOriginBytes, kOriginBytes));
-  Origin origin;
-  origin.line_delta = reader.get<std::uint32_t>();
-  origin.offset_delta = reader.get<std::uint32_t>();
-  return origin;
+  TableEntry entry;
+  entry.origin.line_delta = reader.get<std::uint32_t>();
+  entry.origin.offset_delta = reader.get<std::uint32_t>();
+  entry.before = reader.get<std::uint32_t>();
+  return entry;
 }
 
 Batch Batch::reseal(const Header& header) && {
@@ -274,6 +294,11 @@ Batch Batch::reseal(const Header& header) && {
   if (!slot_) encode_header(header, message_.data());
   header_ = header;
   return std::move(*this);
+}
+
+std::size_t encoded_bytes(const Reject& reject) {
+  return kRejectFixedBytes + std::min(reject.reason.size(), kMaxReasonBytes) +
+         (reject.by_reference ? 0 : reject.record.size());
 }
 
 void encode_reject(Buffer& rejects, const Reject& reject) {

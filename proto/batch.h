@@ -19,7 +19,7 @@
 namespace leat::proto {
 
 inline constexpr std::uint32_t kBatchMagic = 0x5441454C;  // "LEAT"
-inline constexpr std::uint16_t kBatchVersion = 2;
+inline constexpr std::uint16_t kBatchVersion = 3;
 inline constexpr std::size_t kHeaderBytes = 192;
 
 // Explicit values, never renumbered.
@@ -44,7 +44,7 @@ std::string_view to_string(Stage stage);
 // All counts are of records, all offsets of bytes in the uncompressed source unless they say otherwise.
 struct Header {
   BatchKind kind = BatchKind::kRecords;
-  std::uint8_t flags = 0;              // kUnterminated
+  std::uint8_t flags = 0;              // kUnterminated, kCut
   std::uint64_t pipeline = 0;          // XXH3-64 of the pipeline's name
   std::uint64_t epoch = 0;             // of the run; batches of another one are dropped unprocessed
   std::uint64_t sequence = 0;          // 1, 2, 3 ... without gaps within an epoch
@@ -70,15 +70,35 @@ struct Header {
       0;  // 0: the records are consecutive lines from first_line on, blank ones included
   std::uint32_t records_bytes = 0;
   std::uint32_t rejects_bytes = 0;
+  std::uint32_t grant = 0;  // bytes that each result may take, records and rejects; 0: as many as it wants
+  std::uint32_t part = 0;  // of the sequence number's lines, from 0; each begins where the one before was cut
+  std::uint32_t made =
+      0;  // the most bytes that a stage made of it; of an empty cut: what its first record needs
 
   static constexpr std::uint8_t kUnterminated =
       1;  // the source's last line had no newline; the reader added one
+  // The position after it is not the end of the sequence number: more parts follow. It has no tail, so it is no place to
+  // commit.
+  static constexpr std::uint8_t kCut = 4;
+
+  bool cut() const { return (flags & kCut) != 0; }
+  // It ends before that line and offset of the source; another part begins there.
+  void cut_at(std::uint64_t lines, std::uint64_t offset);
 };
+
+inline constexpr std::size_t kOriginBytes = 12;  // of a record in the table
 
 // Where a record comes from, relative to the batch's first_line and first_offset.
 struct Origin {
   std::uint32_t line_delta = 0;
   std::uint32_t offset_delta = 0;
+};
+
+// Of a record in a batch that has lost others: where it comes from, and how many records of the batch's input come before
+// it.
+struct TableEntry {
+  Origin origin;
+  std::uint32_t before = 0;
 };
 
 // A record on its way to the dead-letter file. The views live as long as the batch they came from.
@@ -92,6 +112,9 @@ struct Reject {
   std::string_view record;
 };
 inline constexpr std::size_t kMaxReasonBytes = 1024;
+
+// What encode_reject will append.
+std::size_t encoded_bytes(const Reject& reject);
 
 // Appends one reject to a rejects section. A longer reason is cut.
 void encode_reject(Buffer& rejects, const Reject& reject);
@@ -109,15 +132,16 @@ class Batch {
   [[nodiscard]] static Result<Batch> decode(Message message, std::uint64_t max_bytes);
 
   // Makes a batch of `records` without copying them: they must have been built with kHeaderBytes of headroom.
-  // The origins and the rejects section are appended. Sets records_bytes, table_entries and rejects_bytes.
-  [[nodiscard]] static Batch seal(Header header, Buffer records, std::span<const Origin> table = {},
+  // The table and the rejects section are appended. Sets records_bytes, table_entries and rejects_bytes. Aborts on a
+  // section of 4 GiB: every stage keeps to its grant.
+  [[nodiscard]] static Batch seal(Header header, Buffer records, std::span<const TableEntry> table = {},
                                   std::string_view rejects = {});
 
   const Header& header() const { return header_; }
   std::string_view records() const;  // kTailPadding readable bytes follow
   std::string_view rejects() const;
-  Origin origin(std::size_t index) const;  // index < table_entries
-  std::size_t payload_bytes() const;       // header and padding included
+  TableEntry entry(std::size_t index) const;  // index < table_entries
+  std::size_t payload_bytes() const;          // header and padding included
 
   // The same payload under a changed header (only fields that do not describe sections may differ). The
   // message must not be shared: made for a stage that passes a batch on as it is.

@@ -9,9 +9,9 @@ namespace leat::proto {
 namespace {
 
 constexpr std::uint32_t kCreditMagic = 0x3252434C;    // "LCR2"
-constexpr std::uint32_t kAcceptedMagic = 0x3143414C;  // "LAC1"
+constexpr std::uint32_t kAcceptedMagic = 0x3243414C;  // "LAC2"
 constexpr std::size_t kCreditBytes = 48;
-constexpr std::size_t kAcceptedBytes = 40;
+constexpr std::size_t kAcceptedBytes = 72;
 
 }  // namespace
 
@@ -39,6 +39,12 @@ Message encode(const Accepted& accepted) {
   writer.put(accepted.accepted);
   writer.put(accepted.committed);
   writer.put(accepted.records);
+  writer.put(accepted.growth);
+  writer.put(accepted.input_bytes);
+  writer.put(accepted.part);
+  writer.put(accepted.wanted);
+  writer.put(accepted.cut_line);
+  writer.put(accepted.cut_offset);
   return Message(std::string_view(bytes.data(), bytes.size()));
 }
 
@@ -70,6 +76,12 @@ Result<Accepted> decode_accepted(std::string_view message) {
   accepted.accepted = reader.get<std::uint64_t>();
   accepted.committed = reader.get<std::uint64_t>();
   accepted.records = reader.get<std::uint32_t>();
+  accepted.growth = reader.get<std::uint32_t>();
+  accepted.input_bytes = reader.get<std::uint64_t>();
+  accepted.part = reader.get<std::uint32_t>();
+  accepted.wanted = reader.get<std::uint32_t>();
+  accepted.cut_line = reader.get<std::uint64_t>();
+  accepted.cut_offset = reader.get<std::uint64_t>();
   return accepted;
 }
 

@@ -28,8 +28,15 @@ struct Accepted {
   std::uint64_t epoch = 0;
   std::uint64_t accepted = 0;
   std::uint64_t committed = 0;
-  std::uint32_t process_us = 0;  // service times of the last accepted batch, for the size of the next ones
-  std::uint32_t records = 0;     // and the records that went into it
+  std::uint32_t process_us = 0;   // service times of the last accepted batch, for the size of the next ones
+  std::uint32_t records = 0;      // and the records that went into it
+  std::uint64_t input_bytes = 0;  // and their bytes in the source
+  std::uint32_t growth = 0;       // the most that a batch has grown since the last message, in thousandths
+  // Of the batch after `accepted`: how much of it has been taken.
+  std::uint32_t part = 0;        // parts; 0: nothing of it
+  std::uint32_t wanted = 0;      // its next record needs a grant of so many bytes; 0: not known
+  std::uint64_t cut_line = 0;    // lines of the source before the rest of it
+  std::uint64_t cut_offset = 0;  // and bytes
 };
 
 Message encode(const Credit& credit);

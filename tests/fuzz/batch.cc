@@ -19,7 +19,7 @@ namespace {
 void use(const Batch& batch) {
   std::size_t sum = 0;
   for (char c : batch.records()) sum += static_cast<unsigned char>(c);
-  for (std::uint32_t i = 0; i < batch.header().table_entries; ++i) sum += batch.origin(i).offset_delta;
+  for (std::uint32_t i = 0; i < batch.header().table_entries; ++i) sum += batch.entry(i).origin.offset_delta;
   auto decoded = decode_rejects(batch.rejects(), [&](const Reject& reject) {
     for (char c : reject.reason) sum += static_cast<unsigned char>(c);
     for (char c : reject.record) sum += static_cast<unsigned char>(c);

@@ -20,7 +20,8 @@ class FilterStage {
   [[nodiscard]] static Result<FilterStage> make(const config::Pipeline& pipeline);
 
   // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines left out.
-  // Malformed records become rejects. With processors behind it, the origins of the kept records go along.
+  // Malformed records become rejects. With processors behind it, the origins of the kept records go along. What does not
+  // fit the batch's grant is cut off: records and rejects may take that much, and the table too.
   [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
 
   // Where the record at work is noted, should one kill.
@@ -32,13 +33,14 @@ class FilterStage {
   FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted);
 
   struct Split;  // one batch on its way
-  void look_at(Split& split, std::size_t begin, std::size_t end);
-  void merge_rejects(std::string_view earlier);
+  [[nodiscard]] bool look_at(Split& split, std::size_t begin, std::size_t end);
+  void merge_rejects(const proto::Batch& batch, Split& split);
+  proto::Batch seal(proto::Batch batch, Split& split);
 
   Predicates predicates_;
   json::Scanner scanner_;
   std::vector<json::Value> values_;
-  std::vector<proto::Origin> table_;
+  std::vector<proto::TableEntry> table_;
   Buffer rejects_;
   bool origins_wanted_;
   stage::RecordMark mark_;

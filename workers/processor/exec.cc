@@ -36,6 +36,8 @@ constexpr std::size_t kKeptBytes = 1024 * 1024;  // a larger buffer is given bac
 constexpr std::size_t kSmallBuffer = 4096;       // stdio's is at least this, Python's 8192
 constexpr std::size_t kLinesAWrite = 256;
 constexpr std::size_t kSplit = 8;
+constexpr std::uint64_t kSkipped = 8;  // times the longest answer: a line is read and forgotten up to there
+constexpr double kGrowthMemory = 16;   // answers
 constexpr int kDeathsIfNeverAnswered = 10;
 constexpr int kDeathsInARow = 64;
 constexpr std::chrono::milliseconds kGrace{1000};  // to exit in, once its stdin is closed
@@ -48,12 +50,12 @@ std::string in_words(std::chrono::milliseconds time) {
 
 }  // namespace
 
-Exec::Exec(const config::Step& step, std::string working_dir, std::uint64_t max_record_bytes,
+Exec::Exec(const config::Step& step, std::string working_dir, std::uint64_t max_result_bytes,
            OnWarning on_warning)
     : step_(step),
       name_("exec " + step.command.at(0)),
       working_dir_(std::move(working_dir)),
-      max_line_bytes_(8 * max_record_bytes),
+      max_line_bytes_(max_result_bytes),
       on_warning_(std::move(on_warning)),
       habit_(step.timeout),
       reader_(name_) {
@@ -71,19 +73,22 @@ Result<void> Exec::start() {
   child_ = std::move(*child);
   habit_.restarted();
   in_.clear();
+  skipped_ = 0;
   fresh_bytes_ = fresh_answers_ = 0;
   closed_ = listening_ = overdue_ = false;
   now_ = progress_at_ = active_at_ = Clock::now();
   return {};
 }
 
-Result<void> Exec::run(std::span<const std::string_view> records, const OnResult& on_result,
-                       const ShouldStop& should_stop) {
+Result<void> Exec::run(std::span<const std::string_view> records, std::size_t room_bytes,
+                       const OnResult& on_result, const ShouldStop& should_stop) {
   if (owing()) discard_child();  // an earlier run ended in the middle
   records_ = records;
   on_result_ = &on_result;
   answered_ = written_ = offset_ = owed_bytes_ = group_end_ = suspects_end_ = 0;
   blamed_ = 0;
+  full_ = false;
+  room_ = room_bytes;
   while (answered_ < records_.size() || (child_ && closed_)) {
     if (should_stop && should_stop(records_.size() - answered_ <= 1 && blamed_ == 0)) {
       discard_child();
@@ -116,10 +121,17 @@ void Exec::pick_group() {
     group_end_ = std::min(suspects_end_, answered_ + group_size_);
 }
 
+// Is there room for the answers, those that are owed already among them? There always is for one.
+bool Exec::may_be_written(std::size_t bytes, std::size_t owed) const {
+  if (owed == 0) return true;
+  return owed + bytes < kMaxOwedBytes &&
+         growth_ * static_cast<double>(owed + bytes) < static_cast<double>(room_);
+}
+
 bool Exec::may_write() const {
   if (child_->in() < 0) return false;
   if (offset_ > 0) return true;
-  return written_ < group_end_ && (!owing() || owed_bytes_ + line(written_).size() < kMaxOwedBytes);
+  return written_ < group_end_ && may_be_written(line(written_).size(), owed_bytes_);
 }
 
 // How long the child may be silent, with nothing more to be written and answers owed, before its stdin is
@@ -166,7 +178,7 @@ Exec::Death Exec::write_some() {
   std::size_t skip = offset_;
   for (std::size_t index = written_; index < group_end_ && used < parts.size(); ++index, skip = 0) {
     const std::string_view text = line(index);
-    if (used > 0 && ahead + text.size() >= kMaxOwedBytes) break;
+    if (used > 0 && !may_be_written(text.size(), ahead)) break;
     ahead += text.size() + 1;
     if (skip < text.size()) parts[used++] = {const_cast<char*>(text.data()) + skip, text.size() - skip};
     parts[used++] = {newline, 1};
@@ -207,18 +219,46 @@ Exec::Death Exec::read_some() {
   in_.resize(before + count);
   fresh_bytes_ += count;
   active_at_ = now_;
-  const void* last = memrchr(in_.data() + before, '\n', count);
+  if (skipped_ > 0) {
+    if (Death end = skip_line(); !end.reason.empty()) return end;
+  }
+  const void* last = memrchr(in_.data(), '\n', in_.size());
   if (last != nullptr) {
     const std::size_t complete = static_cast<std::size_t>(static_cast<const char*>(last) - in_.data()) + 1;
     if (Death end = take_lines(complete); !end.reason.empty()) return end;
   }
-  if (in_.size() > max_line_bytes_)
-    return death(fmt::format("printed a line of over {} bytes", max_line_bytes_));
+  if (in_.size() > max_line_bytes_) {
+    if (answered_ == written_) return death("printed more lines than it was given records");
+    skipped_ = in_.size();
+    in_.clear();
+  }
   if (count < room) {
     habit_.read(in_.empty() && (fresh_bytes_ < kSmallBuffer || fresh_answers_ == 1), owing(), closed_);
     fresh_bytes_ = fresh_answers_ = 0;
   }
   return {};
+}
+
+// What is in in_ continues a line that is too long. One that does not end is a fault of the child.
+Exec::Death Exec::skip_line() {
+  const void* newline = std::memchr(in_.data(), '\n', in_.size());
+  if (newline == nullptr) {
+    skipped_ += in_.size();
+    in_.clear();
+    if (skipped_ <= kSkipped * max_line_bytes_) return {};
+    return death(fmt::format("printed a line of over {} bytes", kSkipped * max_line_bytes_));
+  }
+  const std::size_t length = static_cast<std::size_t>(static_cast<const char*>(newline) - in_.data());
+  refuse_answer(std::exchange(skipped_, 0) + length);
+  forget(length + 1);
+  return {};
+}
+
+// The first bytes of in_ have been seen to.
+void Exec::forget(std::size_t bytes) {
+  const std::size_t rest = in_.size() - bytes;
+  std::memmove(in_.data(), in_.data() + bytes, rest);
+  in_.resize(rest);
 }
 
 // The first `complete` bytes of in_ are whole lines: answers.
@@ -228,30 +268,47 @@ Exec::Death Exec::take_lines(std::size_t complete) {
     const void* newline = std::memchr(in_.data() + begin, '\n', complete - begin);
     const std::size_t end = static_cast<std::size_t>(static_cast<const char*>(newline) - in_.data());
     if (answered_ == written_) return death("printed more lines than it was given records");
-    if (end - begin > max_line_bytes_)
-      return death(fmt::format("printed a line of over {} bytes", max_line_bytes_));
     const Answer answer = reader_.next(begin, end);
-    if (answer.kind == Answer::Kind::kJunk) return {std::string(answer.reason), name_ + ": printed junk"};
-    ExecResult result{.bytes = answer.bytes, .records = answer.records, .reason = answer.reason};
-    if (answer.kind == Answer::Kind::kRecords) result.kind = ExecResult::Kind::kRecords;
-    if (answer.kind == Answer::Kind::kRejected) result.kind = ExecResult::Kind::kRejected;
-    result.attempts = blamed_ + 1;
-    owed_bytes_ -= line(answered_).size() + 1;
-    if (listening_)
-      habit_.answered_after_close(std::chrono::duration_cast<milliseconds>(now_ - closed_at_),
-                                  std::chrono::duration_cast<milliseconds>(now_ - progress_at_));
-    listening_ = false;
-    progress_at_ = now_;
-    ever_answered_ = true;
-    deaths_ = 0;
-    ++fresh_answers_;
-    give(result);
+    if (end - begin > max_line_bytes_) {
+      refuse_answer(end - begin);
+    } else if (answer.kind == Answer::Kind::kJunk) {
+      return {std::string(answer.reason), name_ + ": printed junk"};
+    } else {
+      ExecResult result{.bytes = answer.bytes, .records = answer.records, .reason = answer.reason};
+      if (answer.kind == Answer::Kind::kRecords) result.kind = ExecResult::Kind::kRecords;
+      if (answer.kind == Answer::Kind::kRejected) result.kind = ExecResult::Kind::kRejected;
+      take_answer(result);
+    }
     begin = end + 1;
   }
-  const std::size_t rest = in_.size() - complete;
-  std::memmove(in_.data(), in_.data() + complete, rest);
-  in_.resize(rest);
+  forget(complete);
   return {};
+}
+
+void Exec::refuse_answer(std::size_t bytes) {
+  const std::string reason =
+      fmt::format("{}: its answer takes {} bytes; {} are allowed: the larger of source.max_record and 16MiB",
+                  name_, bytes, max_line_bytes_);
+  take_answer({.kind = ExecResult::Kind::kRejected, .reason = reason});
+}
+
+// The child's answer to record answered_.
+void Exec::take_answer(ExecResult result) {
+  const std::size_t asked = line(answered_).size() + 1;
+  result.attempts = blamed_ + 1;
+  owed_bytes_ -= asked;
+  const double growth = static_cast<double>(result.bytes.size()) / static_cast<double>(asked);
+  growth_ = std::max(growth, growth_ + (growth - growth_) / kGrowthMemory);
+  room_ -= std::min(room_, result.bytes.size());
+  if (listening_)
+    habit_.answered_after_close(std::chrono::duration_cast<milliseconds>(now_ - closed_at_),
+                                std::chrono::duration_cast<milliseconds>(now_ - progress_at_));
+  listening_ = false;
+  progress_at_ = now_;
+  ever_answered_ = true;
+  deaths_ = 0;
+  ++fresh_answers_;
+  give(result);
 }
 
 // The last line may lack its newline; of a child that died it may as well be torn, and then it is no JSON.
@@ -301,7 +358,13 @@ void Exec::close_in(bool for_silence) {
 }
 
 void Exec::give(ExecResult result) {
-  (*on_result_)(answered_, result);
+  if (!full_ && !(*on_result_)(answered_, result)) {
+    // What is in the pipe is answered all the same, or the child would be out of step.
+    full_ = true;
+    records_ = records_.first(written_ + (offset_ > 0 ? 1 : 0));
+    group_end_ = std::min(group_end_, records_.size());
+    suspects_end_ = std::min(suspects_end_, records_.size());
+  }
   ++answered_;
   blamed_ = 0;
 }
@@ -315,8 +378,14 @@ Result<void> Exec::bury(const Death& end) {
   if (std::has_single_bit(restarts_))
     on_warning_(fmt::format("{}; restarts so far: {}", end.logged, restarts_));
   const std::size_t owed = written_ - answered_ + (offset_ > 0 ? 1 : 0);
-  if (owed > 0) ++blamed_;
-  if (owed == 1 && blamed_ >= 2) {
+  if (full_) {  // nobody wants to know the rest
+    answered_ = records_.size();
+  } else if (owed > 0) {
+    ++blamed_;
+  }
+  if (full_) {
+    suspects_end_ = 0;
+  } else if (owed == 1 && blamed_ >= 2) {
     give({.kind = ExecResult::Kind::kRejected, .reason = end.reason, .attempts = blamed_});
   } else if (owed > 0) {
     suspects_end_ = answered_ + (exact ? 1 : owed);
@@ -339,6 +408,7 @@ void Exec::discard_child() {
   if (child_) child_->end(milliseconds(0));
   child_.reset();
   in_.clear();
+  skipped_ = 0;
 }
 
 }  // namespace leat::processor

@@ -10,8 +10,9 @@
 //       [{...}, {...}]        several records, in this order; [] drops; other members make it a dead letter
 //       {"leat_error": "..."} the record is a dead letter with this reason (leat_error must be the first
 //       member)
-//     Anything else is junk: another value, no JSON, an empty line, more than 8 x max_record bytes, a line
-//     too many.
+//     Anything else is junk: another value, no JSON, an empty line, a line too many.
+//     An answer that is longer than a record's results may be (config/budget.h) is read to its end, and makes the record a
+//     dead letter; one of eight times that is junk.
 //   - Records are written ahead, so it is never idle. It should flush after each line (Python: print(...,
 //   flush=True)).
 //   - stderr is free for messages; it is the log of the processor.
@@ -58,13 +59,14 @@ struct ExecResult {
 
 class Exec {
  public:
-  using OnResult = std::function<void(std::size_t index, const ExecResult&)>;
+  // False: there is no room for it, nor for those behind it.
+  using OnResult = std::function<bool(std::size_t index, const ExecResult&)>;
   using OnWarning = std::function<void(const std::string&)>;
   // at_hand: one record is left, and it is tried for the first time.
   using ShouldStop = std::function<bool(bool at_hand)>;
 
   // step: an exec step. Starts nothing yet. Ignores SIGPIPE for the whole process from here on.
-  Exec(const config::Step& step, std::string working_dir, std::uint64_t max_record_bytes,
+  Exec(const config::Step& step, std::string working_dir, std::uint64_t max_result_bytes,
        OnWarning on_warning);
   Exec(const Exec&) = delete;
   Exec& operator=(const Exec&) = delete;
@@ -75,11 +77,13 @@ class Exec {
   [[nodiscard]] Result<void> start();
 
   // Sends the records (JSON, one line each without its '\n') through the child and calls on_result exactly
-  // once for each, in order; what it is given lives for the call. Fails as start() does, with kFatal (78)
-  // when the child only ever dies, with kRetry (75) when should_stop says so (asked every 50 ms at least; may be empty).
-  // After a failure the results that were given are void.
-  [[nodiscard]] Result<void> run(std::span<const std::string_view> records, const OnResult& on_result,
-                                 const ShouldStop& should_stop = {});
+  // once for each, in order, until it says that there is no more room; what it is given lives for the call. Only so much is
+  // written ahead that the answers should fit into room_bytes, as far as is known; answers that come all the same are read
+  // and forgotten, so that the child lives on. Fails as start() does, with kFatal (78)
+  // when the child only ever dies, with kRetry (75) when should_stop says so (asked every 50 ms at least;
+  // may be empty). After a failure the results that were given are void.
+  [[nodiscard]] Result<void> run(std::span<const std::string_view> records, std::size_t room_bytes,
+                                 const OnResult& on_result, const ShouldStop& should_stop = {});
 
   pid_t pid() const { return child_ ? child_->pid() : -1; }  // -1: no child at the moment
   std::uint64_t restarts() const { return restarts_; }       // children that died or were killed
@@ -95,6 +99,7 @@ class Exec {
 
   std::string_view line(std::size_t index) const;
   bool owing() const { return written_ > answered_ || offset_ > 0; }
+  bool may_be_written(std::size_t bytes, std::size_t owed) const;
   bool suspecting() const { return answered_ < suspects_end_; }
   bool may_write() const;
   milliseconds silence_allowed() const;
@@ -105,6 +110,10 @@ class Exec {
   Death write_some();
   Death read_some();
   Death take_lines(std::size_t complete);
+  Death skip_line();
+  void forget(std::size_t bytes);
+  void refuse_answer(std::size_t bytes);
+  void take_answer(ExecResult result);
   Death end_of_output();
   Death look_at_clock();
   void close_in(bool for_silence);
@@ -121,7 +130,9 @@ class Exec {
   std::unique_ptr<Child> child_;
   Habit habit_;
   AnswerReader reader_;
-  Buffer in_;                    // what was read and is not a whole line yet
+  Buffer in_;                // what was read and is not a whole line yet
+  std::size_t skipped_ = 0;  // bytes of a line that is too long, read and forgotten so far; 0: there is none
+  double growth_ = 1;        // of a record into its answer, of the last ones
   std::size_t fresh_bytes_ = 0;  // read since stdout was last found empty
   std::size_t fresh_answers_ = 0;
   bool closed_ = false;     // its stdin, by us
@@ -135,6 +146,8 @@ class Exec {
   // This run. Records [answered_, written_) are owed; offset_ bytes of record written_ are in the pipe too.
   std::span<const std::string_view> records_;
   const OnResult* on_result_ = nullptr;
+  bool full_ = false;     // there is no room for what is owed: it is read and forgotten
+  std::size_t room_ = 0;  // for answers to what is not written yet, if all that is owed grows as expected
   std::size_t answered_ = 0;
   std::size_t written_ = 0;
   std::size_t offset_ = 0;

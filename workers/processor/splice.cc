@@ -74,6 +74,7 @@ void Splice::open(std::string_view text, std::uint32_t begin, std::uint32_t end,
   indexed_ = 0;
   arena_.reset();
   malformed_ = false;
+  over_ = 0;
   record_ = text.substr(begin, end - begin);
 
   Touched record;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,6 +69,10 @@ class Splice {
   bool mark_kept(const Path& path);
   void prune();
 
+  // No value and no record is made longer than that; what would be is left out, and over() says how long it is.
+  void limit(std::size_t bytes) { limit_ = bytes; }
+  std::size_t over() const { return over_; }  // of the record since open(); 0: nothing was
+
   // Appends the record.
   void write(Buffer& out);
 
@@ -118,6 +123,9 @@ class Splice {
   std::string scratch_;
   Buffer bytes_;
   Buffer* out_ = nullptr;
+  std::size_t limit_ = std::numeric_limits<std::size_t>::max();
+  std::size_t made_ = 0;  // bytes of what is written now
+  std::size_t over_ = 0;
   const char* run_begin_ = nullptr;  // bytes to be written with one copy
   const char* run_end_ = nullptr;
 };

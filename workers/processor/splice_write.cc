@@ -1,4 +1,6 @@
 // From the tree of splice.cc back to bytes.
+#include <algorithm>
+
 #include "workers/processor/blank.h"
 #include "workers/processor/splice.h"
 
@@ -7,6 +9,7 @@ namespace leat::processor {
 void Splice::write(Buffer& out) {
   const Touched& record = touched_[0];
   out_ = &out;
+  made_ = 0;
   emit(record_.data(), record.begin);
   emit_value(record);
   emit(record.end, record_.data() + record_.size());
@@ -18,6 +21,7 @@ std::string_view Splice::value(Place place) {
   if (value.child == kNone) return {value.begin, value.end};
   bytes_.clear();
   out_ = &bytes_;
+  made_ = 0;
   emit_value(value);
   flush();
   return arena_.keep(bytes_.view());
@@ -33,7 +37,15 @@ void Splice::emit(const char* begin, const char* end) {
 }
 
 void Splice::flush() {
-  if (run_begin_ != run_end_) out_->append(run_begin_, static_cast<std::size_t>(run_end_ - run_begin_));
+  if (run_begin_ != run_end_) {
+    const auto bytes = static_cast<std::size_t>(run_end_ - run_begin_);
+    made_ += bytes;
+    if (made_ <= limit_) {
+      out_->append(run_begin_, bytes);
+    } else {
+      over_ = std::max(over_, made_);
+    }
+  }
   run_begin_ = run_end_ = nullptr;
 }
 

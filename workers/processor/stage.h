@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -30,7 +31,7 @@ class ProcessorStage {
   [[nodiscard]] static Result<ProcessorStage> make(const config::Pipeline& pipeline, Callbacks callbacks);
 
   // Records in, what the steps make of them out, in order; those that no step can work on become rejects,
-  // with the bytes they came in with. Fails as Exec::run does.
+  // with the bytes they came in with. What does not fit the batch's grant is cut off. Fails as Exec::run does.
   [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
 
   // Where the record at work is noted, should one kill.
@@ -52,12 +53,19 @@ class ProcessorStage {
   };
   using Segment = std::variant<Steps, std::unique_ptr<Exec>>;
 
-  explicit ProcessorStage(Callbacks callbacks) : callbacks_(std::move(callbacks)) {}
+  class Meter;
+
+  ProcessorStage(Callbacks callbacks, std::size_t max_result_bytes)
+      : callbacks_(std::move(callbacks)), max_result_bytes_(max_result_bytes) {}
+  void take_in(const proto::Batch& batch, Lines& records);
+  std::size_t reject_bytes(const Rejected& rejected) const;
+  proto::Header account(const proto::Batch& batch, const Lines& made) const;
   void run_steps(Steps& steps, const Lines& in, Buffer& bytes, Lines& out);
   [[nodiscard]] Result<void> run_exec(Exec& exec, const Lines& in, Buffer& bytes, Lines& out);
   [[nodiscard]] Result<const Lines*> run_segments(const Lines& records, Buffer& out);
   const Lines* leave_out_torn(const Lines* made, Buffer& out);
   void merge_rejects(const proto::Batch& batch, const Lines& records);
+  void sort_rejected();
 
   Callbacks callbacks_;
   std::vector<Segment> segments_;  // runs of steps, and exec steps between them
@@ -66,7 +74,16 @@ class ProcessorStage {
   std::vector<Rejected> rejected_;
   Buffer rejects_;
   std::string reason_;
-  std::vector<std::uint32_t> offsets_;  // of each record of the batch in its source, from the batch's first
+  std::size_t max_result_bytes_;            // of one record
+  std::vector<proto::TableEntry> origins_;  // of each record of the batch
+  std::vector<std::size_t>
+      carried_;  // bytes of the rejects that came with the batch, before each record and behind all; none
+                 // came: empty
+  std::span<const std::uint32_t> record_ends_;  // of each record of the batch, in its text
+  std::size_t grant_ = 0;
+  std::uint32_t cut_ = 0;   // the first record that does not fit; the number of records: all do
+  std::size_t wanted_ = 0;  // what that one needs
+  std::size_t made_ = 0;    // the most that a segment has made
   stage::RecordMark mark_;
   stage::TestHook hook_{proto::Stage::kProcessor};
 };

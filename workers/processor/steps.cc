@@ -4,6 +4,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -33,6 +34,7 @@ struct Steps::Step {
   std::uint64_t length = 0;
   std::unique_ptr<RE2> pattern;
   std::string with;
+  int groups = 1;  // that `with` may name, and the whole match
   std::optional<Digest> digest;
 };
 
@@ -99,8 +101,10 @@ Steps::Steps(Steps&&) noexcept = default;
 Steps& Steps::operator=(Steps&&) noexcept = default;
 Steps::~Steps() = default;
 
-Result<Steps> Steps::compile(std::span<const config::Step> steps) {
+Result<Steps> Steps::compile(std::span<const config::Step> steps, std::size_t max_result_bytes) {
   Steps compiled;
+  compiled.max_result_bytes_ = max_result_bytes;
+  compiled.splice_.limit(max_result_bytes);
   for (const config::Step& source : steps) {
     LEAT_CHECK(source.op != Op::kExec, "an exec step among those that splice");
     Step& step = compiled.steps_.emplace_back();
@@ -122,6 +126,7 @@ Result<Steps> Steps::compile(std::span<const config::Step> steps) {
     if (step.op != Op::kReplace) continue;
     step.with = source.with;
     step.pattern = std::make_unique<RE2>(source.pattern, RE2::Quiet);
+    step.groups = 1 + RE2::MaxSubmatch(step.with);
     std::string error = step.pattern->error();
     if (!step.pattern->ok() || !step.pattern->CheckRewriteString(step.with, &error)) {
       return fail(Fault::kFatal,
@@ -145,13 +150,21 @@ bool Steps::apply(std::string_view text, std::uint32_t begin, std::uint32_t end,
     return false;
   }
   splice_.open(text, begin, end, positions);
-  for (std::size_t i = 0; i < steps_.size(); ++i) misses_[i] += run(steps_[i]);
+  const std::size_t before = out.size();
+  over_ = 0;
+  // A value that would be too long ends it: the next step could make more of it.
+  for (std::size_t i = 0; i < steps_.size() && !is_over(); ++i) misses_[i] += run(steps_[i]);
   if (splice_.malformed()) {
     reason = "steps want valid JSON, got a broken object or array";
     return false;
   }
-  splice_.write(out);
-  return true;
+  if (!is_over()) splice_.write(out);
+  if (!is_over()) return true;
+  out.resize(before);
+  reason =
+      fmt::format("its result takes over {} bytes; {} are allowed: the larger of source.max_record and 16MiB",
+                  std::max(over_, splice_.over()), max_result_bytes_);
+  return false;
 }
 
 // Does one step; returns how many of its fields were a miss.
@@ -253,14 +266,53 @@ bool Steps::replace(const Step& step) {
   Splice::Place place = splice_.find(step.from);
   if (!place || splice_.first_byte(place) != '"') return false;
   std::string_view text = json::decode(splice_.value(place), decoded_);
-  replaced_.assign(text);
-  if (RE2::GlobalReplace(&replaced_, *step.pattern, step.with) == 0 || replaced_ == text) return true;
+  if (!replace_all(step, text) || replaced_ == text) return true;
   // \C can match part of a code point.
   if (!json::is_utf8(replaced_)) return false;
   decoded_.clear();
   json::append_quoted(decoded_, replaced_);
   splice_.set(place, splice_.arena().keep(decoded_));
   return true;
+}
+
+// All that the pattern matches, from left to right, as RE2::GlobalReplace does: after an empty match, and after one that is
+// where the last ended, one code point is passed over. But it ends at the bound, before the memory is taken. The result is
+// in replaced_; false: there is none.
+bool Steps::replace_all(const Step& step, std::string_view text) {
+  constexpr std::size_t kKept = 1024 * 1024;
+  replaced_.clear();
+  if (replaced_.capacity() > kKept) replaced_.shrink_to_fit();
+  std::array<re2::StringPiece, 10> groups;
+  const re2::StringPiece whole(text.data(), text.size());
+  const char* const end = text.data() + text.size();
+  const char* last_end = nullptr;
+  bool any = false;
+  for (std::size_t at = 0; at <= text.size();) {
+    if (!step.pattern->Match(whole, at, text.size(), RE2::UNANCHORED, groups.data(), step.groups)) {
+      replaced_.append(text.substr(at));
+      break;
+    }
+    const char* begin = groups[0].data();
+    replaced_.append(text.data() + at, begin);
+    at = static_cast<std::size_t>(begin - text.data());
+    if (groups[0].empty() && begin == last_end) {
+      if (begin == end) break;
+      const std::size_t point = at;
+      do ++at;
+      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U);
+      replaced_.append(text.substr(point, at - point));
+    } else {
+      step.pattern->Rewrite(&replaced_, step.with, groups.data(), step.groups);
+      at += groups[0].size();
+      last_end = text.data() + at;
+      any = true;
+    }
+    if (replaced_.size() > max_result_bytes_) {
+      over_ = replaced_.size();
+      return false;
+    }
+  }
+  return any;
 }
 
 bool Steps::hash(Step& step) {

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,7 +35,10 @@ namespace leat::processor {
 class Steps {
  public:
   // Fails (kFatal, exit 78) on a pattern or rewrite that RE2 does not take. There must be no exec step.
-  [[nodiscard]] static Result<Steps> compile(std::span<const config::Step> steps);
+  // max_result_bytes: a record that would be longer, or have a value that is, is a dead letter.
+  [[nodiscard]] static Result<Steps> compile(
+      std::span<const config::Step> steps,
+      std::size_t max_result_bytes = std::numeric_limits<std::size_t>::max());
   Steps(Steps&&) noexcept;
   Steps& operator=(Steps&&) noexcept;
   ~Steps();
@@ -54,11 +58,13 @@ class Steps {
 
   Steps();
   std::uint64_t run(Step& step);
+  bool is_over() const { return over_ > 0 || splice_.over() > 0; }
   bool rename(const Step& step, std::size_t move);
   bool put(const Path& to, std::string_view json);
   bool length(const Step& step);
   bool truncate(const Step& step);
   bool replace(const Step& step);
+  bool replace_all(const Step& step, std::string_view text);
   bool hash(Step& step);
 
   std::vector<Step> steps_;
@@ -66,6 +72,8 @@ class Steps {
   Splice splice_;
   std::string decoded_;
   std::string replaced_;
+  std::size_t max_result_bytes_ = 0;
+  std::size_t over_ = 0;  // bytes of a value that a step would have made; 0: none was over the bound
 };
 
 }  // namespace leat::processor

@@ -24,6 +24,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/budget.h"
 #include "config/parse.h"
 #include "proto/flow.h"
 #include "workers/reader/batches.h"
@@ -143,11 +144,12 @@ class Reader {
   explicit Reader(Worker& worker)
       : worker_(worker),
         pace_(worker.pipeline().limits.batch_bytes),
+        growth_(worker.pipeline().limits.batch_bytes, leat::config::max_result_bytes(worker.pipeline())),
         window_(worker.welcome().window_bytes, worker.welcome().window_batches),
         batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes),
         accepted_(worker.context(), leat::proto::SocketKind::kPull, kAcceptedHighWaterMark),
         outlet_(worker, [this](const leat::proto::Credit& credit) { window_.credit(credit); }),
-        ahead_(read_ahead_options(worker, pace_.target_bytes())) {
+        ahead_(read_ahead_options(worker, target_bytes())) {
     accepted_.bind(worker.welcome().accepted);
     worker.on_news([this](const leat::proto::Control& news) { heed(news); });
   }
@@ -185,14 +187,15 @@ class Reader {
       auto accepted = leat::proto::decode_accepted(message->view());
       if (!accepted || accepted->epoch != worker_.welcome().epoch) continue;
       commits_.committed(accepted->committed, [this](std::uint64_t source) { ahead_.committed(source); });
-      std::size_t bytes = window_.accepted(accepted->accepted);
+      window_.accepted(*accepted);
       worker_.page()->window_batches = window_.batches();
       book_accepted();
-      if (accepted->records == 0 || bytes == 0) continue;
+      if (accepted->growth > 0) growth_.learn(accepted->growth);
+      if (accepted->records == 0 || accepted->input_bytes == 0) continue;
       double records = accepted->records;
       pace_.learn(std::max(static_cast<double>(accepted->process_us), outlet_.record_us() * records), records,
-                  static_cast<double>(bytes) / records);
-      ahead_.set_target(pace_.target_bytes());
+                  static_cast<double>(accepted->input_bytes) / records);
+      ahead_.set_target(target_bytes());
     }
   }
 
@@ -213,20 +216,34 @@ class Reader {
     }
   }
 
+  std::size_t target_bytes() const { return std::min(pace_.target_bytes(), growth_.input_bytes()); }
+
   bool may_resend() { return window_.wants_resend() && outlet_.has_room(); }
 
   void resend() {
     worker_.page().enter(Activity::kBusy);
-    if (auto to = outlet_.send(window_.next_resend())) window_.resent(*to);
+    if (auto to = outlet_.send(window_.next_resend(growth_))) window_.resent(*to);
   }
 
   bool may_send() {
-    return next_ && (!paused_ || ended_) && window_.has_room(next_->header().records_bytes) &&
-           outlet_.has_room();
+    if (!next_ || (paused_ && !ended_)) return false;
+    grant();
+    return window_.has_room(next_->header()) && outlet_.has_room();
+  }
+
+  // What the next batch may become, as far as is known now.
+  void grant() {
+    leat::proto::Header header = next_->header();
+    if (header.kind != leat::proto::BatchKind::kRecords) return;
+    const bool single = header.end_line <= header.first_line;
+    const std::uint32_t grant = growth_.grant_for(header.records_bytes, single);
+    if (grant == header.grant) return;
+    header.grant = grant;
+    next_ = std::move(*next_).reseal(header);
   }
 
   void fetch() {
-    next_ = batches_.next(pace_.target_bytes());
+    next_ = batches_.next(target_bytes());
     while (!next_ && !ended_) {
       auto event = ahead_.try_pop();
       if (!event) return;
@@ -242,7 +259,7 @@ class Reader {
       } else {
         count(*event);
         batches_.take(*std::move(event));
-        next_ = batches_.next(pace_.target_bytes());
+        next_ = batches_.next(target_bytes());
       }
     }
   }
@@ -298,8 +315,7 @@ class Reader {
   // What has gone out of the reader for good is what the writer has accepted: progress is counted by it.
   void book_accepted() {
     auto& page = *worker_.page();
-    // Events have bytes in the window too, and are no records.
-    page.bytes_out = page.bytes_in - std::min<std::uint64_t>(page.bytes_in, window_.bytes());
+    page.bytes_out = page.bytes_in - std::min<std::uint64_t>(page.bytes_in, window_.input_bytes());
   }
 
   // What was sent is let go.
@@ -354,6 +370,7 @@ class Reader {
 
   Worker& worker_;
   leat::reader::Pace pace_;
+  leat::reader::Growth growth_;
   leat::reader::Window window_;
   leat::reader::Batches batches_;
   leat::proto::Socket accepted_;

@@ -9,22 +9,61 @@
 namespace leat::reader {
 
 void Window::sent(proto::Batch batch, std::uint32_t to) {
-  bytes_ += batch.header().records_bytes;
-  alone_ = batch.header().records_bytes > kTravelsAlone;
-  sent_.push_back({std::move(batch), to});
+  Entry entry;
+  entry.batch = std::move(batch);
+  entry.filter = to;
+  entry.charge = charge(entry.batch.header());
+  bytes_ += entry.charge;
+  input_bytes_ += entry.input();
+  alone_ = entry.batch.header().records_bytes > kTravelsAlone;
+  sent_.push_back(std::move(entry));
   if (is_dead(to)) mark(sent_.back());
 }
 
-std::size_t Window::accepted(std::uint64_t sequence) {
-  std::size_t last = 0;
-  while (!sent_.empty() && sent_.front().batch.header().sequence <= sequence) {
-    last = sent_.front().batch.header().records_bytes;
-    bytes_ -= last;
+void Window::accepted(const proto::Accepted& accepted) {
+  while (!sent_.empty() && sent_.front().batch.header().sequence <= accepted.accepted) {
+    bytes_ -= sent_.front().charge;
+    input_bytes_ -= sent_.front().input();
     if (sent_.front().resend) --resend_;
     sent_.pop_front();
   }
   if (sent_.empty()) alone_ = false;
-  return last;
+  if (accepted.part > 0) take_part(accepted);
+}
+
+void Window::take_part(const proto::Accepted& accepted) {
+  Entry* entry = find(accepted.accepted + 1);
+  if (entry == nullptr || accepted.part <= entry->part) return;
+  const proto::Header& header = entry->batch.header();
+  entry->part = accepted.part;
+  input_bytes_ -= entry->input();
+  entry->begin = static_cast<std::size_t>(accepted.cut_offset - header.first_offset);
+  LEAT_CHECK(accepted.cut_offset >= header.first_offset && entry->begin < header.records_bytes,
+             "a batch was cut where it is not");
+  input_bytes_ += entry->input();
+  entry->lines = accepted.cut_line;
+  entry->wanted = accepted.wanted;
+  entry->piece.reset();
+  mark(*entry);
+}
+
+proto::Batch Window::make_piece(const Entry& entry, const Growth& growth) const {
+  const std::string_view records = entry.batch.records();
+  // A record that has asked for more gets it, alone: nothing is known of those behind it.
+  const std::size_t target = entry.wanted > 0 ? 1 : growth.input_bytes();
+  std::size_t end = records.size();
+  bool single = true;
+  if (target < end - entry.begin) {
+    const void* last = ::memrchr(records.data() + entry.begin, '\n', target);
+    single = last == nullptr;
+    end = single ? records.find('\n', entry.begin) + 1
+                 : static_cast<std::size_t>(static_cast<const char*>(last) - records.data()) + 1;
+  }
+  proto::Batch piece = part_of(entry.batch, entry.begin, end, entry.lines);
+  proto::Header header = piece.header();
+  header.part = entry.part;
+  header.grant = std::max(growth.grant_for(end - entry.begin, single), entry.wanted);
+  return std::move(piece).reseal(header);
 }
 
 Window::Entry* Window::find(std::uint64_t sequence) {
@@ -69,16 +108,27 @@ bool Window::condemn(const proto::Verdict& verdict) {
   for (Entry& entry : sent_) {
     auto changed = without_record(entry.batch, verdict);
     if (!changed) continue;
+    // The writer has it already.
+    if (verdict.offset - entry.batch.header().first_offset < entry.begin) return true;
     entry.batch = *std::move(changed);
+    entry.piece.reset();
     mark(entry);
     return true;
   }
   return false;
 }
 
-proto::Batch& Window::next_resend() {
+proto::Batch& Window::next_resend(const Growth& growth) {
   auto entry = std::find_if(sent_.begin(), sent_.end(), [](const Entry& e) { return e.resend; });
-  return entry->batch;
+  if (entry->part == 0) return entry->batch;
+  if (!entry->piece) {
+    entry->piece = make_piece(*entry, growth);
+    const std::size_t now =
+        std::max<std::size_t>(entry->batch.header().records_bytes, charge(entry->piece->header()));
+    bytes_ += now - entry->charge;
+    entry->charge = now;
+  }
+  return *entry->piece;
 }
 
 void Window::resent(std::uint32_t to) {
@@ -88,6 +138,33 @@ void Window::resent(std::uint32_t to) {
   entry->filter = to;
   entry->processor = 0;
   if (is_dead(to)) mark(*entry);
+}
+
+proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines) {
+  proto::Header header = batch.header();
+  const std::string_view records = batch.records();
+  const std::uint64_t lines_before = lines - (header.first_line - 1);
+  header.first_line = lines + 1;
+  header.first_offset += begin;
+  if (end < records.size()) {
+    header.cut_at(lines + count_newlines(records.data() + begin, end - begin),
+                  header.first_offset + (end - begin));
+  }
+  header.in = header.rejected = 0;
+  Buffer rejects(batch.rejects().size());
+  auto decoded = proto::decode_rejects(batch.rejects(), [&](const proto::Reject& r) {
+    if (r.origin.offset_delta < begin || r.origin.offset_delta >= end) return;
+    proto::Reject reject = r;
+    reject.origin.line_delta -= static_cast<std::uint32_t>(lines_before);
+    reject.origin.offset_delta -= static_cast<std::uint32_t>(begin);
+    proto::encode_reject(rejects, reject);
+    ++header.in;
+    ++header.rejected;
+  });
+  LEAT_CHECK(decoded.has_value(), "our own rejects");
+  Buffer payload(end - begin, proto::kHeaderBytes);
+  payload.append(records.substr(begin, end - begin));
+  return proto::Batch::seal(header, std::move(payload), {}, rejects.view());
 }
 
 std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Verdict& verdict) {

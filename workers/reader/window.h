@@ -3,8 +3,12 @@
 //
 // Who has a batch is known from what was dealt (the filter) and from the filters' credits (the processor). News of a
 // death may come before the credit that tells what the dead one had, so the dead are remembered.
+//
+// A batch counts as what it is or what it may become, its grant, whichever is more. What the writer says was cut off is sent
+// as the next part of its sequence number, in the way of what is sent again: so it needs no room, as it has it already.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -15,6 +19,7 @@
 #include "proto/batch.h"
 #include "proto/control.h"
 #include "proto/flow.h"
+#include "workers/reader/growth.h"
 
 namespace leat::reader {
 
@@ -33,19 +38,18 @@ class Window {
     max_batches_ = max_batches;
   }
 
-  // May a batch of that many payload bytes be sent now? An empty window has room for any one.
-  bool has_room(std::size_t bytes) const {
+  // May this batch be sent now, with the grant that it has? An empty window has room for any one.
+  bool has_room(const proto::Header& header) const {
     if (sent_.empty()) return true;
-    if (bytes > kTravelsAlone || alone_) return false;
-    return sent_.size() < max_batches_ && bytes_ + bytes <= max_bytes_;
+    if (header.records_bytes > kTravelsAlone || alone_) return false;
+    return sent_.size() < max_batches_ && bytes_ + charge(header) <= max_bytes_;
   }
 
   // Keeps what was sent to the worker instance `to`. Precondition: sequence numbers ascend by one.
   void sent(proto::Batch batch, std::uint32_t to);
 
-  // The writer has taken everything up to this sequence number. Returns the payload bytes of the last batch
-  // of these.
-  std::size_t accepted(std::uint64_t sequence);
+  // How far the writer is: whole batches, and parts of the next one.
+  void accepted(const proto::Accepted& accepted);
 
   // A filter has passed a batch on, or could not use it.
   void credit(const proto::Credit& credit);
@@ -55,13 +59,14 @@ class Window {
   bool condemn(const proto::Verdict& verdict);
 
   bool wants_resend() const { return resend_ > 0; }
-  // The first batch that is to be sent again; then say to whom it went. Precondition: wants_resend().
-  proto::Batch& next_resend();
+  // The first batch that is to be sent again, or the rest of one; then say to whom it went. Precondition: wants_resend().
+  proto::Batch& next_resend(const Growth& growth);
   void resent(std::uint32_t to);
 
   bool empty() const { return sent_.empty(); }
   std::size_t batches() const { return sent_.size(); }
-  std::uint64_t bytes() const { return bytes_; }
+  std::uint64_t bytes() const { return bytes_; }              // that are charged
+  std::uint64_t input_bytes() const { return input_bytes_; }  // of records that the writer has not taken
 
  private:
   struct Entry {
@@ -69,7 +74,22 @@ class Window {
     std::uint32_t filter = 0;     // instance it was dealt to
     std::uint32_t processor = 0;  // instance it was passed on to, as far as known
     bool resend = false;
+    std::uint32_t part = 0;             // how many parts the writer has taken
+    std::size_t begin = 0;              // of what it has not, in the records
+    std::uint64_t lines = 0;            // of the source before that
+    std::uint32_t wanted = 0;           // by the record there
+    std::optional<proto::Batch> piece;  // that part, once it was sent
+    std::size_t charge = 0;
+    // Events are no input.
+    std::size_t input() const {
+      return batch.header().kind == proto::BatchKind::kRecords ? batch.header().records_bytes - begin : 0;
+    }
   };
+  static std::size_t charge(const proto::Header& header) {
+    return std::max(header.records_bytes, header.grant);
+  }
+  void take_part(const proto::Accepted& accepted);
+  proto::Batch make_piece(const Entry& entry, const Growth& growth) const;
   Entry* find(std::uint64_t sequence);
   void mark(Entry& entry);
   bool is_dead(std::uint32_t instance) const;
@@ -80,8 +100,13 @@ class Window {
   std::deque<std::uint32_t> dead_;  // the last few
   std::size_t resend_ = 0;          // entries to be sent again
   std::uint64_t bytes_ = 0;
+  std::uint64_t input_bytes_ = 0;
   bool alone_ = false;
 };
+
+// The lines [begin, end) of a batch of records, `lines` of the source before them, as a part of its sequence number, with
+// the rejects that stand in them.
+proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines);
 
 // The batch with the record at verdict.offset blanked out and a reject of it added; nullopt: the batch does not hold
 // the record. A blank line is no record, so lines and offsets of the others stay.

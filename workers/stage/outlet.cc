@@ -1,5 +1,7 @@
 #include "workers/stage/outlet.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <utility>
 
@@ -66,6 +68,15 @@ void Outlet::change(const proto::Pool& pool) {
 }
 
 std::optional<std::uint32_t> Outlet::send(proto::Batch& batch) {
+  // Its receiver would refuse it without a word, for ever.
+  if (batch.payload_bytes() > worker_.max_message_bytes()) {
+    const proto::Header& header = batch.header();
+    throw Fatal({Fault::kFatal,
+                 fmt::format("batch {} (source {}, lines {} to {}) takes {} bytes, a message holds {}",
+                             header.sequence, header.source, header.first_line, header.end_line,
+                             batch.payload_bytes(), worker_.max_message_bytes()),
+                 kExitBug});
+  }
   if (dealer_) return dealer_->deal(batch);
   auto writer = static_cast<std::uint32_t>(worker_.welcome().output_instances.at(0));
   proto::Message message = batch.share(writer);

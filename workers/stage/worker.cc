@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "config/budget.h"
 #include "config/parse.h"
 #include "config/printable.h"
 #include "workers/stage/service.h"
@@ -172,8 +173,9 @@ std::shared_ptr<proto::Arena> Worker::make_arena() const {
 }
 
 std::uint64_t Worker::max_message_bytes() const {
-  // A step may grow a record (set, an exec child); eight times is the cap on its answers.
-  return 8 * (pipeline_.source.max_record_bytes + pipeline_.limits.batch_bytes) + 64 * config::kKiB;
+  // A grant, which is a quarter more than one record's results at the most, for records and rejects, and once more for the
+  // table; the reader's batches may be twice their target.
+  return 4 * (config::max_result_bytes(pipeline_) + pipeline_.limits.batch_bytes) + 64 * config::kKiB;
 }
 
 // The name under which it is known from now on is the supervisor's to give.

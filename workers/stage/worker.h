@@ -54,7 +54,7 @@ class Worker {
   std::uint32_t instance() const { return instance_; }
   MappedPage& page() { return *page_; }
 
-  // No message of this pipeline is larger: a record of max_record, its results, table and rejects.
+  // No message of this pipeline is larger.
   std::uint64_t max_message_bytes() const;
 
   // Descriptors to wait on beside the worker's own: a stop has come when stopping() says so after the wait.

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <type_traits>
 
@@ -82,10 +83,21 @@ class Answers {
     socket_.connect(worker.welcome().accepted);
   }
   void applied(const Batch& batch) {
-    message_.accepted = batch.header().sequence;
-    message_.process_us = batch.header().process_us;
-    message_.records = batch.header().in;
-    if (++unsent_ >= kBatchesPerAnswer) send();
+    const leat::proto::Header& header = batch.header();
+    if (header.kind == leat::proto::BatchKind::kRecords) measure(header);
+    ++unsent_;
+    if (header.cut()) {
+      // The reader must send the rest of it, and all others wait for that.
+      message_.part = header.part + 1;
+      message_.wanted = header.in == 0 ? header.made : 0;
+      message_.cut_line = header.end_line;
+      message_.cut_offset = header.end_offset;
+      return send();
+    }
+    message_.accepted = header.sequence;
+    message_.part = message_.wanted = 0;
+    message_.cut_line = message_.cut_offset = 0;
+    if (unsent_ >= kBatchesPerAnswer) send();
   }
   void committed() {
     if (message_.committed == message_.accepted) return;
@@ -96,10 +108,23 @@ class Answers {
     if (unsent_ == 0) return;
     leat::proto::Message message = encode(message_);
     // Cumulative: what does not go through now is in the next one.
-    if (socket_.try_send(message)) unsent_ = 0;
+    if (!socket_.try_send(message)) return;
+    unsent_ = 0;
+    message_.growth = 0;
   }
 
  private:
+  void measure(const leat::proto::Header& header) {
+    message_.process_us = header.process_us;
+    message_.records = header.in;
+    message_.input_bytes = header.end_offset - header.first_offset;
+    if (header.in == 0 || message_.input_bytes == 0) return;
+    const std::uint64_t growth = std::uint64_t{header.made} * 1000 / message_.input_bytes;
+    message_.growth =
+        std::max(message_.growth, static_cast<std::uint32_t>(std::min<std::uint64_t>(growth, kMost)));
+  }
+
+  static constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
   leat::proto::Socket socket_;
   leat::proto::Accepted message_;
   int unsent_ = 0;
@@ -130,16 +155,19 @@ class Loop {
       if (!receive()) stage_.stop();
       while (auto batch = reorder_.pop()) {
         worker_.page()->sequence = batch->header().sequence;
+        commit_before_parts(batch->header());
         value_or_fatal(stage_.apply(*batch));
         answers_.applied(*batch);
-        if (stage_.commit_due()) commit();
+        if (may_commit() && stage_.commit_due()) commit();
       }
       book(*worker_.page(), stage_);
       auto now = Clock::now();
       value_or_fatal(stage_.tick(now));
-      if (stage_.commit_due() || now - committed_at_ >= interval_) commit();
+      if (may_commit() && (stage_.commit_due() || now - committed_at_ >= interval_)) commit();
     }
   }
+
+  bool ended_within_a_batch() const { return !may_commit(); }
 
  private:
   // False: told to finish, and nothing has come for a while.
@@ -167,6 +195,13 @@ class Loop {
     return true;
   }
 
+  // In the middle of a sequence number nothing says how its source's position could be known again. So what comes before it
+  // is committed, or a stop would lose that too.
+  bool may_commit() const { return reorder_.part() == 0; }
+  void commit_before_parts(const leat::proto::Header& header) {
+    if (header.cut() && header.part == 0 && Clock::now() - committed_at_ >= interval_ / 4) commit();
+  }
+
   void commit() {
     // Looking at the clock is no work: the supervisor must see who is idle for long.
     if (stage_.pending()) worker_.page().enter(Activity::kBusy);
@@ -186,6 +221,21 @@ class Loop {
   Clock::time_point committed_at_ = Clock::now();
 };
 
+// A stage that goes on from what the ledger says; what was in `stage` is let go first. Its epoch; nullopt: told to leave.
+std::optional<std::uint64_t> begin(Worker& worker, Ledger& ledger, std::optional<WriterStage>& stage) {
+  stage.reset();
+  stage.emplace(worker.pipeline(), ledger, options_of(worker.welcome()),
+                [&worker](const std::string& text) { worker.warn(text); });
+  auto epoch = patiently(worker, [&] { return stage->begin(); });
+  if (!epoch) return std::nullopt;
+  auto recovered = patiently(worker, [&]() -> leat::Result<bool> {
+    auto done = stage->recover();
+    return done ? leat::Result<bool>(true) : tl::unexpected(done.error());
+  });
+  if (!recovered) return std::nullopt;
+  return epoch;
+}
+
 void work(Worker& worker) {
   const auto& welcome = worker.welcome();
   // A writer of before that hangs in a system call is not dead: nothing is touched until its lock is free.
@@ -193,31 +243,31 @@ void work(Worker& worker) {
   if (!lock) return;
   auto ledger = patiently(worker, [&] { return Ledger::open(welcome.state, worker.pipeline().name); });
   if (!ledger) return;
-  WriterStage stage(worker.pipeline(), *ledger, options_of(welcome),
-                    [&](const std::string& text) { worker.warn(text); });
-  auto epoch = patiently(worker, [&] { return stage.begin(); });
+  std::optional<WriterStage> stage;
+  auto epoch = begin(worker, *ledger, stage);
   if (!epoch) return;
   worker.page()->epoch = *epoch;
-  auto recovered = patiently(worker, [&]() -> leat::Result<bool> {
-    auto done = stage.recover();
-    return done ? leat::Result<bool>(true) : tl::unexpected(done.error());
-  });
-  if (!recovered) return;
 
   leat::proto::Socket input(worker.context(), leat::proto::SocketKind::kPull,
                             static_cast<int>(welcome.window_batches) + 8, worker.max_message_bytes());
   input.bind(welcome.input);
   Answers answers(worker, *epoch);
-  book(*worker.page(), stage);
+  book(*worker.page(), *stage);
   worker.ready(fmt::format("{{\"epoch\":{}}}", *epoch));
 
-  Loop(worker, stage, *epoch, input, answers).run();
-  if (!stage.ended()) return;  // told to leave at once: what is not committed comes again
-  value_or_fatal(stage.finish());
+  Loop loop(worker, *stage, *epoch, input, answers);
+  loop.run();
+  if (!stage->ended()) return;  // told to leave at once: what is not committed comes again
+  if (loop.ended_within_a_batch() && !welcome.volatile_state) {
+    // What was taken of it cannot be kept without the rest: as after a death, the outputs go back to the last commit.
+    if (!begin(worker, *ledger, stage)) return;
+    stage->stop();
+  }
+  value_or_fatal(stage->finish());
   answers.committed();
   answers.send();
-  book(*worker.page(), stage);
-  worker.done(value_or_fatal(stage.summary_json()));
+  book(*worker.page(), *stage);
+  worker.done(value_or_fatal(stage->summary_json()));
   worker.wait_to_leave();
 }
 

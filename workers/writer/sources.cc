@@ -94,6 +94,12 @@ Result<const ledger::Source*> Sources::apply(const proto::Header& header) {
                 kExitBug);
   }
   ledger::Source& row = at->second.row;
+  if (header.part > 0 && header.first_offset != row.place.offset) {
+    return fail(Fault::kFatal,
+                fmt::format("part {} of batch {} begins at offset {}; the part before it ends at {}",
+                            header.part, header.sequence, header.first_offset, row.place.offset),
+                kExitBug);
+  }
   row.counts.add(counts);
   run_.counts.add(counts);
   row.place = place_of(header);

@@ -158,7 +158,7 @@ TEST_CASE("junk is shown without control characters, cut, and never in a warning
   for (const std::string& warning : trial.warnings) CHECK(!has(warning, "secret"));
 }
 
-TEST_CASE("a line without end is refused at eight times the longest record") {
+TEST_CASE("a line without end is refused at eight times the longest answer") {
   Trial trial({"endless_line"}, milliseconds(30'000), 100'000);
   REQUIRE(trial.run(numbered(1)));
   CHECK(trial.outcomes[0].reason == "exec /usr/bin/python3: printed a line of over 800000 bytes");

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -73,12 +74,13 @@ class Trial {
     const std::vector<std::string_view> views(records.begin(), records.end());
     outcomes.clear();
     return exec->run(
-        views,
+        views, room,
         [&](std::size_t index, const ExecResult& result) {
           REQUIRE(index == outcomes.size());
           outcomes.push_back({result.kind, std::string(result.bytes), result.records,
                               std::string(result.reason), result.attempts});
           if (on_result) on_result(index);
+          return outcomes.size() < most_results;
         },
         should_stop);
   }
@@ -104,6 +106,9 @@ class Trial {
     }
   }
 
+  std::size_t room = std::numeric_limits<std::size_t>::max();
+  std::size_t most_results =
+      std::numeric_limits<std::size_t>::max();  // there is no room for that one and what follows
   std::vector<Outcome> outcomes;
   std::vector<std::string> warnings;
   std::function<void(std::size_t)> on_result;

@@ -37,6 +37,9 @@ Header sample_header() {
   header.dealt_by = 2;
   header.tail_bytes = 65'536;
   header.tail_hash = 0x0123456789ABCDEF;
+  header.grant = 524'288;
+  header.part = 3;
+  header.made = 77;
   return header;
 }
 
@@ -46,7 +49,7 @@ Batch sample_batch() {
   Buffer rejects(64);
   encode_reject(rejects, Reject{{2, 18}, Stage::kFilter, 1, false, 0, "malformed JSON at byte 1", "{x"});
   encode_reject(rejects, Reject{{3, 21}, Stage::kReader, 1, true, 20'000'000, "longer than max_record", {}});
-  std::vector<Origin> table{{0, 0}, {1, 8}};
+  std::vector<TableEntry> table{{{0, 0}, 0}, {{1, 8}, 2}};
   return Batch::seal(sample_header(), std::move(records), table, rejects.view());
 }
 
@@ -80,7 +83,11 @@ TEST_CASE("a batch comes out of a message as it went in") {
   CHECK(header.tail_bytes == 65'536);
   CHECK(header.tail_hash == 0x0123456789ABCDEF);
   CHECK(header.table_entries == 2);
-  CHECK(batch->origin(1).offset_delta == 8);
+  CHECK(batch->entry(1).origin.offset_delta == 8);
+  CHECK(batch->entry(1).before == 2);
+  CHECK(header.grant == 524'288);
+  CHECK(header.part == 3);
+  CHECK(header.made == 77);
   std::vector<std::string> reasons;
   REQUIRE(decode_rejects(batch->rejects(), [&](const Reject& reject) {
             reasons.push_back(std::string(reject.reason) + "/" + std::string(reject.record) + "/" +
@@ -90,14 +97,26 @@ TEST_CASE("a batch comes out of a message as it went in") {
         std::vector<std::string>{"malformed JSON at byte 1/{x/2", "longer than max_record//20000000"});
 }
 
-TEST_CASE("version 1 is refused") {
-  std::string old = golden("batch-v1.bin");
-  REQUIRE_FALSE(old.empty());
-  CHECK(decode(old).error().text.find("expected version 2, got 1") != std::string::npos);
+TEST_CASE("earlier versions are refused") {
+  std::string first = golden("batch-v1.bin");
+  REQUIRE_FALSE(first.empty());
+  CHECK(decode(first).error().text.find("expected version 3, got 1") != std::string::npos);
+  CHECK(decode(golden("batch-v2.bin")).error().text.find("expected version 3, got 2") != std::string::npos);
 }
 
-TEST_CASE("the bytes of version 2 are the golden file's") {
-  std::string expected = golden("batch-v2.bin");
+TEST_CASE("a cut ends a batch before its end, and takes what only the end has") {
+  Header header = sample_header();
+  header.cut_at(1002, 5'000'000'018);
+  CHECK(header.cut());
+  CHECK(header.flags == Header::kCut);
+  CHECK(header.end_line == 1002);
+  CHECK(header.end_offset == 5'000'000'018);
+  CHECK(header.tail_bytes == 0);
+  CHECK(header.tail_hash == 0);
+}
+
+TEST_CASE("the bytes of version 3 are the golden file's") {
+  std::string expected = golden("batch-v3.bin");
   REQUIRE_FALSE(expected.empty());
   CHECK(bytes_of(sample_batch()) == expected);
   CHECK(decode(expected).has_value());
@@ -144,7 +163,7 @@ TEST_CASE("a body over the cap is refused") {
 TEST_CASE("another version is refused with both numbers") {
   std::string bytes = bytes_of(sample_batch());
   bytes[4] = 9;
-  CHECK(decode(bytes).error().text.find("expected version 2, got 9") != std::string::npos);
+  CHECK(decode(bytes).error().text.find("expected version 3, got 9") != std::string::npos);
 }
 
 TEST_CASE("records without a final newline are refused") {

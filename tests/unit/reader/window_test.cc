@@ -35,11 +35,30 @@ Credit passed_on(std::uint64_t sequence, std::uint32_t filter, std::uint32_t pro
   return credit;
 }
 
+const Growth kGrowth(1 << 20, 16 << 20);
+
+proto::Accepted up_to(std::uint64_t sequence) {
+  proto::Accepted accepted;
+  accepted.accepted = sequence;
+  return accepted;
+}
+
+// The writer has taken `part` parts of the first batch, up to a line and an offset of the source.
+proto::Accepted cut_at(std::uint32_t part, std::uint64_t line, std::uint64_t offset,
+                       std::uint32_t wanted = 0) {
+  proto::Accepted accepted;
+  accepted.part = part;
+  accepted.cut_line = line;
+  accepted.cut_offset = offset;
+  accepted.wanted = wanted;
+  return accepted;
+}
+
 // The sequence numbers that are sent again, all to `to`.
 std::vector<std::uint64_t> resends(Window& window, std::uint32_t to) {
   std::vector<std::uint64_t> all;
   while (window.wants_resend()) {
-    all.push_back(window.next_resend().header().sequence);
+    all.push_back(window.next_resend(kGrowth).header().sequence);
     window.resent(to);
   }
   return all;
@@ -65,7 +84,7 @@ TEST_CASE("what a dead processor was passed is sent again, but for what the writ
   window.credit(passed_on(1, 11, 21));
   window.credit(passed_on(2, 11, 22));
   window.credit(passed_on(3, 11, 21));
-  window.accepted(1);
+  window.accepted(up_to(1));
   window.again(21);
   CHECK(resends(window, 11) == Sequences{3});
 }
@@ -109,7 +128,7 @@ TEST_CASE("a refused batch, or everything, is sent again on request") {
   window.again(0);
   CHECK(resends(window, 11) == Sequences{1, 2});
   window.again(0);
-  window.accepted(2);
+  window.accepted(up_to(2));
   CHECK_FALSE(window.wants_resend());
 }
 
@@ -118,7 +137,7 @@ TEST_CASE("a condemned record leaves as a reject, and the others keep their line
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
   proto::Verdict verdict{kSource, 1008, proto::Stage::kProcessor, 3, "was killed by signal 11 (SIGSEGV)"};
   REQUIRE(window.condemn(verdict));
-  const Batch& batch = window.next_resend();
+  const Batch& batch = window.next_resend(kGrowth);
   CHECK(batch.records() == "{\"a\":1}\n       \n{\"c\":3}\n");
   CHECK(batch.header().sequence == 1);
   CHECK(batch.header().in == 1);
@@ -137,7 +156,7 @@ TEST_CASE("a condemned record leaves as a reject, and the others keep their line
   CHECK_FALSE(window.condemn(verdict));  // once
   verdict.offset = 1000;
   REQUIRE(window.condemn(verdict));
-  CHECK(window.next_resend().header().rejected == 2);
+  CHECK(window.next_resend(kGrowth).header().rejected == 2);
 }
 
 TEST_CASE("a record of another source or place is not there to be condemned") {
@@ -151,4 +170,110 @@ TEST_CASE("a record of another source or place is not there to be condemned") {
   verdict.offset = 1000;
   verdict.source = kSource + 1;
   CHECK_FALSE(without_record(batch, verdict));
+}
+
+TEST_CASE("the rest of a batch that was cut is sent as its next part") {
+  Window window(1 << 20, 16);
+  window.sent(lines(1, "{\"a\":1}\n\n{\"b\":2}\n{\"c\":3}\n"), 11);
+  window.accepted(cut_at(1, 11, 1009));
+  REQUIRE(window.wants_resend());
+  const Batch& rest = window.next_resend(kGrowth);
+  CHECK(rest.header().sequence == 1);
+  CHECK(rest.header().part == 1);
+  CHECK(rest.header().first_line == 12);
+  CHECK(rest.header().first_offset == 1009);
+  CHECK(rest.header().end_offset == 1000 + 25);
+  CHECK_FALSE(rest.header().cut());
+  CHECK(rest.records() == "{\"b\":2}\n{\"c\":3}\n");
+  CHECK(rest.header().grant >= 64 * 1024);
+  window.resent(12);
+  CHECK_FALSE(window.wants_resend());
+  // Said again, it changes nothing; a death of whoever has it sends the part, not the batch.
+  window.accepted(cut_at(1, 11, 1009));
+  CHECK_FALSE(window.wants_resend());
+  window.again(12);
+  CHECK(window.next_resend(kGrowth).header().part == 1);
+  window.accepted(up_to(1));
+  CHECK(window.empty());
+  CHECK(window.bytes() == 0);
+  CHECK_FALSE(window.wants_resend());
+}
+
+TEST_CASE("a record that wants more than its grant gets it, alone, and the part ends there") {
+  Window window(1 << 20, 16);
+  window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
+  window.accepted(cut_at(1, 10, 1008, 3'000'000));
+  const Header header = window.next_resend(kGrowth).header();
+  CHECK(header.grant == 3'000'000);
+  CHECK(header.cut());
+  CHECK(header.end_line == 11);
+  CHECK(header.end_offset == 1016);
+  CHECK(header.records_bytes == 8);
+  CHECK(window.bytes() == 3'000'000);
+  window.resent(12);
+  window.accepted(cut_at(2, 11, 1016));
+  CHECK(window.next_resend(kGrowth).records() == "{\"c\":3}\n");
+  window.accepted(up_to(1));
+  CHECK(window.bytes() == 0);
+}
+
+TEST_CASE("a part is as long as what grows fits a grant") {
+  Window window(1 << 20, 16);
+  std::string records;
+  for (int i = 0; i < 1000; ++i) records += "{\"a\":12345}\n";
+  window.sent(lines(1, records), 11);
+  window.accepted(cut_at(1, 10, 1012));
+  Growth growth(64 * 1024, 1 << 20);
+  growth.learn(500'000);
+  const Header header = window.next_resend(growth).header();
+  CHECK(header.records_bytes == 108);
+  CHECK(header.cut());
+  CHECK(header.grant <= 64 * 1024);
+}
+
+TEST_CASE("a record that is condemned in the rest of a batch is a reject of its part") {
+  Window window(1 << 20, 16);
+  window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
+  proto::Verdict verdict{kSource, 1008, proto::Stage::kProcessor, 3, "killed"};
+  window.accepted(cut_at(1, 10, 1008));
+  window.next_resend(kGrowth);
+  window.resent(12);
+  REQUIRE(window.condemn(verdict));
+  const Batch& part = window.next_resend(kGrowth);
+  CHECK(part.header().part == 1);
+  CHECK(part.records() == "       \n{\"c\":3}\n");
+  CHECK(part.header().in == 1);
+  CHECK(part.header().rejected == 1);
+  std::vector<proto::Origin> origins;
+  REQUIRE(
+      proto::decode_rejects(part.rejects(), [&](const proto::Reject& r) { origins.push_back(r.origin); }));
+  REQUIRE(origins.size() == 1);
+  CHECK(origins[0].line_delta == 0);
+  CHECK(origins[0].offset_delta == 0);
+}
+
+TEST_CASE("a verdict on what the writer has already changes nothing") {
+  Window window(1 << 20, 16);
+  window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n"), 11);
+  window.accepted(cut_at(1, 10, 1008));
+  window.next_resend(kGrowth);
+  window.resent(12);
+  window.condemn({kSource, 1000, proto::Stage::kProcessor, 3, "killed"});
+  CHECK_FALSE(window.wants_resend());
+}
+
+TEST_CASE("the window counts what batches may become") {
+  Window window(1000, 16);
+  Header small;
+  small.records_bytes = 10;
+  small.grant = 600;
+  CHECK(window.has_room(small));
+  Batch batch = lines(1, "{\"a\":1}\n");
+  Header header = batch.header();
+  header.grant = 600;
+  window.sent(std::move(batch).reseal(header), 11);
+  CHECK(window.bytes() == 600);
+  CHECK_FALSE(window.has_room(small));
+  small.grant = 400;
+  CHECK(window.has_room(small));
 }
