@@ -383,7 +383,7 @@ class Asked(LeatdCase):
         drain = self.start("drain", "reviews", "--runtime-dir", self.runtime / "d")
         self.until(lambda: self.status()["state"] == "draining", "it drains")
         self.ask("resume", "reviews")
-        self.assertIn("told to go on", self.finish(drain).stderr)
+        self.assertIn("it was resumed", self.finish(drain).stderr)
         self.check()
 
     def test_a_name_that_is_not_there(self):

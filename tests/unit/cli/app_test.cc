@@ -91,7 +91,7 @@ TEST_CASE("help is what the man pages say, of every command and page") {
     CAPTURE(command);
     Answer about = answer({"help", command});
     CHECK(about.exit_code == kExitOk);
-    CHECK(about.text.size() > 80);
+    CHECK(about.text.size() > 50);
     CHECK_FALSE(has(about.text, "\\f"));
     CHECK_FALSE(has(about.text, "\\-"));
     CHECK_FALSE(has(about.text, "\n."));

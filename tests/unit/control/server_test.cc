@@ -279,7 +279,7 @@ TEST_CASE("text that is not UTF-8 does not spoil the answer") {
   RawClient client(folder.socket());
   client.send(kStatus);
   REQUIRE(serve_until_closed(server, client));
-  CHECK(client.answer() == "{\"exit_code\":74,\"text\":\"a?\\\"b\\n\",\"data\":{}}\n");
+  CHECK(client.answer() == "{\"exit_code\":74,\"text\":\"a\\\\xff\\\"b\\n\",\"data\":{}}\n");
 }
 
 TEST_CASE("hundreds of clients of all kinds leave nothing behind") {
