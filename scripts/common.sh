@@ -34,7 +34,14 @@ install_packages() {
   [ ${#missing[@]} -eq 0 ] && return
   say "installing Debian packages: ${missing[*]}"
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  local log
+  log=$(mktemp)
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1 || {
+    tail -n 40 "$log" >&2
+    rm -f "$log"
+    die "apt-get install failed"
+  }
+  rm -f "$log"
 }
 
 # Where scripts/in keeps the Debian of that name.
