@@ -54,7 +54,7 @@ install_arm64_packages() {
   as_root apt-get update -qq
   for package in "${build_packages[@]}"; do
     [ "$package" != g++ ] || continue
-    if [[ $package == lib*-dev || $package == zlib1g-dev ]] && apt-cache show "$package:arm64" >/dev/null 2>&1; then package+=:arm64; fi
+    if [[ $package == *-dev ]] && apt-cache show "$package:arm64" >/dev/null 2>&1; then package+=:arm64; fi
     packages+=("$package")
   done
   install_packages "${packages[@]}"
