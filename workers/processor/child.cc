@@ -34,6 +34,8 @@ using stage::Fd;
 
 constexpr int kPipeBytes = 256 * 1024;  // under the usual limit of a pipe (1 MiB) and of a user (64 MiB)
 
+constexpr int kLandlockWithSignals = 6;
+
 struct Report {
   enum What : int { kStarted, kNoFork, kNoFolder, kNoSandbox, kNoCommand };
   What what;
@@ -61,6 +63,7 @@ struct Plan {
   std::uint64_t memory_bytes;
   int processes;
   const stage::Sandbox* sandbox;  // nullptr: LEAT_SANDBOX=off
+  bool asks_for_signals;
   Pipe in, out, report, alive;
   Fd program_end, keeper_end;  // a pair of sockets: the program gives its keeper the listener
 
@@ -79,7 +82,7 @@ int confine(const Plan& plan) {
   int listener = -1;
   if (plan.sandbox != nullptr) {
     if (const int error = plan.sandbox->enter(); error != 0) return error;
-    listener = count_processes();
+    listener = ask_keeper(plan.asks_for_signals);
   }
   send_descriptor(plan.program_end.get(), listener);
   return 0;
@@ -223,6 +226,7 @@ Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std:
             .memory_bytes = step.memory_bytes,
             .processes = step.processes,
             .sandbox = sandbox ? &*sandbox : nullptr,
+            .asks_for_signals = stage::landlock_abi() < kLandlockWithSignals,
             .in = {},
             .out = {},
             .report = {},

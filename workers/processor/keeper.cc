@@ -30,6 +30,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 
 namespace leat::processor {
 namespace {
@@ -175,21 +176,61 @@ void close_all_but(int first, int second) {
   ::close_range(high + 1, ~0U, 0);
 }
 
-// Answers one question of the kernel. `room`: how many may be started before they are to be counted again.
+// 0: it has gone.
+pid_t parent_of(pid_t pid) {
+  const int file = ::open((Path() << "/proc/" << pid << "/stat").text(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[512];  // 1234 (name) S 1233 ...
+  const ssize_t count = ::read(file, text, sizeof text - 1);
+  ::close(file);
+  if (count <= 0) return 0;
+  text[count] = '\0';
+  const char* end_of_name = std::strrchr(text, ')');
+  pid_t parent = 0;
+  if (end_of_name != nullptr && std::strlen(end_of_name) > 4)
+    std::from_chars(end_of_name + 4, text + count, parent);
+  return parent;
+}
+
+// May a signal go to this number, as kill(2) takes it? Its own group, and what comes from us; a group has the number of
+// who made it.
+bool is_kept(pid_t target) {
+  if (target == 0) return true;
+  if (target == -1) return false;
+  const pid_t self = ::getpid();
+  for (pid_t pid = parent_of(target < 0 ? -target : target); pid > 1; pid = parent_of(pid)) {
+    if (pid == self) return true;
+  }
+  return false;
+}
+
+// 0, or the errno that the call is to fail with. `room`: how many may be started before they are to be counted again.
+int judge(const seccomp_data& call, int most, int& room) {
+  switch (call.nr) {
+    case SYS_kill:
+    case SYS_tkill:
+    case SYS_tgkill:
+    case SYS_rt_sigqueueinfo:
+    case SYS_rt_tgsigqueueinfo:
+      return is_kept(static_cast<pid_t>(call.args[0])) ? 0 : EPERM;
+    case SYS_pidfd_send_signal:
+      return EPERM;  // whose descriptor it is cannot be seen from here; libraries use kill then
+    default:
+      if (room <= 0) room = most - count_tasks();
+      return room-- > 0 ? 0 : EAGAIN;
+  }
+}
+
+// Answers one question of the kernel.
 void answer(int listener, int most, int& room) {
   alignas(8) char question[256] = {};  // larger than the structures are, should they grow
   alignas(8) char reply[256] = {};
   auto* asked = reinterpret_cast<seccomp_notif*>(question);
   auto* said = reinterpret_cast<seccomp_notif_resp*>(reply);
   if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, asked) != 0) return;  // who asked is dead
-  if (room <= 0) room = most - count_tasks();
   said->id = asked->id;
-  if (room > 0) {
-    --room;
-    said->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-  } else {
-    said->error = -EAGAIN;
-  }
+  said->error = -judge(asked->data, most, room);
+  if (said->error == 0) said->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   ::ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, said);
 }
 
@@ -252,18 +293,25 @@ void keep(const Kept& kept) {
   ::_exit(127);
 }
 
-int count_processes() noexcept {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+int ask_keeper(bool signals) noexcept {
+  constexpr int kCalls[] = {
 #ifdef SYS_fork
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fork, 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vfork, 2, 0),
+      SYS_fork, SYS_vfork,
 #endif
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-  };
-  sock_fprog filter{sizeof program / sizeof program[0], program};
+      SYS_clone,
+      // signals
+      SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal};
+  constexpr std::size_t kSignals = 6;
+  const std::size_t calls = std::size(kCalls) - (signals ? 0 : kSignals);
+  sock_filter program[std::size(kCalls) + 3];
+  program[0] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
+  for (std::size_t i = 0; i < calls; ++i) {
+    const auto to_the_end = static_cast<unsigned char>(calls - i);
+    program[1 + i] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(kCalls[i]), to_the_end, 0);
+  }
+  program[1 + calls] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  program[2 + calls] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+  sock_fprog filter{static_cast<unsigned short>(calls + 3), program};
   unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 #ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
   // Without it a signal at the wrong moment asks again: a runtime that sends itself many would never get on.

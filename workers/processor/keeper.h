@@ -13,7 +13,7 @@ namespace leat::processor {
 struct Kept {
   pid_t program;     // a child of the calling process
   int alive;         // hangs up when the program is to end
-  int listener;      // of count_processes(); -1: they are not counted
+  int listener;      // of ask_keeper(); -1: nothing is asked
   int processes;     // and threads, the program included: the most there may be
   const char* temp;  // a folder that is removed at the end, with what is in it
 };
@@ -23,9 +23,10 @@ struct Kept {
 [[noreturn]] void keep(const Kept& kept);
 
 // For the program, between fork and exec, when it can gain no privileges any more: every start of a process or thread,
-// its own and those of all that comes from it, waits for the answer of who has the descriptor that is returned. -1: the
-// kernel has no such thing, or somebody else listens already.
-int count_processes() noexcept;
+// its own and those of all that comes from it, waits for the answer of who has the descriptor that is returned. So does
+// every signal if `signals`, for kernels whose Landlock knows none: it is only let through to what the keeper keeps.
+// -1: the kernel has no such thing, or somebody else listens already.
+int ask_keeper(bool signals) noexcept;
 
 // Over a pair of stream sockets.
 bool send_descriptor(int socket, int fd) noexcept;

@@ -14,6 +14,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -226,6 +227,12 @@ Result<std::vector<sock_filter>> make_filter(const Policy& policy) {
     filter.refuse("open", {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, kMask, O_TRUNC}});
     filter.refuse("openat", {scmp_arg_cmp{2, SCMP_CMP_MASKED_EQ, kMask, O_TRUNC}});
     filter.hide("openat2");
+  }
+  if (landlock_abi() < 6) {  // it does not know signals, and these send them
+    for (std::uint64_t command : {F_SETOWN, F_SETOWN_EX})
+      filter.refuse("fcntl", {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, command}});
+    for (std::uint64_t request : {FIOSETOWN, SIOCSPGRP})
+      filter.refuse("ioctl", {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, request}});
   }
   if (!policy.run_programs) {
     for (const char* call : {"execve", "execveat"}) filter.refuse(call);
