@@ -222,7 +222,7 @@ class Special(Case):
             self.assertTrue(pipe.read(1000))
         run = self.finish(process)
         self.assertEqual(run.code, 74, run.stderr)
-        self.assertIn("whoever read it has gone", run.stderr)
+        self.assertIn("has closed it (as head does", run.stderr)
         self.assertNothingLeft()
 
     def test_stdout(self):
