@@ -49,12 +49,13 @@ debian_folder() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/leat/$1"; }
 
 # To compile for arm64 on another machine, and to run that: libraries of both, programs of this one.
 install_arm64_packages() {
-  local package packages=(g++-aarch64-linux-gnu qemu-user)
+  local package there packages=(g++-aarch64-linux-gnu qemu-user)
   if ! dpkg --print-foreign-architectures | grep -qx arm64; then as_root dpkg --add-architecture arm64; fi
   as_root apt-get update -qq
+  there=$(apt-cache show "${build_packages[@]/%/:arm64}" 2>/dev/null | sed -n 's/^Package: //p') || true
   for package in "${build_packages[@]}"; do
     [ "$package" != g++ ] || continue
-    if [[ $package == *-dev ]] && apt-cache show "$package:arm64" >/dev/null 2>&1; then package+=:arm64; fi
+    if [[ $package == *-dev ]] && grep -qx "$package" <<<"$there"; then package+=:arm64; fi
     packages+=("$package")
   done
   install_packages "${packages[@]}"
