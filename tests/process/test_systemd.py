@@ -91,6 +91,14 @@ class Units(LoudCase):
             self.assertEqual(done.returncode, 0, done.stdout[-2000:])
 
 
+    def test_units_let_leat_confine_the_programs_of_exec_steps(self):
+        """Not among @system-service of systemd 252: without them every exec step of a unit would be refused (78)."""
+        for unit in ("leatd.service", "leat-processor@.service"):
+            allowed = [word for line in (UNITS / unit).read_text().splitlines() if line.startswith("SystemCallFilter=")
+                       for word in line.partition("=")[2].split()]
+            self.assertLessEqual({"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"}, set(allowed))
+
+
 class Lint(LoudCase):
     def test_the_package_has_no_errors(self):
         if SANITIZED or shutil.which("lintian") is None or shutil.which("cpack") is None:
