@@ -10,7 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
+#include <cstddef>
 #include <system_error>
 
 namespace leat::proto {
@@ -22,7 +22,7 @@ struct Arena::Control {
   std::uint64_t nonce;
   std::uint64_t slot_bytes;
   std::uint32_t slots;
-  std::uint32_t unused;
+  std::atomic<std::uint32_t> gone;
   // Bit 31: held by the producer. The rest: the worker instance it was announced to, 0 for none.
   std::array<std::atomic<std::uint32_t>, kMaxSlots> holders;
 };
@@ -32,17 +32,17 @@ namespace {
 constexpr std::size_t kControlBytes =
     65536;  // the payloads behind it begin at a page on any kernel: 4, 16 or 64 KiB
 constexpr std::uint32_t kProducer = 1U << 31U;
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;  // a mapping cannot lose its memory
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;  // a mapping cannot lose its memory
 
 }  // namespace
 
 bool Arena::map(bool writable) {
   static_assert(sizeof(Control) <= kControlBytes);
-  void* control = ::mmap(nullptr, kControlBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+  void* control = ::mmap(nullptr, kControlBytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
   if (control == MAP_FAILED) return false;
   control_ = static_cast<Control*>(control);
   void* data = ::mmap(nullptr, slots_ * slot_bytes_, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-                      MAP_SHARED, fd_, kControlBytes);
+                      MAP_SHARED, memory_.get(), kControlBytes);
   if (data == MAP_FAILED) return false;
   data_ = static_cast<char*>(data);
   return true;
@@ -53,38 +53,51 @@ std::shared_ptr<Arena> Arena::create(std::uint32_t slots, std::uint64_t slot_byt
   slot_bytes = (slot_bytes + kPage - 1) / kPage * kPage;
   LEAT_CHECK(slots > 0 && slots <= kMaxSlots && slot_bytes <= kMaxSlotBytes,
              fmt::format("{} slots of {} bytes", slots, slot_bytes));
-  int fd = ::memfd_create("leat-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "memfd_create");
-  ArenaId id{static_cast<std::uint32_t>(::getpid()), static_cast<std::uint32_t>(fd), 0};
-  if (::getrandom(&id.nonce, sizeof id.nonce, 0) != static_cast<ssize_t>(sizeof id.nonce)) {
+  Fd memory(::memfd_create("leat-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory) throw std::system_error(errno, std::generic_category(), "memfd_create");
+  ArenaId id = 0;
+  if (::getrandom(&id, sizeof id, 0) != static_cast<ssize_t>(sizeof id)) {
     throw std::system_error(errno, std::generic_category(), "getrandom");
   }
-  std::shared_ptr<Arena> arena(new Arena(fd, id, slots, slot_bytes));
+  std::shared_ptr<Arena> arena(new Arena(std::move(memory), id, slots, slot_bytes));
   auto size = static_cast<off_t>(kControlBytes + slots * slot_bytes);
-  if (::ftruncate(fd, size) != 0 || ::fcntl(fd, F_ADD_SEALS, kSeals) != 0 || !arena->map(true)) {
+  if (::ftruncate(arena->memory(), size) != 0 || ::fcntl(arena->memory(), F_ADD_SEALS, kSeals) != 0 ||
+      !arena->map(true)) {
     throw std::system_error(errno, std::generic_category(), "shared memory for batches");
   }
   arena->control_->magic = Control::kMagic;
-  arena->control_->nonce = id.nonce;
+  arena->control_->nonce = id;
   arena->control_->slot_bytes = slot_bytes;
   arena->control_->slots = slots;
   return arena;
 }
 
-Result<std::shared_ptr<Arena>> Arena::open(ArenaId id) {
-  std::string path = fmt::format("/proc/{}/fd/{}", id.pid, id.fd);
-  auto refuse = [&](std::string_view why) {
-    return fail(Fault::kReject, fmt::format("batch: its memory at {} cannot be used: {}", path, why));
-  };
-  // Only a memfd has seals; they are asked for before anything is mapped.
-  int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return refuse(std::system_category().message(errno));
-  std::shared_ptr<Arena> arena(new Arena(fd, id, 0, 0));
+bool Arena::sealed(int memory) {
   struct stat found {};
-  if ((::fcntl(fd, F_GET_SEALS) & kSeals) != kSeals || ::fstat(fd, &found) != 0 ||
-      found.st_uid != ::geteuid()) {
-    return refuse("not an arena of ours");
-  }
+  // Only a memfd has seals.
+  return (::fcntl(memory, F_GET_SEALS) & kSeals) == kSeals && ::fstat(memory, &found) == 0 &&
+         found.st_uid == ::geteuid();
+}
+
+void Arena::mark_gone(int memory) {
+  constexpr std::uint32_t kGone = 1;
+  static_cast<void>(::pwrite(memory, &kGone, sizeof kGone, offsetof(Control, gone)));
+}
+
+bool Arena::gone() const {
+  return control_->gone.load(std::memory_order_relaxed) != 0;
+}
+
+Result<std::shared_ptr<Arena>> Arena::open(Fd memory, ArenaId id) {
+  auto refuse = [&](std::string_view why) {
+    return fail(Fault::kReject,
+                fmt::format("batch: the memory {:x} that it is in cannot be used: {}", id, why));
+  };
+  std::shared_ptr<Arena> arena(new Arena(std::move(memory), id, 0, 0));
+  const int fd = arena->memory();
+  struct stat found {};
+  // Asked before anything is mapped.
+  if (!sealed(fd) || ::fstat(fd, &found) != 0) return refuse("not an arena of ours");
   Control control{};
   constexpr std::size_t kFixedBytes = 32;
   if (::pread(fd, static_cast<void*>(&control), kFixedBytes, 0) != static_cast<ssize_t>(kFixedBytes) ||
@@ -93,7 +106,7 @@ Result<std::shared_ptr<Arena>> Arena::open(ArenaId id) {
       static_cast<std::uint64_t>(found.st_size) != kControlBytes + control.slots * control.slot_bytes) {
     return refuse("not an arena of this release");
   }
-  if (control.nonce != id.nonce) return refuse("its process has gone, and another has its number");
+  if (control.nonce != id) return refuse("it is another one");
   arena->slots_ = control.slots;
   arena->slot_bytes_ = control.slot_bytes;
   if (!arena->map(false)) return refuse(std::system_category().message(errno));
@@ -103,11 +116,6 @@ Result<std::shared_ptr<Arena>> Arena::open(ArenaId id) {
 Arena::~Arena() {
   if (data_ != nullptr) ::munmap(data_, slots_ * slot_bytes_);
   if (control_ != nullptr) ::munmap(control_, kControlBytes);
-  ::close(fd_);
-}
-
-bool ArenaId::alive() const {
-  return ::kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH;
 }
 
 // The lowest free one: its pages are the likeliest to be there, and in a cache.

@@ -9,34 +9,28 @@
 // As the word names the receiver, what a worker held when it died can be given back: reclaim(), by the producer. So a
 // slot is announced to one receiver only, once; who passes a received slot on passes his hold.
 //
-// Other processes map the slots read-only and the words read-write. The memory ends with the last process that has it
+// Other processes get the memfd from the supervisor, and map the slots read-only and the words read-write. The memory ends with the last process that has it
 // mapped; there is no file to remove.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "proto/fd.h"
 #include "proto/result.h"
 
 namespace leat::proto {
 
-// Where another process finds an arena: /proc/PID/fd/FD. The nonce tells it from one of an earlier process of that
-// number.
-struct ArenaId {
-  std::uint32_t pid = 0;
-  std::uint32_t fd = 0;
-  std::uint64_t nonce = 0;
-  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for one
-  auto operator<=>(const ArenaId&) const = default;
-  bool alive() const;  // may its process still be there?
-};
+// A random number, by which the supervisor knows it (descriptors.h).
+using ArenaId = std::uint64_t;
+// Gets the memory of an arena that another process has made.
+using ArenaSource = std::function<Result<Fd>(ArenaId)>;
 
 class Arena {
  public:
@@ -45,13 +39,19 @@ class Arena {
 
   // Throws std::system_error. Memory is taken as slots are first written to, the lowest numbers first.
   static std::shared_ptr<Arena> create(std::uint32_t slots, std::uint64_t slot_bytes);
-  // Another process's arena. Fails (kReject) on anything that is not one.
-  [[nodiscard]] static Result<std::shared_ptr<Arena>> open(ArenaId id);
+  // Another process's arena. Fails (kReject) on anything that is not this one.
+  [[nodiscard]] static Result<std::shared_ptr<Arena>> open(Fd memory, ArenaId id);
+  // Is it memory of our user that nobody can take away from who has mapped it?
+  static bool sealed(int memory);
+  // Of the supervisor: the arena's maker has gone. Who has it mapped lets go of it when it next maps another.
+  static void mark_gone(int memory);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
   ArenaId id() const { return id_; }
+  int memory() const { return memory_.get(); }
+  bool gone() const;  // mark_gone()
   std::uint32_t slots() const { return slots_; }
   std::uint64_t slot_bytes() const { return slot_bytes_; }
   char* data(std::uint32_t slot) const { return data_ + slot * slot_bytes_; }  // writable in its creator only
@@ -70,13 +70,13 @@ class Arena {
 
  private:
   struct Control;
-  Arena(int fd, ArenaId id, std::uint32_t slots, std::uint64_t slot_bytes) noexcept
-      : fd_(fd), id_(id), slots_(slots), slot_bytes_(slot_bytes) {}
+  Arena(Fd memory, ArenaId id, std::uint32_t slots, std::uint64_t slot_bytes) noexcept
+      : memory_(std::move(memory)), id_(id), slots_(slots), slot_bytes_(slot_bytes) {}
   bool map(bool writable);
 
   bool free_up(std::uint32_t slot, std::uint32_t receiver);
 
-  int fd_;
+  Fd memory_;
   ArenaId id_;
   std::uint32_t slots_;
   std::uint64_t slot_bytes_;

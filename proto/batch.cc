@@ -20,10 +20,10 @@ namespace {
 constexpr std::size_t kRejectFixedBytes = 24;
 constexpr std::size_t kChecksumOffset = kHeaderBytes - 8;
 constexpr std::uint8_t kRejectByReference = 1;
-constexpr std::uint8_t kFlagInSlot = 2;    // on the wire only: the payload is in the sender's arena
-constexpr std::size_t kPlaceOffset = 136;  // pid, fd, slot
-constexpr std::size_t kTailOffset = 148;   // tail_bytes, tail_hash
-constexpr std::size_t kNonceOffset = 160;  // of the arena at that place
+constexpr std::uint8_t kFlagInSlot = 2;  // on the wire only: the payload is in the sender's arena
+constexpr std::size_t kSlotOffset = 144;
+constexpr std::size_t kTailOffset = 148;  // tail_bytes, tail_hash
+constexpr std::size_t kArenaOffset = 160;
 constexpr std::size_t kGrantOffset = 168;  // grant, part, made
 
 // Position of each section within the message: header, records, table, rejects, padding. The records stand
@@ -42,27 +42,31 @@ void put_checksum(char* header) {
   ByteWriter(header + kChecksumOffset).put(static_cast<std::uint64_t>(XXH3_64bits(header, kChecksumOffset)));
 }
 
-// Arenas of other processes that this one has mapped: few. One whose process has gone is forgotten when the next is
+ArenaSource& arena_source() {
+  static ArenaSource source;
+  return source;
+}
+
+// Arenas of other processes that this one has mapped: few. One whose maker has gone is forgotten when the next is
 // mapped: its memory ends with the last batch that stands in it.
 Result<std::shared_ptr<Arena>> mapped_arena(ArenaId id) {
   static std::map<ArenaId, std::shared_ptr<Arena>> arenas;
   if (auto known = arenas.find(id); known != arenas.end()) return known->second;
-  auto arena = Arena::open(id);
+  if (!arena_source())
+    return fail(Fault::kReject, "batch: in the memory of another process, and none is wanted");
+  auto memory = arena_source()(id);
+  if (!memory) return fail(Fault::kReject, "batch: " + memory.error().text);
+  auto arena = Arena::open(*std::move(memory), id);
   if (!arena) return arena;
-  std::erase_if(arenas, [](const auto& entry) { return !entry.first.alive(); });
+  std::erase_if(arenas, [](const auto& entry) { return entry.second->gone(); });
   arenas[id] = *arena;
   return arena;
 }
 
 // The slot that a header names, with the hold that came with the message.
 Result<Slot> slot_of(std::string_view header, std::size_t needed) {
-  ByteReader reader(header.substr(kPlaceOffset, 12));
-  ArenaId id;
-  id.pid = reader.get<std::uint32_t>();
-  id.fd = reader.get<std::uint32_t>();
-  auto number = reader.get<std::uint32_t>();
-  id.nonce = ByteReader(header.substr(kNonceOffset, 8)).get<std::uint64_t>();
-  auto arena = mapped_arena(id);
+  const auto number = ByteReader(header.substr(kSlotOffset, 4)).get<std::uint32_t>();
+  auto arena = mapped_arena(ByteReader(header.substr(kArenaOffset, 8)).get<std::uint64_t>());
   if (!arena) return tl::unexpected(arena.error());
   if (number >= (*arena)->slots() || needed > (*arena)->slot_bytes()) {
     return fail(Fault::kReject,
@@ -237,6 +241,10 @@ Batch Batch::seal(Header header, Buffer records, std::span<const TableEntry> tab
   return batch;
 }
 
+void Batch::find_arenas(ArenaSource source) {
+  arena_source() = std::move(source);
+}
+
 std::string_view Batch::bytes() const {
   return slot_ ? std::string_view(slot_.data(), Layout(header_).end) : message_.view();
 }
@@ -252,12 +260,8 @@ Message Batch::share(std::uint32_t receiver) {
   Header announced = header_;
   announced.flags |= kFlagInSlot;
   encode_header(announced, bytes.data());
-  const ArenaId& id = slot_.arena().id();
-  ByteWriter place(bytes.data() + kPlaceOffset);
-  place.put(id.pid);
-  place.put(id.fd);
-  place.put(slot_.number());
-  ByteWriter(bytes.data() + kNonceOffset).put(id.nonce);
+  ByteWriter(bytes.data() + kSlotOffset).put(slot_.number());
+  ByteWriter(bytes.data() + kArenaOffset).put(slot_.arena().id());
   put_checksum(bytes.data());
   return Message(std::string_view(bytes.data(), bytes.size()));
 }

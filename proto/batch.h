@@ -19,7 +19,7 @@
 namespace leat::proto {
 
 inline constexpr std::uint32_t kBatchMagic = 0x5441454C;  // "LEAT"
-inline constexpr std::uint16_t kBatchVersion = 3;
+inline constexpr std::uint16_t kBatchVersion = 4;
 inline constexpr std::size_t kHeaderBytes = 192;
 
 // Explicit values, never renumbered.
@@ -151,6 +151,10 @@ class Batch {
   // slot must be sent: its receiver gives the slot back, or Arena::reclaim does when the receiver has died. A slot is
   // announced once; a batch that was announced before travels with its bytes inside the message.
   Message share(std::uint32_t receiver);
+  // Where the memory of batches that others made comes from: once, at the start of a process. Without it such a batch is
+  // refused.
+  static void find_arenas(ArenaSource source);
+
   // The bytes themselves in the message, whatever else holds them.
   Message share_inline() const;
 

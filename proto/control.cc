@@ -84,7 +84,6 @@ void write(JsonWriter& json, const Welcome& welcome) {
   put(json, "index", std::uint64_t{welcome.index});
   put(json, "instance", std::uint64_t{welcome.instance});
   put(json, "runtime", welcome.runtime);
-  put(json, "supervisor", static_cast<std::uint64_t>(welcome.supervisor));
 }
 
 void write(JsonWriter& json, const Stop& stop) {
@@ -261,7 +260,6 @@ std::optional<Control> read(const std::string& type, Members& members) {
     welcome.index = static_cast<std::uint32_t>(members.number("index"));
     welcome.instance = static_cast<std::uint32_t>(members.number("instance"));
     welcome.runtime = members.text("runtime");
-    welcome.supervisor = static_cast<std::int64_t>(members.number("supervisor"));
     return welcome;
   }
   if (type == "stop") return Stop{read_stop_kind(members), members.boolean("again")};

@@ -66,8 +66,7 @@ struct Welcome {
   // What one that joins has not been told at its start.
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
-  std::string runtime;          // folder for its page
-  std::int64_t supervisor = 0;  // process number: when that ends, so does this membership
+  std::string runtime;  // folder for its page
 };
 
 // Explicit values, never renumbered; on the wire by name.

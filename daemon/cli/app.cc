@@ -90,6 +90,8 @@ CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
   CLI::App* explain = app.add_subcommand("explain", "Show what would run: stages, predicates, memory, files");
   explain->add_option("PIPELINE", options.pipeline, "Pipeline file (YAML)")->required();
   explain->add_flag("--json", options.json, "Write it to stdout as one JSON object");
+  explain->add_flag("--sandbox", options.sandbox, "Show what each worker may do, and nothing else")
+      ->excludes("--json");
   explain->footer("Examples:\n  leat explain reviews.yaml\n  leat explain reviews.yaml --json | jq .budget");
   return explain;
 }

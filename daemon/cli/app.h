@@ -17,6 +17,7 @@ struct CheckOptions {
 struct ExplainOptions {
   std::string pipeline;
   bool json = false;
+  bool sandbox = false;
 };
 // Nothing to run: text for stdout (help, version; exit code 0) or for stderr (a mistake, with a hint; exit
 // code 64).

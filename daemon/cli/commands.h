@@ -71,6 +71,6 @@ int change(const ChangeOptions& options);
 
 // for_service: as leatd's unit would run them.
 int check(const std::vector<std::string>& pipelines, bool for_service, bool json);
-int explain(const std::string& pipeline, bool json);
+int explain(const std::string& pipeline, bool json, bool sandbox);
 
 }  // namespace leat::cli

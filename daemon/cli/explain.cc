@@ -1,13 +1,20 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "config/keys.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
 #include "daemon/cli/plan.h"
+#include "daemon/cli/state.h"
 #include "daemon/supervisor/process.h"
+#include "daemon/supervisor/runtime_folder.h"
+#include "workers/ledger/state_folder.h"
+#include "workers/stage/sandbox.h"
 
 namespace leat::cli {
 
@@ -201,12 +208,51 @@ void print_json(const Facts& facts) {
 
 }  // namespace
 
-int explain(const std::string& file, bool as_json) {
+namespace {
+
+// What each worker may do, as it says itself.
+int explain_sandbox(const std::string& file, const Plan& plan) {
+  const config::Pipeline& pipeline = plan.pipeline;
+  std::vector<std::string> arguments{"--show-sandbox", file};
+  const std::string root = supervisor::default_runtime_root();
+  for (const auto& more : {std::string("--runtime"), root + "/" + pipeline.name + "-PID",
+                           std::string("--control"), std::string("none")}) {
+    arguments.push_back(more);
+  }
+  if (!is_volatile(pipeline.sink.path)) {
+    arguments.emplace_back("--state");
+    arguments.push_back(ledger::default_state_folder(pipeline.name));
+  }
+  constexpr std::size_t kMostBytes = 1U << 20U;
+  for (std::string_view role : {"reader", "filter", "processor", "writer"}) {
+    if (role == "processor" && !pipeline.has_processors()) continue;
+    auto lines =
+        supervisor::capture(fmt::format("{}/leat-{}", supervisor::own_folder(), role), arguments, kMostBytes);
+    if (!lines) {
+      fmt::print(stderr, "{}\n", lines.error().text);
+      return lines.error().exit_code;
+    }
+    std::string indented = "  " + *lines;
+    for (std::size_t at = 0;
+         (at = indented.find('\n', at)) != std::string::npos && at + 1 < indented.size();) {
+      indented.insert(++at, "  ");
+    }
+    fmt::print("{}\n{}", role, printable_lines(indented));
+  }
+  if (stage::sandbox_is_off()) fmt::print("LEAT_SANDBOX=off: none of that is enforced\n");
+  if (std::string gaps = stage::sandbox_gaps(); !gaps.empty()) fmt::print("{}\n", gaps);
+  return kExitOk;
+}
+
+}  // namespace
+
+int explain(const std::string& file, bool as_json, bool sandbox) {
   Plan plan = load_plan(file);
   if (!plan.problems.empty()) {
     for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
     return kExitConfig;
   }
+  if (sandbox) return explain_sandbox(file, plan);
   std::string folder = supervisor::own_folder();
   auto listing = list_files(folder, plan);
   auto filter = describe_filter(folder, plan);

@@ -29,7 +29,7 @@ int carry_out(const leat::cli::Command& command) {
   if (const auto* options = std::get_if<CheckOptions>(&command))
     return check(options->pipelines, options->for_service, options->json);
   if (const auto* options = std::get_if<ExplainOptions>(&command))
-    return explain(options->pipeline, options->json);
+    return explain(options->pipeline, options->json, options->sandbox);
   if (const auto* options = std::get_if<SourcesOptions>(&command)) return sources(*options);
   if (const auto* options = std::get_if<StatusOptions>(&command)) return status(*options);
   if (const auto* options = std::get_if<DeadOptions>(&command)) return dead(*options);

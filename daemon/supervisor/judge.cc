@@ -101,6 +101,7 @@ void Supervisor::Loop::take_out(Worker& worker) {
   worker.ready = false;
   tell_dealers(worker, {worker.seat.index, worker.instance, {}, false});
   if (worker.seat.stage == Stage::kFilter) dealer_has_gone(worker);
+  descriptors_.forget(worker.instance);
   Worker& reader = team_.reader();
   if (reader.welcomed) static_cast<void>(team_.tell(reader, proto::Again{worker.instance}, control_));
 }
@@ -141,6 +142,7 @@ void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
   drain_sent_ = false;
   still_since_.reset();
   window_for_ = 0;
+  descriptors_.forget_all();
   team_.start_all_again(control_);
 }
 

@@ -21,6 +21,7 @@
 
 #include "config/text.h"
 #include "daemon/supervisor/loop.h"
+#include "workers/stage/sandbox.h"
 
 namespace leat::supervisor {
 
@@ -53,6 +54,16 @@ int first_processors(const Job& job) {
   return job.follow ? job.pipeline.process.workers.min : job.pipeline.process.workers.max;
 }
 
+proto::Message briefing(const Job& job, const std::string& runtime, const std::string& state) {
+  proto::Welcome welcome;
+  welcome.pipeline_file = job.pipeline.file;
+  welcome.pipeline_text = job.pipeline_text;
+  welcome.state = state;
+  welcome.volatile_state = job.volatile_state;
+  welcome.runtime = runtime;
+  return encode(welcome);
+}
+
 config::Budget planned(const Job& job, int processors) {
   auto budget = config::plan_budget(job.pipeline, job.in_file_bytes, std::max(processors, 1));
   if (!budget) throw std::runtime_error(budget.error().text);
@@ -81,12 +92,25 @@ Supervisor::Loop::Loop(const Job& job, Observer& observer)
       control_(context_, proto::SocketKind::kRouter, kControlQueue, proto::kMaxControlBytes),
       runtime_(checked(job.pipeline, folder_)),
       state_(job.volatile_state ? runtime_ : job.state),
+      descriptors_(runtime_, briefing(job, runtime_, state_).view()),
       started_(bind()),
       wanted_(first_processors(job)),
       automatic_(job.pipeline.process.workers.automatic()),
       budget_(planned(job, wanted_)),
       team_(job.pipeline, runtime_, job.program_folder, wanted_),
-      controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {}
+      controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {
+  tell_gaps();
+}
+
+void Supervisor::Loop::tell_gaps() {
+  // What an older Landlock does not know, keepers of programs answer for.
+  const std::string gaps = stage::sandbox_is_off()      ? "LEAT_SANDBOX=off"
+                           : stage::landlock_abi() == 0 ? stage::sandbox_gaps()
+                                                        : "";
+  if (gaps.empty()) return;
+  observer_.warning("sandbox",
+                    "workers and programs of exec steps are not confined as they should be: " + gaps);
+}
 
 // Not at its end: something was thrown. Those who joined cannot see that, as leatd goes on, and must join again.
 Supervisor::Loop::~Loop() {
@@ -104,6 +128,7 @@ Clock::time_point Supervisor::Loop::bind() {
 }
 
 void Supervisor::Loop::step() {
+  descriptors_.serve(team_);
   receive();
   team_.reap();
   if (!over_ && stop_since_) {
@@ -142,6 +167,7 @@ milliseconds Supervisor::Loop::due() const {
 
 void Supervisor::Loop::add_to(proto::Poller& poller) {
   poller.add(control_);
+  poller.add(descriptors_.fd());
   team_.watch(poller);
 }
 
@@ -228,7 +254,6 @@ void Supervisor::Loop::welcome(Worker& worker) {
   message.index = worker.seat.index;
   message.instance = worker.instance;
   message.runtime = runtime_;
-  message.supervisor = ::getpid();
   worker.welcomed = team_.tell(worker, message, control_);
   worker.started = Clock::now();  // before that it waited for others
   if (!worker.welcomed && worker.running()) {

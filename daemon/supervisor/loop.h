@@ -8,6 +8,7 @@
 #include "config/budget.h"
 #include "daemon/supervisor/controller.h"
 #include "daemon/supervisor/deaths.h"
+#include "daemon/supervisor/descriptors.h"
 #include "daemon/supervisor/runtime_folder.h"
 #include "daemon/supervisor/supervisor.h"
 #include "daemon/supervisor/team.h"
@@ -48,6 +49,7 @@ class Supervisor::Loop {
 
  private:
   Clock::time_point bind();
+  void tell_gaps();
   void go_on();
   void receive();
   void on_hello(Worker& worker, const proto::Hello& hello);
@@ -101,6 +103,7 @@ class Supervisor::Loop {
   proto::Socket control_;
   std::string runtime_;
   std::string state_;
+  Descriptors descriptors_;
   Clock::time_point started_;
   int wanted_;             // own processors
   bool automatic_;         // the controller decides about them

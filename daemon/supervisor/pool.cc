@@ -5,10 +5,10 @@
 // and it does when the writer has taken the last of its results. So no work is done twice, and nobody waits. Nothing depends
 // on it either: whatever a worker had when it has gone comes again.
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -43,14 +43,17 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
     static_cast<void>(control_.try_send(identity, message));
     observer_.warning("worker-refused", fmt::format("pid {}: {}", hello.pid, why));
   };
-  struct stat process {};
-  if (hello.pid <= 0 || ::stat(fmt::format("/proc/{}", hello.pid).c_str(), &process) != 0) {
-    return refuse(
-        "its process cannot be seen from here: it must run on this machine, in the same PID namespace");
+  auto arrival = descriptors_.take_arrival(identity);
+  if (!arrival) return;  // it asks again
+  std::optional<Child> child;
+  try {
+    child.emplace(Child::adopt(std::move(arrival->pidfd)));
+  } catch (const std::system_error&) {
+    return refuse("its process has gone, or it is in a PID namespace that cannot be seen from here");
   }
-  if (process.st_uid != ::geteuid()) {
+  if (arrival->uid != ::geteuid()) {
     return refuse(fmt::format("it runs as uid {}, and its supervisor as uid {}: start it as the same user",
-                              process.st_uid, ::geteuid()));
+                              arrival->uid, ::geteuid()));
   }
   if (hello.role != Stage::kProcessor || !job_.pipeline.has_processors()) {
     return refuse(fmt::format("the pipeline {} has no steps, so no processors", job_.pipeline.name));
@@ -62,7 +65,7 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
   }
   // It has executed itself again since: what it was before is no more.
   for (Worker& worker : team_.workers()) {
-    if (!worker.joined || !worker.running() || worker.child->pid() != hello.pid) continue;
+    if (!worker.joined || !worker.running() || worker.child->pid() != child->pid()) continue;
     take_out(worker);
     team_.remove(worker);
     break;
@@ -70,11 +73,7 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
   int processors = team_.processors(false) + team_.processors(true) + 1;
   if (auto budget = budget_for(processors); !budget) return refuse(budget.error().text);
   if (team_.workers().size() >= proto::Dealer::kMaxPlaces) return refuse("all places are taken");
-  try {
-    team_.admit(identity, static_cast<pid_t>(hello.pid));
-  } catch (const std::system_error&) {
-    return;  // it has gone already
-  }
+  team_.admit(identity, *std::move(child), std::move(arrival->memory));
   fit_window();
 }
 

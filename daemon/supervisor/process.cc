@@ -13,6 +13,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <string_view>
 #include <system_error>
 
@@ -130,14 +131,19 @@ Child Child::watch(pid_t pid) {
     throw std::system_error(error, std::generic_category(), "pidfd_open");
   }
   ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-  return {pid, pidfd, false};
+  return {pid, Fd(pidfd), false};
 }
 
-Child Child::adopt(pid_t pid) {
-  auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
-  if (pidfd < 0) throw_errno("pidfd_open");
-  ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-  return {pid, pidfd, true};
+Child Child::adopt(stage::Fd pidfd) {
+  // The line is there for a pidfd alone; -1: it has gone, 0: it is in a namespace that is not below ours.
+  std::ifstream info(fmt::format("/proc/self/fdinfo/{}", pidfd.get()));
+  pid_t pid = 0;
+  for (std::string line; std::getline(info, line);) {
+    constexpr std::string_view kPid = "Pid:\t";
+    if (line.starts_with(kPid)) std::from_chars(line.data() + kPid.size(), line.data() + line.size(), pid);
+  }
+  if (pid <= 0) throw std::system_error(ESRCH, std::generic_category(), "a process that wants to join");
+  return {pid, std::move(pidfd), true};
 }
 
 Child::~Child() {
@@ -237,9 +243,12 @@ std::string own_folder() {
 
 std::size_t pss_bytes(pid_t pid) {
   Fd file(::open(fmt::format("/proc/{}/smaps_rollup", pid).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return 0;
+  return file ? pss_bytes_in(file.get()) : 0;
+}
+
+std::size_t pss_bytes_in(int smaps_rollup) {
   std::array<char, 4096> buffer{};
-  ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+  ssize_t count = ::pread(smaps_rollup, buffer.data(), buffer.size(), 0);
   if (count <= 0) return 0;
   std::string_view text(buffer.data(), static_cast<std::size_t>(count));
   std::size_t at = text.find("\nPss:");

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/result.h"
@@ -25,9 +26,9 @@ class Child {
   static Child start(const std::string& program, const std::vector<std::string>& arguments, Stdout out);
   // The same with stdout and stderr at `output`, which stays the caller's.
   static Child start(const std::string& program, const std::vector<std::string>& arguments, int output);
-  // A process of our user that somebody else has started. How it ended cannot be known, and whatever else is in its group
-  // is not ours. Throws std::system_error: it has gone.
-  static Child adopt(pid_t pid);
+  // A process that somebody else has started. How it ended cannot be known, and whatever else is in its group is not
+  // ours. Throws std::system_error: it has gone, its PID namespace cannot be seen from here, or that is no pidfd.
+  static Child adopt(stage::Fd pidfd);
 
   Child(Child&&) noexcept = default;
   Child& operator=(Child&&) noexcept = default;
@@ -46,7 +47,7 @@ class Child {
   int exit_code() const;  // -1: killed by a signal, or adopted
 
  private:
-  Child(pid_t pid, int pidfd, bool adopted) : pid_(pid), adopted_(adopted), pidfd_(pidfd) {}
+  Child(pid_t pid, stage::Fd pidfd, bool adopted) : pid_(pid), adopted_(adopted), pidfd_(std::move(pidfd)) {}
   static Child watch(pid_t pid);
 
   pid_t pid_;
@@ -66,5 +67,7 @@ std::string own_folder();
 // Proportional set size of a process in bytes: its own pages and its share of what it shares, so that a sum
 // over processes counts nothing twice. 0: gone, or not ours.
 std::size_t pss_bytes(pid_t pid);
+// The same, of the process whose smaps_rollup that is.
+std::size_t pss_bytes_in(int smaps_rollup);
 
 }  // namespace leat::supervisor

@@ -85,14 +85,14 @@ void Team::add_processor() {
   }
 }
 
-Worker& Team::admit(const std::string& identity, pid_t pid) {
-  Child child = Child::adopt(pid);
+Worker& Team::admit(const std::string& identity, Child child, stage::Fd memory) {
   Worker& worker = *new_seat();
   worker.instance = ++last_instance_;
   worker.joined = true;
   worker.identity = identity;
   worker.started = Clock::now();
   worker.child.emplace(std::move(child));
+  worker.memory = std::move(memory);
   return worker;
 }
 
@@ -148,6 +148,12 @@ void Team::remove_sockets() const {
 Worker* Team::find(const std::string& identity) {
   auto found =
       std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.identity == identity; });
+  return found == workers_.end() ? nullptr : &*found;
+}
+
+const Worker* Team::running_as(pid_t pid) const {
+  auto found = std::find_if(workers_.begin(), workers_.end(),
+                            [&](const Worker& w) { return w.running() && w.child->pid() == pid; });
   return found == workers_.end() ? nullptr : &*found;
 }
 
@@ -256,7 +262,9 @@ void Team::look_at_pages() {
 std::uint64_t Team::measure_memory() {
   std::uint64_t total = pss_bytes(::getpid());
   for (Worker& worker : workers_) {
-    worker.memory_bytes = worker.running() ? pss_bytes(worker.child->pid()) : 0;
+    worker.memory_bytes = !worker.running() ? 0
+                          : worker.memory   ? pss_bytes_in(worker.memory.get())
+                                            : pss_bytes(worker.child->pid());
     total += worker.memory_bytes;
   }
   return total;

@@ -57,6 +57,7 @@ struct Worker {
   std::uint64_t watched_sequence = 0, watched_source = 0, watched_offset = 0;
   std::optional<Clock::time_point> at_record_since;
   Recent recent;
+  stage::Fd memory;                // of one that joined: its smaps_rollup, which it has opened for us
   std::uint64_t memory_bytes = 0;  // PSS, when it was last looked at
 
   bool running() const { return child && child->running(); }
@@ -81,6 +82,7 @@ class Team {
   }  // in the order of the stages; a worker stays where it is in memory
   const std::list<Worker>& workers() const { return workers_; }
   Worker* find(const std::string& identity);  // nullptr: nobody, or another has that seat now
+  const Worker* running_as(pid_t pid) const;  // nullptr: nobody
   bool has_seat(const Seat& seat) const;
   Worker& reader() { return workers_.front(); }
   Worker& writer() { return workers_.back(); }
@@ -92,8 +94,8 @@ class Team {
 
   // Another processor, at the lowest seat that is free. Throws std::system_error.
   void add_processor();
-  // One that somebody else has started. Throws std::system_error: it has gone.
-  Worker& admit(const std::string& identity, pid_t pid);
+  // One that somebody else has started. memory: its smaps_rollup, or none.
+  Worker& admit(const std::string& identity, Child child, stage::Fd memory);
   // The seat is no more. Precondition: a processor's whose process has ended, or that was told to leave.
   void remove(const Worker& worker);
   // Another worker at the seat of one that has ended. Throws std::system_error.

@@ -18,7 +18,7 @@ _leat_options() {
     help | version) echo "--help" ;;
     run) echo "--follow --force --fresh --reread --accept-changes --strict --json --quiet --state --runtime-dir --help" ;;
     check) echo "--for-service --json --help" ;;
-    explain) echo "--json --help" ;;
+    explain) echo "--json --sandbox --help" ;;
     sources) echo "--state-filter --json --state --runtime-dir --help" ;;
     status) echo "--json --state --runtime-dir --help" ;;
     dead) echo "--help" ;;

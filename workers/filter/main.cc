@@ -14,6 +14,7 @@
 
 #include "config/parse.h"
 #include "workers/filter/describe.h"
+#include "workers/filter/sandbox.h"
 #include "workers/filter/stage.h"
 #include "workers/stage/pump.h"
 #include "workers/stage/worker.h"
@@ -49,6 +50,8 @@ int describe(const std::string& file) {
 
 void work(Worker& worker) {
   auto stage = value_or_fatal(leat::filter::FilterStage::make(worker.pipeline()));
+  // The files of in_file are read: this thread, which handles records, needs no more of them.
+  worker.confine_further(leat::stage::worker_policy(worker.surroundings()));
   stage.note_records(leat::stage::RecordMark(*worker.page()));
   leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
 }
@@ -56,5 +59,6 @@ void work(Worker& worker) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return leat::stage::run_worker(leat::proto::Stage::kFilter, argc, argv, describe, work);
+  return leat::stage::run_worker({leat::proto::Stage::kFilter, describe, leat::filter::sandbox, work}, argc,
+                                 argv);
 }

@@ -2,6 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 namespace leat::ledger {
 
@@ -80,6 +86,65 @@ Mount find_mount(std::string_view mountinfo, std::string_view path) {
   }
   found.fitness = fitness_of(found.type);
   return found;
+}
+
+namespace {
+
+// Components, the first one last.
+std::vector<std::string> components(std::string_view path) {
+  std::vector<std::string> parts;
+  for (const auto& part : std::filesystem::path(path)) {
+    if (part != "/" && part != "." && !part.empty()) parts.push_back(part.string());
+  }
+  std::reverse(parts.begin(), parts.end());
+  return parts;
+}
+
+std::string parent(const std::string& folder) {
+  return std::filesystem::path(folder).parent_path().string();
+}
+
+}  // namespace
+
+std::string lasting_folder(std::string_view mountinfo, std::string_view folder,
+                           std::string_view require_mount, Lasting lasting) {
+  constexpr int kMostLinks = 40;
+  int links = 0;
+  std::vector<std::string> todo = components(folder);
+  std::string done = "/";
+  while (!todo.empty()) {
+    std::string part = std::move(todo.back());
+    todo.pop_back();
+    if (part == "..") {
+      done = parent(done);
+      continue;
+    }
+    std::string next = done == "/" ? done + part : done + "/" + part;
+    Mount mount = find_mount(mountinfo, next);
+    if (next == require_mount || (mount.point == next && mount.fitness != Fitness::kFit)) return done;
+    std::error_code error;
+    const auto status = std::filesystem::symlink_status(next, error);
+    if (!std::filesystem::exists(status)) {  // something may yet be mounted where the next folder up is
+      lasting = Lasting::kAlways;
+      break;
+    }
+    if (!std::filesystem::is_symlink(status) || ++links > kMostLinks) {
+      done = std::move(next);
+      continue;
+    }
+    const std::string target = std::filesystem::read_symlink(next, error).string();
+    for (auto& more : components(target)) todo.push_back(std::move(more));
+    if (target.starts_with('/')) done = "/";
+  }
+  std::string above = parent(done);
+  return lasting == Lasting::kWhileMountsChange || above == "/" ? done : above;
+}
+
+std::string lasting_folder(std::string_view folder, std::string_view require_mount, Lasting lasting) {
+  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
+  std::stringstream mountinfo;
+  mountinfo << in.rdbuf();
+  return lasting_folder(mountinfo.str(), folder, require_mount, lasting);
 }
 
 }  // namespace leat::ledger

@@ -6,13 +6,11 @@
 // Fails   a command of an exec step cannot be run, or only ever dies: exits 78
 // Gaps    what a user's own program does outside of its answers happens at least once
 
-#include <algorithm>
-#include <string>
 #include <utility>
 
+#include "workers/processor/sandbox.h"
 #include "workers/processor/stage.h"
 #include "workers/stage/pump.h"
-#include "workers/stage/sandbox.h"
 #include "workers/stage/worker.h"
 
 namespace {
@@ -20,22 +18,7 @@ namespace {
 using leat::stage::value_or_fatal;
 using leat::stage::Worker;
 
-// What programs of exec steps are not kept from here, once for a pool.
-void tell_gaps(Worker& worker) {
-  const auto& steps = worker.pipeline().process.steps;
-  const auto is_exec = [](const leat::config::Step& step) {
-    return step.op == leat::config::Step::Op::kExec;
-  };
-  if (worker.index() != 0 || std::none_of(steps.begin(), steps.end(), is_exec)) return;
-  // Signals are answered for by keepers when Landlock is too old for them.
-  const std::string gaps = leat::stage::sandbox_is_off()      ? "LEAT_SANDBOX=off"
-                           : leat::stage::landlock_abi() == 0 ? leat::stage::sandbox_gaps()
-                                                              : "";
-  if (!gaps.empty()) worker.warn("programs of exec steps are not confined as they should be: " + gaps);
-}
-
 void work(Worker& worker) {
-  tell_gaps(worker);
   leat::processor::ProcessorStage::Callbacks callbacks;
   callbacks.on_warning = [&](const std::string& text) { worker.warn(text); };
   callbacks.should_stop = [&](bool at_hand) {
@@ -50,5 +33,6 @@ void work(Worker& worker) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return leat::stage::run_worker(leat::proto::Stage::kProcessor, argc, argv, {}, work);
+  return leat::stage::run_worker({leat::proto::Stage::kProcessor, {}, leat::processor::sandbox, work}, argc,
+                                 argv);
 }

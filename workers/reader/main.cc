@@ -33,6 +33,7 @@
 #include "workers/reader/listing.h"
 #include "workers/reader/pace.h"
 #include "workers/reader/read_ahead.h"
+#include "workers/reader/sandbox.h"
 #include "workers/reader/window.h"
 #include "workers/stage/outlet.h"
 #include "workers/stage/test_hook.h"
@@ -303,6 +304,7 @@ class Reader {
     page.sequence = header.sequence;
     page.source = header.source;
     if (page.troubled != 0) show();
+    hook_.look_at(batch.records());
     if (header.kind == leat::proto::BatchKind::kRecords) add(page.bytes_in, header.records_bytes);
     page.disk_bytes = ahead_.status().consumed_bytes;
     auto to = outlet_.send(batch);
@@ -379,6 +381,7 @@ class Reader {
   leat::reader::Commits commits_;
   std::optional<Batch> next_;  // to be sent, without a sequence number
   std::vector<leat::proto::Verdict> verdicts_;
+  leat::stage::TestHook hook_{leat::proto::Stage::kReader};
   std::uint64_t sequence_ = 0;
   std::uint64_t done_ = 0;  // sources that match and were done before
   bool ended_ = false;
@@ -393,5 +396,6 @@ void work(Worker& worker) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return leat::stage::run_worker(leat::proto::Stage::kReader, argc, argv, list, work);
+  return leat::stage::run_worker({leat::proto::Stage::kReader, list, leat::reader::sandbox, work}, argc,
+                                 argv);
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,8 +32,8 @@ std::uint64_t number(const std::string& role, const char* what) {
   return value == nullptr ? 0 : std::strtoull(value, nullptr, 10);
 }
 
-int open_and_close(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+int open_and_close(const std::string& path, int flags) {
+  int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
   if (fd >= 0) ::close(fd);
   return fd;
 }
@@ -53,6 +54,23 @@ int connect_and_close(const std::string& address) {
   return result;
 }
 
+int run(const std::string& path) {
+  char* const arguments[] = {const_cast<char*>(path.c_str()), nullptr};
+  return ::execve(path.c_str(), arguments, environ);
+}
+
+int trace_parent() {
+  const long result = ::ptrace(PTRACE_SEIZE, ::getppid(), nullptr, nullptr);
+  return static_cast<int>(result);
+}
+
+std::string with_parent(std::string path) {
+  constexpr std::string_view kParent = "/parent/";
+  const std::size_t at = path.find(kParent);
+  if (at != std::string::npos) path.replace(at + 1, kParent.size() - 2, std::to_string(::getppid()));
+  return path;
+}
+
 // What a sandbox is to prevent. Says on stderr what came of it: "test-hook open=/etc/shadow result=Permission denied".
 bool tries(std::string_view what) {
   std::size_t space = what.find(' ');
@@ -62,7 +80,17 @@ bool tries(std::string_view what) {
   struct stat found {};
   int result = 0;
   if (verb == "open") {
-    result = open_and_close(object);
+    result = open_and_close(with_parent(object), O_RDONLY);
+  } else if (verb == "write") {
+    result = open_and_close(object, O_WRONLY);
+  } else if (verb == "make") {
+    result = open_and_close(object, O_WRONLY | O_CREAT | O_EXCL);
+  } else if (verb == "remove") {
+    result = ::unlink(object.c_str());
+  } else if (verb == "run") {
+    result = run(object);
+  } else if (verb == "trace") {
+    result = trace_parent();
   } else if (verb == "see") {
     result = ::stat(object.c_str(), &found);
   } else if (verb == "connect") {

@@ -1,7 +1,9 @@
 // For tests of what happens when a record kills or is slow: does nothing unless LEAT_TEST_HOOKS is set in the worker's
 // environment. Then a record that holds "leat_test":"WHAT" gets in the ROLE it names
 //   "ROLE segfault", "ROLE abort", "ROLE loop" (for ever)
-//   "ROLE open PATH", "ROLE see PATH" (stat), "ROLE connect ADDRESS:PORT": tries it, and says on stderr what came of it
+//   "ROLE open PATH", "ROLE see PATH" (stat), "ROLE connect ADDRESS:PORT", "ROLE write PATH" (opens for writing), "ROLE make
+//   PATH", "ROLE remove PATH", "ROLE run PATH" (execve), "ROLE trace parent": tries it, and says on stderr what came of it;
+//   /parent/ in a path is the process that started the worker. In the reader and the writer one a batch.
 // and every record takes LEAT_TEST_FILTER_US or LEAT_TEST_PROCESSOR_US microseconds longer. LEAT_TEST_FILTER_LOSES=N or
 // LEAT_TEST_PROCESSOR_LOSES=N: the N-th batch of each such worker gets lost. LEAT_TEST_DAY_MS: how long a day is.
 #pragma once

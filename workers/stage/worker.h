@@ -16,6 +16,7 @@
 #include "proto/channel.h"
 #include "proto/control.h"
 #include "proto/result.h"
+#include "workers/stage/confinement.h"
 #include "workers/stage/fd.h"
 #include "workers/stage/page.h"
 
@@ -39,6 +40,18 @@ T value_or_fatal(Result<T> result) {
   if (!result) throw Fatal(std::move(result.error()));
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
+
+struct Program;
+struct Arguments {
+  std::string control;
+  std::string runtime_dir;
+  std::uint32_t index = 0;
+  std::uint32_t instance = 1;
+  std::string join;          // endpoint of the supervisor; nobody there started us
+  std::string inspect;       // --list or --describe FILE: print and exit, without a supervisor
+  std::string show_sandbox;  // FILE: print what it may do, and exit
+  std::string state;         // for that
+};
 
 // A worker that has joined: it has said hello and been welcomed. It was started by the supervisor, with a place, or by
 // anybody else (--join, --unit), and then it is given one; that one asks to leave before it does, and when the
@@ -78,6 +91,10 @@ class Worker {
   // And a batch has had the time to be finished: what is not must be let go, but for a last record.
   bool finishing_is_late() const;
 
+  Surroundings surroundings() const { return {briefing_.runtime, briefing_.state, briefing_.volatile_state}; }
+  // The calling thread alone: those of the sockets keep what they have. Throws Fatal.
+  void confine_further(const Policy& policy) const { value_or_fatal(confine(policy)); }
+
   void ready(std::string details_json = {});
   void warn(const std::string& text);
   void done(std::string details_json);
@@ -86,17 +103,15 @@ class Worker {
   void tell(const proto::Control& control) { send(control); }
 
  private:
-  friend int run_worker(proto::Stage, int, char**, const std::function<int(const std::string&)>&,
-                        const std::function<void(Worker&)>&);
-  struct Arguments {
-    std::string control;
-    std::string runtime_dir;
-    std::uint32_t index = 0;
-    std::uint32_t instance = 1;
-    std::string join;     // endpoint of the supervisor; nobody there started us
-    std::string inspect;  // --list or --describe FILE: print and exit, without a supervisor
-  };
+  friend int run_worker(const Program&, int, char**);
+  friend int take_part(const Program&, const Arguments&);
   Worker(proto::Stage role, const Arguments& arguments);
+  void learn(const Confinement& confinement);
+  void wait_for_supervisor();
+  bool announce();
+  void take_briefing(const Fd& file);
+  void confine_by(const Confinement& confinement);
+  void connect();
   void join();
   void take_place();
   void say(const std::string& text) const;  // to stderr
@@ -105,16 +120,22 @@ class Worker {
   void take_in(const proto::Control& control);
   void send(const proto::Control& control);
   std::shared_ptr<proto::Arena> make_arena() const;
+  void share_memory();
 
   proto::Stage role_;
   std::uint32_t index_;
   std::uint32_t instance_;
-  std::string join_;  // empty: the supervisor started us
+  std::string control_endpoint_;
+  std::string join_;          // empty: the supervisor started us
+  std::string descriptors_;   // the path of the supervisor's socket for them
+  std::uint64_t number_ = 0;  // by which the supervisor tells one that wants to join
   std::optional<MappedPage> page_;
   Fd signals_;
   Fd supervisor_;  // one that joined watches it; the others die with it
   proto::Context context_;
-  proto::Socket control_;
+  std::optional<proto::Socket> control_;  // its threads are confined too: so not before confine_by()
+  proto::Welcome briefing_;
+  std::optional<Error> failure_;  // known before there was a socket to tell it by
   proto::Welcome welcome_;
   config::Pipeline pipeline_;
   std::uint64_t pipeline_id_ = 0;
@@ -131,10 +152,15 @@ class Worker {
   std::uint64_t looked_ns_ = 0;
 };
 
-// The main() of a worker program. `inspect`: what --list (reader) or --describe (filter) FILE prints; may be
-// empty.
-int run_worker(proto::Stage role, int argc, char** argv,
-               const std::function<int(const std::string&)>& inspect,
-               const std::function<void(Worker&)>& work);
+struct Program {
+  proto::Stage role;
+  std::function<int(const std::string&)>
+      inspect;  // what --list (reader) or --describe (filter) FILE prints; or empty
+  Confinement confinement;
+  std::function<void(Worker&)> work;
+};
+
+// The main() of a worker program.
+int run_worker(const Program& program, int argc, char** argv);
 
 }  // namespace leat::stage

@@ -20,8 +20,10 @@
 #include "proto/flow.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
+#include "workers/stage/test_hook.h"
 #include "workers/stage/worker.h"
 #include "workers/writer/reorder.h"
+#include "workers/writer/sandbox.h"
 #include "workers/writer/stage.h"
 
 namespace {
@@ -156,6 +158,7 @@ class Loop {
       while (auto batch = reorder_.pop()) {
         worker_.page()->sequence = batch->header().sequence;
         commit_before_parts(batch->header());
+        hook_.look_at(batch->records());
         value_or_fatal(stage_.apply(*batch));
         answers_.applied(*batch);
         if (may_commit() && stage_.commit_due()) commit();
@@ -217,6 +220,7 @@ class Loop {
   Answers& answers_;
   leat::proto::Poller poller_;
   leat::writer::Reorder reorder_;
+  leat::stage::TestHook hook_{leat::proto::Stage::kWriter};
   milliseconds interval_ = worker_.pipeline().limits.commit_interval;
   Clock::time_point committed_at_ = Clock::now();
 };
@@ -274,5 +278,5 @@ void work(Worker& worker) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return leat::stage::run_worker(leat::proto::Stage::kWriter, argc, argv, {}, work);
+  return leat::stage::run_worker({leat::proto::Stage::kWriter, {}, leat::writer::sandbox, work}, argc, argv);
 }

@@ -1,6 +1,8 @@
 #include "proto/arena.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -21,8 +23,17 @@ constexpr std::uint64_t kSlotBytes = 8192;
 struct WithArena {
   explicit WithArena(std::uint32_t slots) : arena(Arena::create(slots, kSlotBytes)) {
     Buffer::use_arena(arena);
+    Batch::find_arenas([this](ArenaId id) -> Result<Fd> {
+      ++asked;
+      if (id != arena->id()) return fail(Fault::kRetry, "unknown");
+      return Fd(::dup(arena->memory()));
+    });
   }
-  ~WithArena() { Buffer::use_arena(nullptr); }
+  ~WithArena() {
+    Batch::find_arenas({});
+    Buffer::use_arena(nullptr);
+  }
+  int asked = 0;
   std::shared_ptr<Arena> arena;
 };
 
@@ -114,7 +125,7 @@ TEST_CASE("a batch is announced once; after that it travels with its bytes") {
 TEST_CASE("what the producer writes is what another mapping reads") {
   auto arena = Arena::create(3, kSlotBytes);
   arena->data(2)[5] = 'x';
-  auto opened = Arena::open(arena->id());
+  auto opened = Arena::open(Fd(::dup(arena->memory())), arena->id());
   REQUIRE(opened.has_value());
   CHECK((*opened)->slots() == 3);
   CHECK((*opened)->slot_bytes() == kSlotBytes);
@@ -126,15 +137,48 @@ TEST_CASE("what the producer writes is what another mapping reads") {
 TEST_CASE("what is no arena is refused") {
   FILE* file = std::tmpfile();
   REQUIRE(file != nullptr);
-  auto self = static_cast<std::uint32_t>(::getpid());
-  CHECK_FALSE(Arena::open({self, static_cast<std::uint32_t>(fileno(file)), 0}).has_value());
-  CHECK_FALSE(Arena::open({self, 99'999, 0}).has_value());
-  CHECK_FALSE(Arena::open({0, 0, 0}).has_value());
+  CHECK_FALSE(Arena::open(Fd(::dup(fileno(file))), 0).has_value());
+  CHECK_FALSE(Arena::open(Fd(), 0).has_value());
+  Fd unsealed(::memfd_create("leat-test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  CHECK_FALSE(Arena::sealed(unsealed.get()));
+  CHECK_FALSE(Arena::open(std::move(unsealed), 0).has_value());
   auto arena = Arena::create(1, kSlotBytes);
-  ArenaId other = arena->id();
-  other.nonce += 1;  // another process had that number
-  CHECK_FALSE(Arena::open(other).has_value());
+  CHECK(Arena::sealed(arena->memory()));
+  CHECK_FALSE(Arena::open(Fd(::dup(arena->memory())), arena->id() + 1).has_value());
   std::fclose(file);
+}
+
+TEST_CASE("an arena is asked for once, and anew after its maker has gone and another was mapped") {
+  auto send = [](WithArena& with) {
+    Batch sent = batch_of("1\n");
+    CHECK(Batch::decode(sent.share(5), 1U << 20U).has_value());
+    return with.asked;
+  };
+  WithArena first(2);
+  CHECK(send(first) == 1);
+  CHECK(send(first) == 1);
+  Arena::mark_gone(first.arena->memory());
+  CHECK(send(first) == 1);
+  {
+    WithArena second(2);
+    CHECK(send(second) == 1);
+  }
+  Buffer::use_arena(first.arena);
+  Batch::find_arenas([&](ArenaId) -> Result<Fd> {
+    ++first.asked;
+    return fail(Fault::kRetry, "its maker has gone");
+  });
+  Batch late = batch_of("1\n");
+  auto refused = Batch::decode(late.share(5), 1U << 20U);
+  CHECK(refused.error().text == "batch: its maker has gone");
+  CHECK(refused.error().fault == Fault::kReject);
+  CHECK(first.asked == 2);
+}
+
+TEST_CASE("nobody can take the seals off or close the memory to those who come later") {
+  auto arena = Arena::create(1, kSlotBytes);
+  CHECK(::ftruncate(arena->memory(), 0) != 0);
+  CHECK(::fcntl(arena->memory(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0);
 }
 
 TEST_CASE("a batch in a slot is announced by its header alone and gives the slot back at the end") {
@@ -176,6 +220,6 @@ TEST_CASE("an announcement of a slot or length outside of the arena is refused")
   Message message = batch.share(5);
   CHECK(decode(changed(message, 144, 4)).error().fault == Fault::kReject);  // slot 4 of 0..3
   CHECK_FALSE(decode(changed(message, 130, 1)).has_value());                // 64 KiB of records in 8 KiB
-  CHECK_FALSE(decode(changed(message, 137, '\x7f')).has_value());           // another process
+  CHECK_FALSE(decode(changed(message, 161, '\x7f')).has_value());           // another arena
   CHECK_FALSE(decode(std::string(message.view()) + "more").has_value());
 }

@@ -100,8 +100,9 @@ TEST_CASE("a batch comes out of a message as it went in") {
 TEST_CASE("earlier versions are refused") {
   std::string first = golden("batch-v1.bin");
   REQUIRE_FALSE(first.empty());
-  CHECK(decode(first).error().text.find("expected version 3, got 1") != std::string::npos);
-  CHECK(decode(golden("batch-v2.bin")).error().text.find("expected version 3, got 2") != std::string::npos);
+  CHECK(decode(first).error().text.find("expected version 4, got 1") != std::string::npos);
+  CHECK(decode(golden("batch-v2.bin")).error().text.find("expected version 4, got 2") != std::string::npos);
+  CHECK(decode(golden("batch-v3.bin")).error().text.find("expected version 4, got 3") != std::string::npos);
 }
 
 TEST_CASE("a cut ends a batch before its end, and takes what only the end has") {
@@ -115,8 +116,8 @@ TEST_CASE("a cut ends a batch before its end, and takes what only the end has") 
   CHECK(header.tail_hash == 0);
 }
 
-TEST_CASE("the bytes of version 3 are the golden file's") {
-  std::string expected = golden("batch-v3.bin");
+TEST_CASE("the bytes of version 4 are the golden file's") {
+  std::string expected = golden("batch-v4.bin");
   REQUIRE_FALSE(expected.empty());
   CHECK(bytes_of(sample_batch()) == expected);
   CHECK(decode(expected).has_value());
@@ -163,7 +164,7 @@ TEST_CASE("a body over the cap is refused") {
 TEST_CASE("another version is refused with both numbers") {
   std::string bytes = bytes_of(sample_batch());
   bytes[4] = 9;
-  CHECK(decode(bytes).error().text.find("expected version 3, got 9") != std::string::npos);
+  CHECK(decode(bytes).error().text.find("expected version 4, got 9") != std::string::npos);
 }
 
 TEST_CASE("records without a final newline are refused") {

@@ -90,12 +90,10 @@ TEST_CASE("a worker that comes by itself, and one that is to go, are told of") {
   welcome.index = 3;
   welcome.instance = 9;
   welcome.runtime = "/run/leat/reviews";
-  welcome.supervisor = 77;
   auto came = round_trip(welcome);
   CHECK(came.index == 3);
   CHECK(came.instance == 9);
   CHECK(came.runtime == "/run/leat/reviews");
-  CHECK(came.supervisor == 77);
   CHECK(round_trip(Pool{3, 17, "", true}).leaving);
   CHECK(round_trip(Retired{3, 17}).index == 3);
   CHECK(round_trip(Retired{3, 17}).instance == 17);

@@ -1,8 +1,11 @@
 // The loop with workers that this test plays: their programs only sleep, and what a worker would say is said here.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -18,6 +21,7 @@
 
 #include "daemon/supervisor/signals.h"
 #include "daemon/supervisor/supervisor.h"
+#include "proto/descriptors.h"
 #include "workers/stage/page.h"
 
 using namespace leat;
@@ -173,17 +177,30 @@ struct Play {
   }
 
   // A process that nobody here has started asks for a place.
-  Actor& ask(const std::string& identity, std::int64_t pid) {
-    Actor& actor = actors.emplace_back(context, layout().control(), identity, Seat{Stage::kProcessor, 0});
+  Actor& ask(std::uint64_t number, std::int64_t pid) {
+    announce(number, pid);
+    Actor& actor = actors.emplace_back(context, layout().control(), "join-" + std::to_string(number),
+                                       Seat{Stage::kProcessor, 0});
     actor.say(proto::Hello{Stage::kProcessor, 0, 1, pid, LEAT_VERSION, true});
     return actor;
+  }
+  void announce(std::uint64_t number, std::int64_t pid) {
+    const proto::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0U)));
+    std::atomic<bool> done = false;
+    std::thread asker([&] {
+      auto client = proto::DescriptorClient::connect(runtime() + "/descriptors");
+      CHECK(client->join(number, pidfd.get(), -1).has_value());
+      done = true;
+    });
+    CHECK(until([&] { return done.load(); }));
+    asker.join();
   }
   std::int64_t other_process() {
     others.push_back(Child::start("/bin/sleep", {"60"}, Child::Stdout::kNull));
     return others.back().pid();
   }
   Actor& join() {
-    Actor& actor = ask("join-me", other_process());
+    Actor& actor = ask(3, other_process());
     CHECK(until([&] { return actor.last<proto::Welcome>() != nullptr; }));
     const auto* welcome = actor.last<proto::Welcome>();
     actor.seat.index = welcome->index;
@@ -207,9 +224,9 @@ TEST_CASE("one that joined and has executed itself again since has one place, no
   Play play;
   play.begin();
   std::int64_t pid = play.other_process();
-  Actor& before = play.ask("join-1", pid);
+  Actor& before = play.ask(1, pid);
   CHECK(play.until([&] { return before.last<proto::Welcome>() != nullptr; }));
-  Actor& after = play.ask("join-2", pid);
+  Actor& after = play.ask(2, pid);
   CHECK(play.until([&] { return after.last<proto::Welcome>() != nullptr; }));
   CHECK(play.supervisor->status().pool.joined == 1);
 }
@@ -218,7 +235,7 @@ TEST_CASE("one that joined and is gone from its socket before it was welcomed le
   Play play;
   play.start();
   play.enter();
-  play.ask("join-1", play.other_process());
+  play.ask(1, play.other_process());
   CHECK(play.until([&] { return play.supervisor->status().pool.joined == 1; }));
   play.actors.pop_back();
   play.pass(milliseconds(300));
@@ -311,7 +328,7 @@ TEST_CASE("drained while the sink is away it does not wait for the sink for ever
 TEST_CASE("one that joined and never got ready does not hide that batches were lost") {
   Play play;
   play.begin();
-  Actor& joined = play.ask("join-me", play.other_process());
+  Actor& joined = play.ask(3, play.other_process());
   CHECK(play.until([&] { return joined.last<proto::Welcome>() != nullptr; }));
   Actor& reader = *play.find({Stage::kReader, 0});
   (*reader.page)->window_batches = 1;

@@ -1,0 +1,55 @@
+// Hands the memory of batches from the workers that make it to those that map it, and takes in processes that are about to
+// join. It is asked over the socket `descriptors` in the runtime folder (proto/descriptors.h), and never waits.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/supervisor/team.h"
+#include "proto/descriptors.h"
+
+namespace leat::supervisor {
+
+class Descriptors {
+ public:
+  // A process of which a hello is still to come.
+  struct Arrival {
+    std::uint64_t number = 0;
+    uid_t uid = 0;
+    proto::Fd pidfd;
+    proto::Fd memory;  // its smaps_rollup; may be none
+  };
+
+  // briefing: what each worker is to know before all else, an encoded Welcome. Throws std::system_error.
+  Descriptors(const std::string& runtime, std::string_view briefing);
+  int fd() const { return server_.fd(); }
+  // Answers what has come. Arenas are for the workers of the team alone.
+  void serve(const Team& team);
+  // The one that says hello as join-NUMBER.
+  std::optional<Arrival> take_arrival(const std::string& identity);
+  // The worker has gone: nobody gets its memory any more, and those who have it are told.
+  void forget(std::uint32_t instance);
+  void forget_all();
+
+ private:
+  struct Arena {
+    std::uint32_t instance = 0;
+    proto::Fd memory;
+  };
+  void offer(const Worker& worker, proto::DescriptorServer::Request request);
+  void join(proto::DescriptorServer::Request request);
+
+  proto::DescriptorServer server_;
+  proto::Fd briefing_;
+  proto::Fd self_;                         // a pidfd of this process, for those who join
+  std::map<std::uint64_t, Arena> arenas_;  // one a worker
+  std::deque<Arrival> arrivals_;
+};
+
+}  // namespace leat::supervisor
