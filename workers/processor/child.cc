@@ -9,6 +9,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,7 +38,7 @@ constexpr int kPipeBytes = 256 * 1024;  // under the usual limit of a pipe (1 Mi
 constexpr int kLandlockWithSignals = 6;
 
 struct Report {
-  enum What : int { kStarted, kNoFork, kNoFolder, kNoSandbox, kNoCommand };
+  enum What : int { kStarted, kNoFork, kNoTemp, kNoFolder, kNoSandbox, kNoCommand };
   What what;
   int number;  // kStarted: the program's process number; else an errno
 };
@@ -62,7 +63,7 @@ struct Plan {
   const char* temp;
   std::uint64_t memory_bytes;
   int processes;
-  const stage::Sandbox* sandbox;  // nullptr: LEAT_SANDBOX=off
+  stage::Sandbox* sandbox;  // nullptr: LEAT_SANDBOX=off
   bool asks_for_signals;
   Pipe in, out, report, alive;
   Fd program_end, keeper_end;  // a pair of sockets: the program gives its keeper the listener
@@ -119,6 +120,16 @@ int confine(const Plan& plan) {
 [[noreturn]] void become_keeper(Plan& plan) {
   ::setsid();  // whoever kills the group of the processor does not kill its keeper
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // Here and not before the fork: whatever kills the processor, it is the keeper's to remove.
+  if (::mkdir(plan.temp, 0700) != 0) {
+    plan.tell(Report::kNoTemp, errno);
+    ::_exit(127);
+  }
+  if (plan.sandbox != nullptr) {
+    const int folder = ::open(plan.temp, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    plan.sandbox->allow(folder, stage::kChange);
+    ::close(folder);
+  }
   const pid_t self = ::getpid();
   const pid_t program = ::fork();
   if (program == 0) become(plan, self);
@@ -182,6 +193,9 @@ std::pair<pid_t, std::optional<Report>> listen(int report) {
 
 Error failed(const config::Step& step, const std::string& folder, const Report& report) {
   switch (report.what) {
+    case Report::kNoTemp:
+      return cannot(step, Fault::kRetry, fmt::format("cannot make a folder in {}", temp_root()),
+                    report.number);
     case Report::kNoFolder:
       return cannot(step, Fault::kFatal, "cannot enter the folder " + folder, report.number);
     case Report::kNoSandbox:
@@ -201,15 +215,10 @@ Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std:
     if (::access(path.c_str(), F_OK) != 0)
       return tl::unexpected(cannot(step, Fault::kFatal, fmt::format("write: {}", path), errno));
   }
-  std::string temp = temp_root() + "/leat-exec-XXXXXX";
-  if (::mkdtemp(temp.data()) == nullptr)
-    return tl::unexpected(cannot(step, Fault::kRetry, fmt::format("cannot make {}", temp), errno));
-  struct Removal {
-    std::string path;
-    ~Removal() {
-      if (!path.empty()) ::rmdir(path.c_str());
-    }
-  } removal{temp};
+  std::uint64_t nonce = 0;
+  if (::getrandom(&nonce, sizeof nonce, 0) != static_cast<ssize_t>(sizeof nonce))
+    return tl::unexpected(cannot(step, Fault::kRetry, "getrandom", errno));
+  const std::string temp = fmt::format("{}/leat-exec-{:016x}", temp_root(), nonce);
 
   std::optional<stage::Sandbox> sandbox;
   if (!stage::sandbox_is_off()) {
@@ -246,7 +255,6 @@ Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std:
     plan.alive.write.reset();
     become_keeper(plan);
   }
-  removal.path.clear();  // the keeper's from here on
   std::unique_ptr<Child> child(new Child);
   child->keeper_ = keeper;
   child->alive_ = std::move(plan.alive.write);

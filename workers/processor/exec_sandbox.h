@@ -12,7 +12,7 @@
 
 namespace leat::processor {
 
-// temp: its TMPDIR. It exists.
+// temp: its TMPDIR.
 stage::Policy policy_of(const config::Step& step, const std::string& temp);
 
 // "NAME=value": the few variables that programs expect, TMPDIR, and those of the step's `env`.
