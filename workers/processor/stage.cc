@@ -19,24 +19,31 @@
 
 namespace leat::processor {
 
-// What one segment makes, held against the grant. begin() each record of the batch that has lines in it, then ask fits()
-// after each of its lines.
+// What one segment makes, held against the grant. begin() each of its lines, then ask fits(). What is rejected between a
+// record and the next one that is left leaves with it: a cut is in front of one that is left.
 class ProcessorStage::Meter {
  public:
-  Meter(ProcessorStage& stage, Buffer& bytes, Lines& out)
-      : stage_(stage), bytes_(bytes), out_(out), counted_(stage.rejected_.size()), earlier_end_(counted_) {}
+  Meter(ProcessorStage& stage, const Lines& in, Buffer& bytes, Lines& out)
+      : stage_(stage),
+        in_(in),
+        bytes_(bytes),
+        out_(out),
+        counted_(stage.rejected_.size()),
+        earlier_end_(counted_) {}
   ~Meter() { stage_.made_ = std::max(stage_.made_, bytes_.size() + rejects_); }
   Meter(const Meter&) = delete;
   Meter& operator=(const Meter&) = delete;
 
-  void begin(std::uint32_t input) {
-    if (input == input_) return;
-    input_ = input;
+  void begin(std::size_t line) {
+    if (in_.inputs[line] == input_) return;
+    input_ = in_.inputs[line];
+    while (line < in_.inputs.size() && in_.inputs[line] == input_) ++line;
+    next_ = line < in_.inputs.size() ? in_.inputs[line] : stage_.cut_;
     bytes_mark_ = bytes_.size();
     lines_mark_ = out_.ends.size();
     rejects_mark_ = stage_.rejected_.size();
     const auto& rejected = stage_.rejected_;
-    for (; earlier_ < earlier_end_ && rejected[earlier_].input <= input; ++earlier_) {
+    for (; earlier_ < earlier_end_ && rejected[earlier_].input < next_; ++earlier_) {
       rejects_ += stage_.reject_bytes(rejected[earlier_]);
     }
   }
@@ -54,7 +61,7 @@ class ProcessorStage::Meter {
     for (; counted_ < stage_.rejected_.size(); ++counted_) {
       rejects_ += stage_.reject_bytes(stage_.rejected_[counted_]);
     }
-    const std::size_t carried = stage_.carried_.empty() ? 0 : stage_.carried_[input_ + 1];
+    const std::size_t carried = stage_.carried_.empty() ? 0 : stage_.carried_[next_];
     const std::size_t needed =
         std::max(bytes_.size() + rejects_ + carried, out_.ends.size() * proto::kOriginBytes);
     if (needed <= stage_.grant_) return true;
@@ -77,9 +84,11 @@ class ProcessorStage::Meter {
 
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
   ProcessorStage& stage_;
+  const Lines& in_;
   Buffer& bytes_;
   Lines& out_;
   std::uint32_t input_ = kNone;
+  std::uint32_t next_ = kNone;  // that is left, or where the batch is cut
   std::size_t bytes_mark_ = 0;
   std::size_t lines_mark_ = 0;
   std::size_t rejects_mark_ = 0;
@@ -128,14 +137,14 @@ Result<ProcessorStage> ProcessorStage::make(const config::Pipeline& pipeline, Ca
 void ProcessorStage::run_steps(Steps& steps, const Lines& in, Buffer& bytes, Lines& out) {
   bool indexed = index_.build(in.text) == json::IndexFault::kNone;
   std::span<const std::uint32_t> positions = index_.positions();
-  Meter meter(*this, bytes, out);
+  Meter meter(*this, in, bytes, out);
   std::size_t at = 0;
   std::uint32_t begin = 0;
   for (std::size_t i = 0; i < in.ends.size(); ++i) {
     std::uint32_t end = in.ends[i];
     std::size_t first = at;
     while (at < positions.size() && positions[at] < end) ++at;
-    meter.begin(in.inputs[i]);
+    meter.begin(i);
     mark_.record(origins_[in.inputs[i]].origin.offset_delta);
     hook_.look_at(in.text.substr(begin, end - begin));
     if (!indexed) {
@@ -162,10 +171,10 @@ Result<void> ProcessorStage::run_exec(Exec& exec, const Lines& in, Buffer& bytes
   }
   mark_.guarded(true);
   if (!in.inputs.empty()) mark_.record(origins_[in.inputs.front()].origin.offset_delta);
-  Meter meter(*this, bytes, out);
+  Meter meter(*this, in, bytes, out);
   auto on_result = [&](std::size_t index, const ExecResult& result) {
     if (index + 1 < in.inputs.size()) mark_.record(origins_[in.inputs[index + 1]].origin.offset_delta);
-    meter.begin(in.inputs[index]);
+    meter.begin(index);
     if (result.kind == ExecResult::Kind::kRejected) {
       rejected_.push_back({in.inputs[index], result.attempts, std::string(result.reason)});
     }

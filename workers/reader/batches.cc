@@ -67,6 +67,13 @@ const char* name_of(config::Compression compression) {
   }
 }
 
+// Bytes of the first `lines` lines of a text of whole ones.
+std::size_t first_lines(std::string_view text, std::size_t lines) {
+  std::size_t length = 0;
+  for (; lines > 0 && length < text.size(); --lines) length = text.find('\n', length) + 1;
+  return length;
+}
+
 void set_position(proto::Header& header, const Position& at) {
   header.end_line = at.line - 1;
   header.end_offset = at.offset;
@@ -196,7 +203,7 @@ proto::Batch Batches::records(Chunk chunk) {
 // The next lines of chunk_ as a chunk of their own. What is known of frames is known at the end of the chunk
 // only: in the middle of it the position names the one of the chunk before. The tail is of the bytes of the chunk alone,
 // so it may be shorter than it could be; only chunks that were read before the target fell are cut.
-Chunk Batches::cut(std::size_t target_bytes) {
+Chunk Batches::cut(std::size_t target_bytes, std::size_t target_lines) {
   const char* begin = chunk_->payload.data() + cut_;
   std::size_t left = chunk_->payload.size() - cut_;
   std::size_t length = left;
@@ -205,6 +212,7 @@ Chunk Batches::cut(std::size_t target_bytes) {
     if (last == nullptr) last = std::memchr(begin, '\n', left);
     length = static_cast<std::size_t>(static_cast<const char*>(last) - begin) + 1;
   }
+  if (target_lines < length) length = first_lines({begin, length}, target_lines);
   Chunk piece;
   piece.payload = Buffer(length, proto::kHeaderBytes);
   piece.payload.append(begin, length);
@@ -226,7 +234,7 @@ Chunk Batches::cut(std::size_t target_bytes) {
   return piece;
 }
 
-std::optional<proto::Batch> Batches::next(std::size_t target_bytes) {
+std::optional<proto::Batch> Batches::next(std::size_t target_bytes, std::size_t target_lines) {
   if (event_) return std::exchange(event_, std::nullopt);
   if (!chunk_) return std::nullopt;
   if (!chunk_->oversize.empty()) {
@@ -236,11 +244,12 @@ std::optional<proto::Batch> Batches::next(std::size_t target_bytes) {
     return batch;
   }
   // A little too long is not worth a copy.
-  if (cut_ == 0 && (chunk_->payload.size() / 2 <= target_bytes || chunk_->line_count == 1)) {
+  const bool fits = chunk_->payload.size() / 2 <= target_bytes && chunk_->line_count / 2 <= target_lines;
+  if (cut_ == 0 && (fits || chunk_->line_count == 1)) {
     frame_ = chunk_->frame;
     return records(*std::exchange(chunk_, std::nullopt));
   }
-  proto::Batch batch = records(cut(target_bytes));
+  proto::Batch batch = records(cut(target_bytes, target_lines));
   if (cut_ == chunk_->payload.size()) {
     frame_ = chunk_->frame;
     chunk_.reset();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "proto/batch.h"
@@ -21,9 +22,10 @@ class Batches {
   // Takes an event in; Listed, Note and End are the caller's. Precondition: next() has returned nullopt.
   void take(Event event);
 
-  // The next batch of what was taken in: whole lines, about target_bytes of them (a chunk that was read under
-  // a larger target is cut again), or nullopt.
-  [[nodiscard]] std::optional<proto::Batch> next(std::size_t target_bytes);
+  // The next batch of what was taken in: whole lines, about target_bytes of them, and about target_lines at the most (a
+  // chunk that was read under a larger target is cut again), or nullopt.
+  [[nodiscard]] std::optional<proto::Batch> next(
+      std::size_t target_bytes, std::size_t target_lines = std::numeric_limits<std::size_t>::max());
 
   [[nodiscard]] proto::Batch end_of_input(bool stopped, std::uint64_t done) const;
 
@@ -43,7 +45,7 @@ class Batches {
   proto::Header of(proto::BatchKind kind, std::uint64_t source) const;
   proto::Batch records(Chunk chunk);
   proto::Batch oversize(const Chunk& chunk) const;
-  Chunk cut(std::size_t target_bytes);
+  Chunk cut(std::size_t target_bytes, std::size_t target_lines);
 
   std::uint64_t max_record_bytes_;
   proto::Header common_;

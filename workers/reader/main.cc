@@ -229,7 +229,7 @@ class Reader {
   bool may_send() {
     if (!next_ || (paused_ && !ended_)) return false;
     grant();
-    return window_.has_room(next_->header()) && outlet_.has_room();
+    return window_.has_room(next_->header()) && outlet_.has_room() && window_.has_time(pace_.record_us());
   }
 
   // What the next batch may become, as far as is known now.
@@ -244,7 +244,7 @@ class Reader {
   }
 
   void fetch() {
-    next_ = batches_.next(target_bytes());
+    next_ = batches_.next(target_bytes(), pace_.target_lines());
     while (!next_ && !ended_) {
       auto event = ahead_.try_pop();
       if (!event) return;
@@ -260,7 +260,7 @@ class Reader {
       } else {
         count(*event);
         batches_.take(*std::move(event));
-        next_ = batches_.next(target_bytes());
+        next_ = batches_.next(target_bytes(), pace_.target_lines());
       }
     }
   }

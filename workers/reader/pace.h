@@ -1,5 +1,6 @@
 // How large the next batches should be: small at first, larger while work is fast, so that one takes a worker about
-// 100 ms, down to one record.
+// 100 ms, down to one record. Until the first ones have come back nothing is known, and a record may take a minute: so they
+// are a few lines.
 //
 // What a batch costs whatever its size (an exec child that is started for each batch as it does not flush) must not
 // count: for such a cost smaller batches only mean paying it more often. So what matters is by how much longer a
@@ -9,12 +10,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace leat::reader {
 
 class Pace {
  public:
   static constexpr std::size_t kFirstBytes = 16 * 1024;
+  static constexpr std::size_t kFirstLines = 8;
   static constexpr double kServiceUs = 100'000;
 
   explicit Pace(std::size_t max_bytes) : max_bytes_(max_bytes), target_(std::min(kFirstBytes, max_bytes)) {}
@@ -26,11 +29,19 @@ class Pace {
     double allowed = record_us <= 0 ? static_cast<double>(max_bytes_) : kServiceUs / record_us * record_bytes;
     double wanted = std::clamp(allowed, 1.0, static_cast<double>(max_bytes_));
     target_ = std::min(static_cast<std::size_t>(wanted), target_ * 2);
+    const double us = std::max(service_us / records, kLeastUs);
+    record_us_ = record_us_ == 0 ? us : record_us_ + (us - record_us_) * kNew;
+    if (lines_ < kMostLines) lines_ *= service_us < kServiceUs / 10 ? 4 : 2;
   }
 
   std::size_t target_bytes() const {
     return target_;
   }  // at least 1: whole records up to there, but at least one
+  std::size_t target_lines() const {
+    return lines_ < kMostLines ? lines_ : std::numeric_limits<std::size_t>::max();
+  }
+  // What a record takes the slowest stage, the work for the whole batch counted in; 0: not known yet.
+  double record_us() const { return record_us_; }
 
  private:
   static constexpr double kNew = 0.25;  // weight of the latest batch
@@ -50,8 +61,13 @@ class Pace {
     return sizes_differ ? std::clamp(covariance_ / variance_, 0.0, mean) : mean;
   }
 
+  static constexpr double kLeastUs = 0.001;  // known to be next to nothing
+  static constexpr std::size_t kMostLines = 64 * 1024;
+
   std::size_t max_bytes_;
   std::size_t target_;
+  std::size_t lines_ = kFirstLines;
+  double record_us_ = 0;
   double records_ = 0;  // of a batch, on average
   double service_us_ = 0;
   double variance_ = 0;

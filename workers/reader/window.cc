@@ -15,15 +15,33 @@ void Window::sent(proto::Batch batch, std::uint32_t to) {
   entry.charge = charge(entry.batch.header());
   bytes_ += entry.charge;
   input_bytes_ += entry.input();
+  lines_ += entry.line_count();
   alone_ = entry.batch.header().records_bytes > kTravelsAlone;
   sent_.push_back(std::move(entry));
   if (is_dead(to)) mark(sent_.back());
+}
+
+bool Window::has_time(double record_us) const {
+  constexpr std::size_t kAlways = 2;  // for each processor and on their way
+  const double work_us = static_cast<double>(lines_) * record_us;
+  if (record_us > 0 && work_us < kWorkUs) return true;
+  std::vector<std::uint32_t> processors;
+  for (const Entry& entry : sent_) {
+    if (entry.processor != 0) processors.push_back(entry.processor);
+  }
+  std::sort(processors.begin(), processors.end());
+  const auto last = std::unique(processors.begin(), processors.end());
+  const auto known = std::max<std::size_t>(1, static_cast<std::size_t>(last - processors.begin()));
+  if (sent_.size() < kAlways * (known + 1)) return true;
+  if (record_us == 0) return lines_ == 0;
+  return work_us < kWorkUs * static_cast<double>(known);
 }
 
 void Window::accepted(const proto::Accepted& accepted) {
   while (!sent_.empty() && sent_.front().batch.header().sequence <= accepted.accepted) {
     bytes_ -= sent_.front().charge;
     input_bytes_ -= sent_.front().input();
+    lines_ -= sent_.front().line_count();
     if (sent_.front().resend) --resend_;
     sent_.pop_front();
   }

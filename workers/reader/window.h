@@ -26,6 +26,7 @@ namespace leat::reader {
 // A batch larger than this travels with nothing else in the window: it may take several times its size
 // elsewhere.
 inline constexpr std::size_t kTravelsAlone = 1024 * 1024;
+inline constexpr double kWorkUs = 2'000'000;
 
 class Window {
  public:
@@ -44,6 +45,10 @@ class Window {
     if (header.records_bytes > kTravelsAlone || alone_) return false;
     return sent_.size() < max_batches_ && bytes_ + charge(header) <= max_bytes_;
   }
+
+  // Is there work for not more than kWorkUs in it, by what a record takes a processor (0: not known yet)? A stop or a drain
+  // waits for no more than that. A few batches for each processor that is known always may be there.
+  bool has_time(double record_us) const;
 
   // Keeps what was sent to the worker instance `to`. Precondition: sequence numbers ascend by one.
   void sent(proto::Batch batch, std::uint32_t to);
@@ -80,6 +85,10 @@ class Window {
     std::uint32_t wanted = 0;           // by the record there
     std::optional<proto::Batch> piece;  // that part, once it was sent
     std::size_t charge = 0;
+    std::uint64_t line_count() const {
+      const proto::Header& header = batch.header();
+      return header.kind == proto::BatchKind::kRecords ? header.end_line - (header.first_line - 1) : 0;
+    }
     // Events are no input.
     std::size_t input() const {
       return batch.header().kind == proto::BatchKind::kRecords ? batch.header().records_bytes - begin : 0;
@@ -101,6 +110,7 @@ class Window {
   std::size_t resend_ = 0;          // entries to be sent again
   std::uint64_t bytes_ = 0;
   std::uint64_t input_bytes_ = 0;
+  std::uint64_t lines_ = 0;
   bool alone_ = false;
 };
 

@@ -1,0 +1,132 @@
+// A filter keeps to what it was granted, and its parts together are what it would have made at once.
+#include "workers/filter/stage.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "config/parse.h"
+
+using namespace leat;
+
+namespace {
+
+constexpr std::uint64_t kFirstLine = 11;
+constexpr std::uint64_t kFirstOffset = 5000;
+
+filter::FilterStage make_stage(bool processors) {
+  std::string text =
+      "version: 1\nname: t\nsource: {paths: [in]}\nsink: {path: out}\nfilter: {keep: [{field: /k, eq: 1}]}\n";
+  if (processors) text += "process: {steps: [{drop: [/x]}]}\n";
+  auto parsed = config::parse_pipeline(text, "/t.yaml");
+  REQUIRE(parsed.problems.empty());
+  auto made = filter::FilterStage::make(parsed.pipeline);
+  REQUIRE(made.has_value());
+  return *std::move(made);
+}
+
+struct Made {
+  std::string records;
+  std::vector<std::string> table;    // line:offset of each record
+  std::vector<std::string> rejects;  // line:record
+  std::uint32_t in = 0, kept = 0, dropped = 0, rejected = 0;
+  int parts = 0;
+  bool operator==(const Made& other) const {
+    return records == other.records && rejects == other.rejects && in == other.in && kept == other.kept &&
+           dropped == other.dropped && rejected == other.rejected;
+  }
+};
+
+// All parts of `text`, each with that grant, or what its first record needs.
+Made run(filter::FilterStage& stage, const std::string& text, std::uint32_t grant) {
+  Made result;
+  std::uint32_t granted = grant;
+  proto::Header at;
+  at.end_line = kFirstLine - 1;
+  at.end_offset = kFirstOffset;
+  for (bool more = true; more; ++result.parts) {
+    REQUIRE(result.parts < 10'000);
+    proto::Header header;
+    header.first_line = at.end_line + 1;
+    header.first_offset = at.end_offset;
+    header.end_offset = kFirstOffset + text.size();
+    header.tail_bytes = 7;
+    header.grant = granted;
+    Buffer records(text.size(), proto::kHeaderBytes);
+    records.append(std::string_view(text).substr(at.end_offset - kFirstOffset));
+    auto made = stage.transform(proto::Batch::seal(header, std::move(records)));
+    REQUIRE(made.has_value());
+    at = made->header();
+    more = at.cut();
+    if (more) CHECK(at.tail_bytes == 0);
+    if (granted != 0) {
+      const bool whole = at.table_entries == 0 && at.rejects_bytes == 0;
+      CHECK(at.records_bytes + at.rejects_bytes <= std::max<std::size_t>(granted, whole ? text.size() : 0));
+      CHECK(at.table_entries * proto::kOriginBytes <= granted);
+    }
+    CHECK(at.in == at.kept + at.dropped + at.rejected);
+    result.in += at.in;
+    result.kept += at.kept;
+    result.dropped += at.dropped;
+    result.rejected += at.rejected;
+    result.records += made->records();
+    for (std::uint32_t i = 0; i < at.table_entries; ++i) {
+      const proto::TableEntry entry = made->entry(i);
+      CHECK(entry.before >= i);
+      result.table.push_back(std::to_string(header.first_line + entry.origin.line_delta));
+    }
+    REQUIRE(proto::decode_rejects(made->rejects(), [&](const proto::Reject& reject) {
+              result.rejects.push_back(std::to_string(header.first_line + reject.origin.line_delta) + ":" +
+                                       std::string(reject.record));
+            }).has_value());
+    granted = more && at.in == 0 ? at.made : grant;
+  }
+  return result;
+}
+
+std::string mixed() {
+  std::string text;
+  for (int i = 0; i < 60; ++i) {
+    text += i % 5 == 0 ? "x\n" : i % 5 == 1 ? "{\"k\":0}\n" : i % 5 == 2 ? "\n" : "{\"k\":1}\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("the parts of a cut batch are together what it becomes at once, whatever the grant") {
+  for (bool processors : {false, true}) {
+    auto filter = make_stage(processors);
+    const Made whole = run(filter, mixed(), 0);
+    CHECK(whole.parts == 1);
+    CHECK(whole.in == 48);
+    for (std::uint32_t grant = 12; grant < 3000; grant = grant < 200 ? grant + 1 : grant * 2) {
+      CAPTURE(grant);
+      CHECK(run(filter, mixed(), grant) == whole);
+    }
+  }
+}
+
+TEST_CASE("rejects of one byte each do not outgrow the grant") {
+  auto filter = make_stage(false);
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "x\n";
+  const Made result = run(filter, text, 4096);
+  CHECK(result.rejected == 1000);
+  CHECK(result.parts > 10);
+}
+
+TEST_CASE("the table says how many records came before each, whatever became of them") {
+  auto filter = make_stage(true);
+  Buffer records(100, proto::kHeaderBytes);
+  records.append("{\"k\":1}\n\nx\n{\"k\":0}\n{\"k\":1}\n");
+  proto::Header header;
+  header.first_line = 1;
+  auto made = filter.transform(proto::Batch::seal(header, std::move(records)));
+  REQUIRE(made.has_value());
+  REQUIRE(made->header().table_entries == 2);
+  CHECK(made->entry(0).before == 0);
+  CHECK(made->entry(1).before == 3);
+  CHECK(made->entry(1).origin.line_delta == 4);
+}
