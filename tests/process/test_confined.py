@@ -13,14 +13,14 @@ ROLES = ("reader", "filter", "processor", "writer")
 class Confined(Case):
     def setUp(self):
         super().setUp()
-        for name in ("in", "state", "elsewhere", "out/o"):
+        for name in ("src/in", "state", "elsewhere", "out/o"):
             (self.folder / name).mkdir(parents=True)
         self.write("elsewhere/secret", "secret")
         self.write("blocked.txt", "x\n")
 
     def tries(self, role):
         """What is tried in that role, and may be done with the sandbox off."""
-        tries = ["open /etc/passwd", f"open {self.folder}/elsewhere/secret", f"write {self.folder}/in/00-first.jsonl",
+        tries = ["open /etc/passwd", f"open {self.folder}/elsewhere/secret", f"write {self.folder}/src/in/00-first.jsonl",
                  f"write {self.folder}/elsewhere/secret", f"make {self.folder}/elsewhere/new-{role}",
                  "connect 127.0.0.1:9", "open /proc/parent/mem", "open /proc/parent/environ"]
         if role != "writer":
@@ -28,24 +28,24 @@ class Confined(Case):
         if role == "filter":
             tries.append(f"open {self.folder}/blocked.txt")  # it was read before
         if role in ("filter", "processor", "writer"):
-            tries.append(f"open {self.folder}/in/00-first.jsonl")
+            tries.append(f"open {self.folder}/src/in/00-first.jsonl")
         return [*tries, f"remove {self.folder}/elsewhere/secret"]
 
     def attempts(self, off=False, steps=None, roles=ROLES):
         """[(role, attempt, result)] and the run; the output must be the input, whatever was tried."""
         expected = b""
         tried = []
-        self.write("in/00-first.jsonl", '{"first":1}\n')
+        self.write("src/in/00-first.jsonl", '{"first":1}\n')
         for role in roles:
             more = [] if off else ["run /bin/true", "trace parent"]
             for what in self.tries(role) + more:
                 if off and what.startswith("remove"):
                     continue
                 tried.append((role, what))
-                self.write(f"in/{len(tried):02}.jsonl", json.dumps({"leat_test": f"{role} {what}"}, separators=(",", ":")) + "\n")
-        for path in sorted((self.folder / "in").iterdir()):
+                self.write(f"src/in/{len(tried):02}.jsonl", json.dumps({"leat_test": f"{role} {what}"}, separators=(",", ":")) + "\n")
+        for path in sorted((self.folder / "src/in").iterdir()):
             expected += path.read_bytes()
-        self.pipeline("in/*.jsonl", out="out/o/out.jsonl", steps=steps or [{"drop": "/none"}],
+        self.pipeline("src/in/*.jsonl", out="out/o/out.jsonl", steps=steps or [{"drop": "/none"}],
                       keep=[{"field": "/leat_test", "not_in_file": "blocked.txt"}], dead_letter={"path": "out/o/dead.jsonl"})
         environment = {"LEAT_TEST_HOOKS": "1", **({"LEAT_SANDBOX": "off"} if off else {})}
         run = self.finish(self.start_pipeline("--state", self.folder / "state", env=environment))
@@ -72,12 +72,12 @@ class Confined(Case):
         self.assertTrue(all(result != "done" for _, result in results))
 
     def test_explain_shows_the_lists(self):
-        self.pipeline("in/*.jsonl", out="out/o/out.jsonl", steps=[{"drop": "/none"}])
+        self.pipeline("src/in/*.jsonl", out="out/o/out.jsonl", steps=[{"drop": "/none"}])
         done = subprocess.run([LEAT, "explain", "--sandbox", "pipeline.yaml"], cwd=self.folder, stdout=subprocess.PIPE, text=True, check=True)
         stages = re.split(r"^(\w+)\n", done.stdout, flags=re.MULTILINE)
         lists = dict(zip(stages[1::2], stages[2::2]))
         self.assertEqual(list(lists), list(ROLES))
-        self.assertIn(f"  reads {self.folder}\n", lists["reader"])
+        self.assertIn(f"  reads {self.folder}/src\n", lists["reader"])
         self.assertNotIn(str(self.folder), lists["processor"])
         self.assertIn(f"removes and moves {self.folder}/out/o\n", lists["writer"])
 
