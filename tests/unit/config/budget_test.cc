@@ -101,3 +101,22 @@ TEST_CASE("the files of in_file are found in every corner, each once") {
       "    - {field: /c, in_file: b.txt, exists: true}\n");
   CHECK(in_files(pipeline) == std::vector<std::string>{"/etc/leat/a.txt", "/etc/leat/b.txt"});
 }
+
+TEST_CASE("thousands of predicates are counted, in every process") {
+  Pipeline pipeline = good_after_head("process: {workers: 1, steps: [{drop: /a}]}\n");
+  pipeline.limits.memory_bytes = 64 * kMiB;
+  Predicate predicate;
+  predicate.op = Predicate::Op::kNe;
+  predicate.values.emplace_back();
+  pipeline.filter.keep.assign(100, predicate);
+  const auto usual = plan_budget(pipeline, 0);
+  REQUIRE(usual.has_value());
+  pipeline.filter.keep.assign(2000, predicate);
+  const auto many = plan_budget(pipeline, 0);
+  REQUIRE(many.has_value());
+  CHECK(many->base_bytes > usual->base_bytes + 8 * kMiB);
+  pipeline.filter.keep.assign(25'000, predicate);
+  const auto refused = plan_budget(pipeline, 0);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().exit_code == leat::kExitConfig);
+}
