@@ -124,6 +124,11 @@ void write(JsonWriter& json, const Refusal& refusal) {
   put(json, "text", refusal.text);
 }
 
+void write(JsonWriter& json, const GiveUp& give_up) {
+  put(json, "type", "give_up");
+  put(json, "text", give_up.text);
+}
+
 void write(JsonWriter& json, const Again& again) {
   put(json, "type", "again");
   put(json, "instance", std::uint64_t{again.instance});
@@ -279,6 +284,7 @@ std::optional<Control> read(const std::string& type, Members& members) {
   if (type == "window") {
     return WindowSize{members.number("bytes"), static_cast<std::uint32_t>(members.number("batches"))};
   }
+  if (type == "give_up") return GiveUp{members.text("text")};
   if (type == "refusal") return Refusal{members.text("text")};
   if (type == "again") return Again{static_cast<std::uint32_t>(members.number("instance"))};
   if (type == "verdict") {

@@ -9,6 +9,7 @@
 //           <------------------ verdict     (reader) a record has killed too often: it is a dead letter
 //           <------------------ pause       (reader) send nothing new, or go on
 //           <------------------ window      (reader) another size, as the pool has another size
+//           <------------------ give_up     (reader) nothing moves any more: fail, and say at what
 //           <------------------ refusal     (one that wants to join) why it cannot
 //   report  ------------------>             a warning, a failure that ends the run, the end of the work, a wish to leave, nothing at hand
 //   retired ------------------>             (who deals) a worker that is to go owes nothing any more
@@ -112,6 +113,10 @@ struct Again {
   std::uint32_t instance = 0;  // 0: everything that is not accepted
 };
 
+struct GiveUp {
+  std::string text;  // why
+};
+
 // Identity of the record is source and offset. It is taken out of its batch, which is sent again with a reject in its
 // place.
 struct Verdict {
@@ -140,8 +145,8 @@ struct Report {
   bool retry = false;   // kFailed: passing trouble; start again what depends on it
 };
 
-using Control =
-    std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report, Retired, Pause, WindowSize, Refusal>;
+using Control = std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report, Retired, Pause, WindowSize,
+                             Refusal, GiveUp>;
 
 Message encode(const Control& control);
 [[nodiscard]] Result<Control> decode_control(std::string_view message);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr milliseconds kFirstPause{1'000};
 constexpr milliseconds kLongestPause{10'000};
+constexpr milliseconds kLongestPauseOfABug{600'000};  // the same again and again helps nobody
 constexpr std::chrono::seconds kWorksAgain{
     5};  // a run that lasts so long has got over what ended the one before
 constexpr std::chrono::seconds kTally{60};
@@ -127,13 +128,18 @@ void Runner::step() {
     outcome.failure = error.what();
     on_over(outcome);
   }
-  if (supervisor_ && !failure_.empty() && Clock::now() - started_ >= kWorksAgain &&
+  if (supervisor_ && !failure_.empty() && Clock::now() - started_ >= kWorksAgain && moves_again() &&
       state().name == "running") {
     happened("pipeline-back", {{"after_s", fmt::format("{:.0f}", seconds_since(*failing_since_))}});
     failure_.clear();
     failing_since_.reset();
     pause_ = milliseconds{0};
   }
+}
+
+// Since the failure something was written, or there is nothing to write.
+bool Runner::moves_again() const {
+  return last_.records_in > records_at_failure_ || supervisor_->status().window_batches == 0;
 }
 
 void Runner::on_over(const supervisor::Outcome& outcome) {
@@ -155,7 +161,9 @@ void Runner::fail_for_now(int exit_code, const std::string& text) {
   supervisor_.reset();
   lock_.reset();
   for_good_ = exit_code == kExitConfig || exit_code == kExitUsage;
-  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+  bool bug = exit_code == kExitBug && last_.records_in <= records_at_failure_;
+  pause_ = std::clamp(pause_ * 2, kFirstPause, bug ? kLongestPauseOfABug : kLongestPause);
+  records_at_failure_ = std::max(records_at_failure_, last_.records_in);
   retry_at_ = Clock::now() + pause_;
   if (!failing_since_) failing_since_ = Clock::now();
   if (std::exchange(failure_, text) == text) return;

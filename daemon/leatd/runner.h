@@ -91,6 +91,7 @@ class Runner : public supervisor::Observer {
   void on_over(const supervisor::Outcome& outcome);
   void fail_for_now(int exit_code, const std::string& text);
   void remember(std::string_view level, std::string_view event, std::string text);
+  bool moves_again() const;
   State state_now() const;  // without how long
   void note_state();
 
@@ -111,7 +112,8 @@ class Runner : public supervisor::Observer {
   std::chrono::milliseconds pause_{0};
   std::string failure_;  // of the last run; empty: none, or it works again
   std::optional<Clock::time_point> failing_since_;
-  bool for_good_ = false;  // nothing but a person can help
+  std::uint64_t records_at_failure_ = 0;  // that this leatd had written
+  bool for_good_ = false;                 // nothing but a person can help
 
   cli::RateMeter meter_;
   cli::Rates rates_;

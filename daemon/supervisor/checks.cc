@@ -13,7 +13,13 @@ namespace leat::supervisor {
 using proto::Stage;
 
 namespace {
-constexpr milliseconds kStalled{2'000};  // nobody works, and yet something is under way
+constexpr milliseconds kStalled{2'000};   // nobody works, and yet something is under way
+constexpr int kMostResends = 3;           // of everything, with nothing accepted in between
+constexpr milliseconds kLastWord{2'000};  // of the reader, which knows at what batch it stands
+
+stage::Activity activity_of(const stage::Page& page) {
+  return static_cast<stage::Activity>(page.activity.load(std::memory_order_relaxed));
+}
 }  // namespace
 
 void Supervisor::Loop::check_start_up() {
@@ -62,9 +68,7 @@ void Supervisor::Loop::check_records() {
   for (Worker& worker : team_.workers()) {
     if (!dies_alone(worker.seat.stage) || !worker.page || !worker.running()) continue;
     const stage::Page& page = **worker.page;
-    bool at_record =
-        page.activity.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(stage::Activity::kBusy) &&
-        page.at_guarded.load(std::memory_order_relaxed) == 0 && read(page.at_source) != 0;
+    bool at_record = activity_of(page) == stage::Activity::kBusy && read(page.at_source) != 0;
     std::uint64_t sequence = read(page.sequence), source = read(page.at_source),
                   offset = read(page.at_offset);
     bool same = at_record && worker.at_record_since && worker.watched_sequence == sequence &&
@@ -76,6 +80,7 @@ void Supervisor::Loop::check_records() {
       worker.at_record_since = at_record ? std::optional(now) : std::nullopt;
       continue;
     }
+    if (page.at_guarded.load(std::memory_order_relaxed) != 0) continue;
     if (now - *worker.at_record_since < job_.pipeline.process.timeout || !worker.killed_for.empty()) continue;
     worker.killed_for = fmt::format("took longer than {} (process.timeout)",
                                     config::format_duration(job_.pipeline.process.timeout));
@@ -94,11 +99,86 @@ void Supervisor::Loop::check_stall() {
   Clock::time_point now = Clock::now();
   if (still && !still_since_) {
     still_since_ = now;
+    std::uint64_t accepted =
+        progress() + read((*team_.writer().page)->sequence) + read((*team_.writer().page)->records_in);
+    if (accepted != resent_at_) resends_ = 0;
+    resent_at_ = accepted;
+    if (++resends_ > kMostResends) {
+      return give_up(fmt::format("batches were sent again {} times and have not arrived", kMostResends));
+    }
     observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
     static_cast<void>(team_.tell(reader, proto::Again{0}, control_));
   } else if (!still || now - *still_since_ > kStalled) {
     still_since_.reset();
   }
+}
+
+// Nothing moves, though there is something to do: whatever it is, it ends, and with a reason. What is known to take its time
+// (a sink or a source that is unavailable, a record within its own time, a worker that is not there yet) is no such state.
+void Supervisor::Loop::check_progress() {
+  Clock::time_point now = Clock::now();
+  if (!given_up_.empty()) {
+    if (now - given_up_at_ >= kLastWord) end(kExitBug, given_up_);
+    return;
+  }
+  std::uint64_t movement = 0;
+  auto moves = [&](std::uint64_t number) { movement = movement * 31 + number; };
+  bool pending = false;
+  bool waits = trouble_since_.has_value();
+  bool processors = !job_.pipeline.has_processors();
+  for (const Worker& worker : team_.workers()) {
+    moves(worker.instance);
+    if (!worker.ready || !worker.page || !worker.running()) {
+      waits = waits || !worker.joined;
+      continue;
+    }
+    const stage::Page& page = **worker.page;
+    bool busy = activity_of(page) == stage::Activity::kBusy;
+    switch (worker.seat.stage) {
+      case Stage::kReader:
+        moves(read(page.sequence));
+        pending =
+            read(page.window_batches) > 0 || (!paused_ && activity_of(page) == stage::Activity::kBlocked);
+        waits = waits || page.troubled.load(std::memory_order_relaxed) != 0;
+        break;
+      case Stage::kWriter:
+        moves(read(page.sequence) + read(page.records_in) + read(page.commits));
+        waits = waits || busy;
+        break;
+      case Stage::kFilter:
+      case Stage::kProcessor:
+        moves(read(page.at_source) + read(page.at_offset));
+        waits = waits || (busy && read(page.at_source) != 0);
+        processors = processors || worker.seat.stage == Stage::kProcessor;
+        break;
+    }
+  }
+  if (movement != movement_ || !pending) moved_at_ = now;
+  movement_ = movement;
+  if (moved_at_ == now || waits || !processors) reason_at_ = now;
+  if (now - reason_at_ < job_.no_progress) return;
+  reason_at_ = now;
+  for (const Worker& worker : team_.workers()) {
+    if (is_stopped(worker.child->pid())) return;  // says() says so
+  }
+  give_up(fmt::format("no progress for {}: {}", config::format_duration(job_.no_progress), what_all_do()));
+}
+
+std::string Supervisor::Loop::what_all_do() const {
+  std::string text;
+  for (const Worker& worker : team_.workers()) {
+    WorkerStatus status = status_of(worker);
+    text += fmt::format("{}{} is {}", text.empty() ? "" : ", ", seat_name(worker.seat), status.state);
+  }
+  return text;
+}
+
+// The reader knows what batch it is, and fails with that; if it does not, this is what there is to say.
+void Supervisor::Loop::give_up(std::string why) {
+  observer_.warning("no-progress", why);
+  static_cast<void>(team_.tell(team_.reader(), proto::GiveUp{why}, control_));
+  given_up_ = std::move(why);
+  given_up_at_ = Clock::now();
 }
 
 }  // namespace leat::supervisor

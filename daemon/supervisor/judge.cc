@@ -71,7 +71,21 @@ void Supervisor::Loop::judge_own(Worker& worker) {
                                      job_.pipeline.sink.path));
   }
   milliseconds pause{0};
-  if (!worker.retry.empty()) {
+  if (!worker.retry.empty() && dies_alone(worker.seat.stage)) {
+    // It could not start a program (no process numbers, no descriptors left): the others do without, for as long as a sink
+    // may be away.
+    constexpr milliseconds kTryAgain{1'000};
+    if (!pool_trouble_since_ || pool_trouble_at_ != progress()) {
+      pool_trouble_since_ = Clock::now();
+      pool_trouble_at_ = progress();
+      observer_.warning("worker-failed", fmt::format("{}; trying again", worker.retry));
+    }
+    if (!job_.follow && Clock::now() - *pool_trouble_since_ > job_.pipeline.source.give_up) {
+      return end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue",
+                                      worker.retry, config::format_duration(job_.pipeline.source.give_up)));
+    }
+    pause = kTryAgain;
+  } else if (!worker.retry.empty()) {
     // The sink is away: that is no fault of the worker, and lasts as long as it lasts.
     if (!trouble_since_) {
       trouble_since_ = Clock::now();
@@ -141,6 +155,8 @@ void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
   deaths_.forget_records();
   drain_sent_ = false;
   still_since_.reset();
+  resends_ = 0;
+  moved_at_ = reason_at_ = Clock::now();
   window_for_ = 0;
   descriptors_.forget_all();
   team_.start_all_again(control_);

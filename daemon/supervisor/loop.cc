@@ -150,6 +150,7 @@ void Supervisor::Loop::go_on() {
   if (!over_) check_start_up();
   if (!over_) check_records();
   if (!over_) check_stall();
+  if (!over_) check_progress();
   if (!over_) control_pool();
   if (!over_) see_drain_through();
 }

@@ -25,6 +25,9 @@ inline bool dies_alone(proto::Stage stage) {
   return stage == proto::Stage::kFilter || stage == proto::Stage::kProcessor;
 }
 
+// Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
+bool is_stopped(std::int64_t pid);
+
 class Supervisor::Loop {
  public:
   Loop(const Job& job, Observer& observer);
@@ -91,6 +94,9 @@ class Supervisor::Loop {
   void check_trouble();
   void check_records();
   void check_stall();
+  void check_progress();
+  void give_up(std::string why);
+  std::string what_all_do() const;
 
   std::string says() const;
   std::string waited_for() const;
@@ -117,7 +123,16 @@ class Supervisor::Loop {
   std::uint64_t commits_seen_ = 0;
   std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away
   std::string trouble_;
+  std::optional<Clock::time_point> pool_trouble_since_;  // a filter or processor cannot do its work for now
+  std::uint64_t pool_trouble_at_ = 0;                    // progress at that
   std::optional<Clock::time_point> still_since_;
+  std::uint64_t resent_at_ = 0;  // progress when batches were lost
+  int resends_ = 0;              // since then
+  std::uint64_t movement_ = 0;
+  Clock::time_point moved_at_ = Clock::now();   // or has nothing to do
+  Clock::time_point reason_at_ = Clock::now();  // it moved, or is known to wait for something
+  std::string given_up_;
+  Clock::time_point given_up_at_{};
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
   Clock::time_point next_memory_{};

@@ -14,17 +14,8 @@ using proto::Stage;
 
 namespace {
 
-constexpr std::chrono::seconds kLongRecord{10};
+constexpr std::chrono::seconds kLong{10};
 constexpr double kHoldsUp = 0.6;  // busy so much of its time: worth naming
-
-// Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
-bool is_stopped(std::int64_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string line;
-  std::getline(file, line);
-  std::size_t end = line.rfind(") ");
-  return end != std::string::npos && end + 2 < line.size() && (line[end + 2] == 'T' || line[end + 2] == 't');
-}
 
 std::string_view name_of(stage::Activity activity) {
   switch (activity) {
@@ -45,6 +36,14 @@ double seconds_since(Clock::time_point then) {
 }
 
 }  // namespace
+
+bool is_stopped(std::int64_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  std::getline(file, line);
+  std::size_t end = line.rfind(") ");
+  return end != std::string::npos && end + 2 < line.size() && (line[end + 2] == 'T' || line[end + 2] == 't');
+}
 
 std::string_view to_string(Phase phase) {
   switch (phase) {
@@ -111,6 +110,7 @@ std::string Supervisor::Loop::says() const {
     return fmt::format("{:.0f} s: {}", seconds_since(*trouble_since_), text);
   }
   for (const Worker& worker : team_.workers()) {
+    if (!worker.running() && !worker.retry.empty()) return fmt::format("{}; trying again", worker.retry);
     if (!worker.running())
       return fmt::format("{} has gone; another one takes its place", seat_name(worker.seat));
     if (is_stopped(worker.child->pid())) {
@@ -119,11 +119,16 @@ std::string Supervisor::Loop::says() const {
     }
     if (worker.seat.stage == Stage::kReader && worker.page && (*worker.page)->troubled != 0)
       return worker.page->text();
-    if (worker.at_record_since && Clock::now() - *worker.at_record_since >= kLongRecord) {
+    if (worker.at_record_since && Clock::now() - *worker.at_record_since >= kLong) {
       return fmt::format("{}: {:.0f} s at the record at offset {} of source {}", seat_name(worker.seat),
                          seconds_since(*worker.at_record_since), worker.watched_offset,
                          worker.watched_source);
     }
+  }
+  if (Clock::now() - moved_at_ >= kLong) {
+    if (status_of(team_.writer()).state == "busy")
+      return fmt::format("writer: {:.0f} s in writing to the sink or the ledger", seconds_since(moved_at_));
+    return fmt::format("no progress for {:.0f} s: {}", seconds_since(moved_at_), what_all_do());
   }
   if (job_.pipeline.has_processors() && !automatic_ &&
       team_.processors(false) + team_.processors(true) == 0) {

@@ -19,6 +19,7 @@
 #include "daemon/supervisor/status.h"
 #include "proto/channel.h"
 #include "proto/result.h"
+#include "workers/stage/test_hook.h"
 
 namespace leat::supervisor {
 
@@ -41,6 +42,8 @@ struct Job {
   bool fixed_folder = false;  // the runtime folder is ROOT/NAME, not ROOT/NAME-PID: others find it (leatd)
   std::chrono::milliseconds start_up{
       30'000};  // for a worker to be ready, or to say on its page what it waits for
+  // Nothing moves, and nothing is known that it could wait for: that ends the run (70).
+  std::chrono::milliseconds no_progress = stage::no_progress();
   // A drain that takes longer becomes a stop.
   std::chrono::milliseconds drain_patience{30'000};
   // A stop waits for the records at hand for process.timeout, or for so long if that is less.

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,7 @@ constexpr int kAcceptedHighWaterMark = 1024;
 constexpr milliseconds kLook{500};  // how often the page tells what the I/O thread is at
 constexpr int kLongCall = 3;        // seconds in one system call that are worth a person's attention
 constexpr std::size_t kReadAheadBatches = 4;
+constexpr std::size_t kPathsRemembered = 256;  // more than a window has sources
 
 void put_text(rapidjson::Writer<rapidjson::StringBuffer>& json, const char* key, const std::string& text) {
   json.Key(key);
@@ -149,7 +151,7 @@ class Reader {
         window_(worker.welcome().window_bytes, worker.welcome().window_batches),
         batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes),
         accepted_(worker.context(), leat::proto::SocketKind::kPull, kAcceptedHighWaterMark),
-        outlet_(worker, [this](const leat::proto::Credit& credit) { window_.credit(credit); }),
+        outlet_(worker, [this](const leat::proto::Credit& credit) { take(credit); }),
         ahead_(read_ahead_options(worker, target_bytes())) {
     accepted_.bind(worker.welcome().accepted);
     worker.on_news([this](const leat::proto::Control& news) { heed(news); });
@@ -211,6 +213,8 @@ class Reader {
     if (const auto* size = std::get_if<leat::proto::WindowSize>(&news)) {
       window_.resize(size->bytes, size->batches);
     }
+    if (const auto* hopeless = std::get_if<leat::proto::GiveUp>(&news))
+      give_up(window_.oldest(), hopeless->text);
     if (const auto* verdict = std::get_if<leat::proto::Verdict>(&news)) {
       verdicts_.push_back(*verdict);
       window_.condemn(*verdict);
@@ -218,6 +222,26 @@ class Reader {
   }
 
   std::size_t target_bytes() const { return std::min(pace_.target_bytes(), growth_.input_bytes()); }
+
+  void take(const leat::proto::Credit& credit) {
+    window_.credit(credit);
+    if (const Batch* batch = window_.hopeless()) give_up(batch, "a batch is refused again and again");
+  }
+
+  [[noreturn]] void give_up(const Batch* batch, const std::string& why) const {
+    std::string at = "nothing is under way";
+    if (batch != nullptr) {
+      const auto& header = batch->header();
+      auto path = paths_.find(header.source);
+      at = fmt::format("at batch {}, {} line {} to {}, {} bytes", header.sequence,
+                       path == paths_.end() ? fmt::format("source {}", header.source) : path->second,
+                       header.first_line, header.end_line, header.records_bytes);
+    }
+    throw leat::stage::Fatal(
+        {leat::Fault::kFatal,
+         fmt::format("{}, {}. This is a bug of leat; nothing is lost, run again to continue", why, at),
+         leat::kExitBug});
+  }
 
   bool may_resend() { return window_.wants_resend() && outlet_.has_room(); }
 
@@ -282,6 +306,8 @@ class Reader {
   void count(const leat::reader::Event& event) {
     auto& page = *worker_.page();
     if (auto* opened = std::get_if<leat::reader::SourceOpened>(&event)) {
+      if (paths_.size() >= kPathsRemembered) paths_.erase(paths_.begin());
+      paths_[opened->id] = opened->file.path;
       worker_.page().set_text("reading " + opened->file.path);
     } else if (std::holds_alternative<leat::reader::SourceEnded>(event)) {
       add(page.sources_done, 1);
@@ -379,7 +405,8 @@ class Reader {
   leat::stage::Outlet outlet_;
   leat::reader::ReadAhead ahead_;
   leat::reader::Commits commits_;
-  std::optional<Batch> next_;  // to be sent, without a sequence number
+  std::optional<Batch> next_;                   // to be sent, without a sequence number
+  std::map<std::uint64_t, std::string> paths_;  // of the sources that were opened last
   std::vector<leat::proto::Verdict> verdicts_;
   leat::stage::TestHook hook_{leat::proto::Stage::kReader};
   std::uint64_t sequence_ = 0;

@@ -46,6 +46,13 @@ void Window::accepted(const proto::Accepted& accepted) {
     sent_.pop_front();
   }
   if (sent_.empty()) alone_ = false;
+  // Parts are progress, too.
+  if ((last_accepted_ != accepted.accepted || last_part_ != accepted.part) &&
+      std::exchange(refused_, false)) {
+    for (Entry& entry : sent_) entry.refusals = 0;
+  }
+  last_accepted_ = accepted.accepted;
+  last_part_ = accepted.part;
   if (accepted.part > 0) take_part(accepted);
 }
 
@@ -105,6 +112,10 @@ void Window::credit(const proto::Credit& credit) {
   Entry* entry = find(credit.sequence);
   if (entry == nullptr) return;
   if (credit.refused || is_dead(credit.dealt_to)) {
+    if (credit.refused) {
+      ++entry->refusals;
+      refused_ = true;
+    }
     mark(*entry);
   } else if (credit.instance == entry->filter) {
     entry->processor = credit.dealt_to;
@@ -120,6 +131,14 @@ void Window::again(std::uint32_t instance) {
   for (Entry& entry : sent_) {
     if (instance == 0 || entry.filter == instance || entry.processor == instance) mark(entry);
   }
+}
+
+const proto::Batch* Window::hopeless() const {
+  constexpr int kMostRefusals = 16;
+  if (!refused_) return nullptr;
+  auto entry =
+      std::find_if(sent_.begin(), sent_.end(), [](const Entry& e) { return e.refusals >= kMostRefusals; });
+  return entry == sent_.end() ? nullptr : &entry->batch;
 }
 
 bool Window::condemn(const proto::Verdict& verdict) {

@@ -63,6 +63,11 @@ class Window {
   // The record becomes a reject of its batch, which is to be sent again. False: it is not in the window.
   bool condemn(const proto::Verdict& verdict);
 
+  // The oldest one; nullptr: none.
+  const proto::Batch* oldest() const { return sent_.empty() ? nullptr : &sent_.front().batch; }
+  // One that was refused again and again while nothing was accepted: sending it again will not help. nullptr: none.
+  const proto::Batch* hopeless() const;
+
   bool wants_resend() const { return resend_ > 0; }
   // The first batch that is to be sent again, or the rest of one; then say to whom it went. Precondition: wants_resend().
   proto::Batch& next_resend(const Growth& growth);
@@ -79,6 +84,7 @@ class Window {
     std::uint32_t filter = 0;     // instance it was dealt to
     std::uint32_t processor = 0;  // instance it was passed on to, as far as known
     bool resend = false;
+    int refusals = 0;                   // since something was accepted
     std::uint32_t part = 0;             // how many parts the writer has taken
     std::size_t begin = 0;              // of what it has not, in the records
     std::uint64_t lines = 0;            // of the source before that
@@ -112,6 +118,9 @@ class Window {
   std::uint64_t input_bytes_ = 0;
   std::uint64_t lines_ = 0;
   bool alone_ = false;
+  bool refused_ = false;  // some have refusals
+  std::uint64_t last_accepted_ = 0;
+  std::uint32_t last_part_ = 0;
 };
 
 // The lines [begin, end) of a batch of records, `lines` of the source before them, as a part of its sequence number, with

@@ -165,7 +165,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     book(*page, worker.role(), before, batch.header());
     std::uint64_t service_ns = monotonic_ns() - begin;
     add(page->service_ns, service_ns);
-    if (hook.loses_batch()) {
+    if (hook.loses_batch(batch.records())) {
       credits.give_back(before, service_ns, batch.header().in, 0);
       continue;
     }
@@ -182,7 +182,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     batch = std::move(batch).reseal(header);
     auto dealt_to = outlet.send(batch);
     if (!dealt_to) return;
-    credits.give_back(before, service_ns, header.in, *dealt_to);
+    if (!hook.owes()) credits.give_back(before, service_ns, header.in, *dealt_to);
     worker.look_now_and_then();
   }
 }

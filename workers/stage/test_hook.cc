@@ -109,7 +109,14 @@ TestHook::TestHook(proto::Stage role)
     : on_(hooks()),
       role_(proto::to_string(role)),
       sleep_us_(number(role_, "US")),
-      loses_(number(role_, "LOSES")) {}
+      loses_(number(role_, "LOSES")),
+      owes_(number(role_, "OWES") > 0) {}
+
+bool TestHook::loses_batch(std::string_view records) {
+  if (!on_) return false;
+  if (records.find("\"leat_test\":\"" + role_ + " lose\"") != std::string_view::npos) return true;
+  return loses_ > 0 && --loses_ == 0;
+}
 
 void TestHook::act(std::string_view record) const {
   if (sleep_us_ > 0) ::usleep(static_cast<useconds_t>(sleep_us_));
@@ -130,6 +137,11 @@ void TestHook::act(std::string_view record) const {
 std::chrono::milliseconds day() {
   const std::uint64_t ms = hooks() ? number("DAY", "MS") : 0;
   return ms > 0 ? std::chrono::milliseconds(ms) : std::chrono::hours(24);
+}
+
+std::chrono::milliseconds no_progress() {
+  const std::uint64_t ms = hooks() ? number("NO", "PROGRESS_MS") : 0;
+  return ms > 0 ? std::chrono::milliseconds(ms) : std::chrono::minutes(1);
 }
 
 }  // namespace leat::stage

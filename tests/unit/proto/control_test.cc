@@ -98,6 +98,7 @@ TEST_CASE("a worker that comes by itself, and one that is to go, are told of") {
   CHECK(round_trip(Retired{3, 17}).index == 3);
   CHECK(round_trip(Retired{3, 17}).instance == 17);
   CHECK(round_trip(Refusal{"another user"}).text == "another user");
+  CHECK(round_trip(GiveUp{"nothing moves"}).text == "nothing moves");
   CHECK(round_trip(Stop{StopKind::kNow, true}).again);
   CHECK(round_trip(Report{ReportKind::kLeave, 0, {}, {}, false}).kind == ReportKind::kLeave);
 }

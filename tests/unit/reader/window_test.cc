@@ -277,3 +277,28 @@ TEST_CASE("the window counts what batches may become") {
   small.grant = 400;
   CHECK(window.has_room(small));
 }
+
+TEST_CASE("a batch that is refused again and again is hopeless, unless something is accepted in between") {
+  Window window(1 << 20, 16);
+  window.sent(lines(1, "1\n"), 11);
+  window.sent(lines(2, "2\n"), 11);
+  window.sent(lines(3, "3\n"), 11);
+  Credit refused = passed_on(3, 11, 0);
+  refused.refused = true;
+  auto refuse = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      window.credit(refused);
+      resends(window, 11);
+    }
+  };
+  refuse(15);
+  CHECK(window.hopeless() == nullptr);
+  window.accepted(up_to(1));
+  refuse(15);
+  CHECK(window.hopeless() == nullptr);
+  window.accepted(up_to(1));  // said again
+  refuse(1);
+  REQUIRE(window.hopeless() != nullptr);
+  CHECK(window.hopeless()->header().sequence == 3);
+  CHECK(window.oldest()->header().sequence == 2);
+}

@@ -384,3 +384,106 @@ TEST_CASE("two requests to stop within half a second are one") {
   CHECK(requests.take(true, now + milliseconds(499)) == StopRequests::kNone);
   CHECK(requests.take(true, now + milliseconds(500)) == StopRequests::kAgain);
 }
+
+TEST_CASE("batches that are lost again and again end it, with the reader's word for which") {
+  Play play;
+  play.begin();
+  Actor& reader = *play.find({Stage::kReader, 0});
+  (*reader.page)->window_batches = 1;
+  REQUIRE(play.until([&] { return reader.last<proto::GiveUp>() != nullptr; }, seconds(30)));
+  CHECK(play.observer.count("batches-lost") == 3);
+  reader.say(proto::Report{proto::ReportKind::kFailed, kExitBug, "batch 1 of a.jsonl", {}, false});
+  CHECK(play.until([&] { return play.supervisor->over(); }));
+  Outcome outcome = play.supervisor->take_outcome();
+  CHECK(outcome.exit_code == kExitBug);
+  CHECK(outcome.failure == "batch 1 of a.jsonl");
+}
+
+TEST_CASE("lost now and then is not lost again and again") {
+  Play play;
+  play.begin();
+  Actor& reader = *play.find({Stage::kReader, 0});
+  Actor& writer = *play.find({Stage::kWriter, 0});
+  (*reader.page)->window_batches = 1;
+  for (int times = 1; times <= 5; ++times) {
+    REQUIRE(play.until([&] { return play.observer.count("batches-lost") == times; }, seconds(10)));
+    (*writer.page)->sequence += 1;
+  }
+  CHECK(reader.last<proto::GiveUp>() == nullptr);
+}
+
+TEST_CASE("without progress and without a reason it ends; what is known to take its time is a reason") {
+  Play play;
+  play.job.no_progress = milliseconds(400);
+  play.begin();
+  Actor& reader = *play.find({Stage::kReader, 0});
+  Actor& filter = *play.find({Stage::kFilter, 0});
+  Actor& processor = *play.find({Stage::kProcessor, 0});
+  Actor& writer = *play.find({Stage::kWriter, 0});
+  auto lasts = [&] {
+    play.pass(milliseconds(1000));
+    return reader.last<proto::GiveUp>() == nullptr;
+  };
+  filter.page->enter(stage::Activity::kBlocked);
+  CHECK(lasts());  // nothing to do
+  (*reader.page)->window_batches = 1;
+  (*reader.page)->troubled = 1;
+  CHECK(lasts());
+  (*reader.page)->troubled = 0;
+  writer.page->enter(stage::Activity::kBusy);
+  CHECK(lasts());
+  writer.page->enter(stage::Activity::kIdle);
+  processor.page->enter(stage::Activity::kBusy);
+  (*processor.page)->at_guarded = 1;
+  (*processor.page)->at_source = 1;
+  CHECK(lasts());
+  (*processor.page)->at_source = 0;
+  REQUIRE(play.until([&] { return reader.last<proto::GiveUp>() != nullptr; }));
+  CHECK(play.observer.count("no-progress") == 1);
+  CHECK(play.until([&] { return play.supervisor->over(); }));  // the reader has nothing to say
+  Outcome outcome = play.supervisor->take_outcome();
+  CHECK(outcome.exit_code == kExitBug);
+  CHECK(outcome.failure.find("no progress for") != std::string::npos);
+  CHECK(outcome.failure.find("filter-0 is blocked") != std::string::npos);
+}
+
+TEST_CASE("paused with a full reader is no want of progress") {
+  Play play;
+  play.job.no_progress = milliseconds(300);
+  play.begin();
+  Actor& reader = *play.find({Stage::kReader, 0});
+  play.supervisor->pause(true);
+  reader.page->enter(stage::Activity::kBlocked);
+  play.pass(milliseconds(1000));
+  CHECK(reader.last<proto::GiveUp>() == nullptr);
+  play.supervisor->pause(false);
+  CHECK(play.until([&] { return reader.last<proto::GiveUp>() != nullptr; }));
+}
+
+TEST_CASE("a processor that cannot start a program is tried again, and a plain run gives up some time") {
+  Play play;
+  play.job.follow = false;
+  play.job.pipeline.source.give_up = milliseconds(500);
+  play.begin();
+  auto fail = [&](std::uint32_t instance) {
+    Actor& actor = *play.find({Stage::kProcessor, 0}, instance);
+    actor.report(proto::ReportKind::kFailed, {}, true);
+    play.pass(milliseconds(50));
+    ::kill(static_cast<pid_t>(play.pid_of(actor)), SIGKILL);
+  };
+  std::uint32_t instance = play.find({Stage::kProcessor, 0})->instance;
+  fail(instance);
+  CHECK(play.until([&] { return play.observer.count("worker-failed") == 1; }));
+  auto again = [&] {
+    for (const auto& worker : play.supervisor->status().workers) {
+      if (worker.seat == Seat{Stage::kProcessor, 0} && worker.instance != instance) return worker.instance;
+    }
+    return 0U;
+  };
+  REQUIRE(play.until([&] { return again() != 0; }));
+  CHECK(play.observer.count("sink-away") == 0);
+  play.enter();
+  fail(again());
+  CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
+  CHECK(play.supervisor->take_outcome().exit_code == kExitIo);
+}
