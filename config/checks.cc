@@ -73,6 +73,18 @@ void check_dead_letter(const Value& value, const Pipeline& pipeline) {
   check_not_a_source(value, path, pipeline);
 }
 
+// Nothing more fits into an output that has its name, and such a source always gets more.
+void check_growing(const Value& growing, const Pipeline& pipeline) {
+  const auto holds = [&pipeline](std::string_view name) {
+    return pipeline.sink.path.find(name) != std::string::npos;
+  };
+  if (!pipeline.source.growing || holds("{n}") || !(holds("{stem}") || holds("{path}"))) return;
+  growing.problem(
+      "files that grow are never finished, and each has one output: put {n} into sink.path, with "
+      "sink.rotate, "
+      "so that what comes later has a place");
+}
+
 // A source that is moved must not be found again, and one that is never finished is never done with.
 void check_after(const Value& after, const Pipeline& pipeline) {
   if (pipeline.source.growing) {
@@ -118,6 +130,7 @@ std::string example_output(const std::string& sink_path, const std::string& sour
 }
 
 void check_sections(const Map& root, const Pipeline& pipeline) {
+  if (const auto growing = find(root, "source", "growing")) check_growing(*growing, pipeline);
   if (const auto after = find(root, "source", "after"); after && !pipeline.source.after.empty()) {
     check_after(*after, pipeline);
   }

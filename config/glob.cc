@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "config/keys.h"
 #include "config/text.h"
 
 namespace leat::config {
@@ -190,6 +191,18 @@ std::string glob_example(std::string_view pattern) {
     if (!last) out += '/';
   }
   return out;
+}
+
+bool sink_match(std::string_view sink_path, std::string_view path) {
+  for (std::string_view name : names::kPlaceholders) {
+    if (!sink_path.starts_with(name)) continue;
+    for (std::size_t used = 1; used <= path.size(); ++used) {
+      if (sink_match(sink_path.substr(name.size()), path.substr(used))) return true;
+    }
+    return false;
+  }
+  if (sink_path.empty() || path.empty()) return sink_path.empty() && path.empty();
+  return sink_path.front() == path.front() && sink_match(sink_path.substr(1), path.substr(1));
 }
 
 }  // namespace leat::config

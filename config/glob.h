@@ -32,4 +32,7 @@ std::string glob_root(std::string_view pattern);
 // A path that the pattern matches: wildcards become "x", ** nothing.
 std::string glob_example(std::string_view pattern);
 
+// May a sink path have become this path: each of its placeholders stands for one byte or more.
+bool sink_match(std::string_view sink_path, std::string_view path);
+
 }  // namespace leat::config

@@ -148,7 +148,7 @@ Result<Header> decode_header(std::string_view message) {
   }
   Header header;
   auto kind = reader.get<std::uint8_t>();
-  if (kind < 1 || kind > static_cast<std::uint8_t>(BatchKind::kLook)) {
+  if (kind < 1 || kind > static_cast<std::uint8_t>(BatchKind::kInputRead)) {
     return fail(Fault::kReject, fmt::format("batch: unknown kind {}", kind));
   }
   header.kind = static_cast<BatchKind>(kind);

@@ -36,6 +36,7 @@ enum class BatchKind : std::uint8_t {
   kSourceMoved = 7,     // ... path: where it is now, from
   kSourceFinished = 8,  // ... path, action, to: source.after was carried out, or why it was not: reason
   kLook = 9,            // of no source: which known ones are there; ... absent, back, whole, believed
+  kInputRead = 10,  // of no source: everything was read, and source.after waits for outputs; an empty object
 };
 
 enum class Stage : std::uint8_t { kReader = 1, kFilter = 2, kProcessor = 3, kWriter = 4 };

@@ -65,6 +65,7 @@ void write(JsonWriter& json, const Welcome& welcome) {
   put(json, "window_batches", std::uint64_t{welcome.window_batches});
   put_bool(json, "force", welcome.force);
   put_bool(json, "follow", welcome.follow);
+  put_bool(json, "daemon", welcome.daemon);
   put(json, "state", welcome.state);
   put(json, "run", welcome.run);
   put_bool(json, "volatile_state", welcome.volatile_state);
@@ -249,6 +250,7 @@ std::optional<Control> read(const std::string& type, Members& members) {
     welcome.window_batches = static_cast<std::uint32_t>(members.number("window_batches"));
     welcome.force = members.boolean("force");
     welcome.follow = members.boolean("follow");
+    welcome.daemon = members.boolean("daemon");
     welcome.state = members.text("state");
     welcome.run = members.text("run");
     welcome.volatile_state = members.boolean("volatile_state");

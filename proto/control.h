@@ -49,6 +49,7 @@ struct Welcome {
   std::uint32_t window_batches = 0;
   bool force = false;           // replace outputs that exist
   bool follow = false;          // go on looking for new files
+  bool daemon = false;          // it is leatd's: options of `leat run` are no advice
   std::string state;            // reader, writer: folder of the ledger
   std::string run;              // writer: names this run, whatever is started again in it
   bool volatile_state = false;  // writer: the ledger ends with the run (the sink is a pipe or a device)

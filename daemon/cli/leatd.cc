@@ -205,4 +205,22 @@ int change(const ChangeOptions& options) {
   return received ? say(*received, options.json) : fail_with(received.error());
 }
 
+std::string pipeline_of_leatd(const std::string& file) {
+  auto received = ask(runtime_dir({}), request_of("status", {}), kStatusLimit);
+  if (!received || received->exit_code != kExitOk) return {};
+  auto status = parse_leatd_status(received->data);
+  if (!status) return {};
+  struct stat ours {};
+  if (::stat(file.c_str(), &ours) != 0) return {};
+  for (const PipelineStatus& pipeline : status->pipelines) {
+    struct stat its {};
+    bool runs = pipeline.state != "stopped" && pipeline.state != "refused";
+    if (runs && ::stat(pipeline.file.c_str(), &its) == 0 && its.st_dev == ours.st_dev &&
+        its.st_ino == ours.st_ino) {
+      return pipeline.name;
+    }
+  }
+  return {};
+}
+
 }  // namespace leat::cli

@@ -14,4 +14,7 @@ int leatd_status(const StatusOptions& options);
 int leatd_sources(const SourcesOptions& options);
 int leatd_dead(const DeadOptions& options);
 
+// The pipeline that a leatd of this machine has from this file, unless it is stopped; empty: there is none.
+std::string pipeline_of_leatd(const std::string& file);
+
 }  // namespace leat::cli

@@ -12,9 +12,12 @@
 #include <map>
 #include <optional>
 
+#include "config/glob.h"
 #include "config/scalar.h"
+#include "config/sections.h"
 #include "config/text.h"
 #include "daemon/supervisor/process.h"
+#include "workers/ledger/mount.h"
 #include "workers/stage/fd.h"
 
 namespace leat::cli {
@@ -63,6 +66,28 @@ void look_at_sets(Plan& plan) {
     plan.in_file_state += fmt::format("{} {} {}.{:09} {}\n", file, status.st_size, status.st_mtim.tv_sec,
                                       status.st_mtim.tv_nsec, status.st_ino);
   }
+}
+
+// The check of names is the parser's; here links and mounts are looked at.
+void find_own_outputs(Plan& plan) {
+  const config::Pipeline& pipeline = plan.pipeline;
+  auto check = [&](const std::string& output, const char* key) {
+    std::string glob =
+        output.starts_with("/dev/") ? "" : ledger::reads_own_output(pipeline.source.paths, output);
+    if (glob.empty()) return false;
+    plan.problems.push_back(
+        {pipeline.file,
+         {},
+         key,
+         fmt::format("{} would be read as an input: its folder is one of {} under another name; write to "
+                     "another folder",
+                     config::in_quotes(output), config::in_quotes(glob))});
+    return true;
+  };
+  for (const std::string& glob : pipeline.source.paths) {
+    if (check(config::example_output(pipeline.sink.path, config::glob_example(glob)), "sink.path")) break;
+  }
+  if (!pipeline.dead_letter_path.empty()) check(pipeline.dead_letter_path, "dead_letter.path");
 }
 
 // The items of an array member, empty when there is none.
@@ -114,6 +139,7 @@ Plan load_plan(const std::string& file) {
   if (!plan.problems.empty()) return plan;
   find_missing_sets(plan.pipeline.filter.keep, file, plan.problems);
   look_at_sets(plan);
+  find_own_outputs(plan);
   auto budget = config::plan_budget(plan.pipeline, plan.in_file_bytes);
   if (budget)
     plan.budget = *budget;

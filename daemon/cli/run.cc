@@ -11,6 +11,7 @@
 #include "config/text.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/execute.h"
+#include "daemon/cli/leatd.h"
 #include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
 #include "daemon/cli/replay_folder.h"
@@ -95,6 +96,12 @@ int run(const RunOptions& options) {
   if (options.json && sink_is_stdout(plan.pipeline.sink.path)) {
     fmt::print(stderr, "leat: the sink is stdout, so --json cannot write there too; leave --json out\n");
     return kExitUsage;
+  }
+  if (std::string name = pipeline_of_leatd(options.pipeline); !name.empty()) {
+    return fail_with({Fault::kFatal,
+                      fmt::format("leatd runs {}: leat status {} shows it, and leat stop {} ends it",
+                                  options.pipeline, name, name),
+                      kExitConfig});
   }
   if (auto allowed = supervisor::allow_descriptors(supervisor::descriptors_for(plan.pipeline)); !allowed)
     return fail_with(allowed.error());

@@ -46,6 +46,13 @@ Result<OpenState> open_state(const StateOf& of) {
                 fmt::format("the ledger in {} is of the pipeline {}, not of {}", folder, *owner, name),
                 kExitConfig);
   }
+  auto file = (*view)->file();
+  if (!file) return tl::unexpected(file.error());
+  if (!of.pipeline.empty() && !ledger::belongs_to(*file, absolute(of.pipeline))) {
+    return fail(Fault::kFatal,
+                fmt::format("the state in {} belongs to {}, not to {}", folder, *file, of.pipeline),
+                kExitConfig);
+  }
   return OpenState{std::move(folder), *std::move(owner), **std::move(view)};
 }
 

@@ -205,6 +205,9 @@ std::string headline(const Summary& summary) {
           ? ""
           : fmt::format("{} {} done before, the last at {}", counted(summary.already_done, "file"),
                         summary.already_done == 1 ? "was" : "were", human_time(summary.last_done_s));
+  if (touched == 0 && summary.in == 0 && !summary.outputs.empty()) {
+    return fmt::format("finished what an earlier run had left{}", before.empty() ? "" : "; " + before);
+  }
   if (touched == 0 && summary.in == 0 && summary.already_done > 0) {
     return fmt::format("nothing to do: {} (--fresh --force does it all again)", before);
   }

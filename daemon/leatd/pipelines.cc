@@ -8,6 +8,7 @@
 #include "config/text.h"
 #include "daemon/leatd/loader.h"
 #include "daemon/leatd/status_json.h"
+#include "workers/ledger/ledger.h"
 
 namespace leat::leatd {
 
@@ -56,6 +57,17 @@ Change Pipelines::start(cli::Plan plan) {
   return {"started", std::move(name), {}};
 }
 
+// Of two files with one name the one that runs keeps it; when none does, the one that the state belongs to.
+bool Pipelines::owns_name(const cli::Candidate& candidate) {
+  if (!candidate.plan.problems.empty()) return false;
+  const std::string& name = candidate.plan.pipeline.name;
+  if (const Runner* runner = find(name)) return runner->newest_plan().pipeline.file == candidate.file;
+  auto view = ledger::View::open(folders_.state + "/" + name);
+  if (!view || !*view) return false;
+  auto file = (*view)->file();
+  return file && *file == candidate.file;
+}
+
 Change Pipelines::take(cli::Candidate candidate, Runners& before) {
   const std::string& file = candidate.file;
   if (!candidate.plan.problems.empty()) {
@@ -87,7 +99,11 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
 
 std::vector<Change> Pipelines::apply(std::vector<cli::Candidate> candidates, bool whole) {
   refuse_what_ends(candidates);
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [this](const cli::Candidate& candidate) { return owns_name(candidate); });
   cli::check_together(candidates);
+  std::sort(candidates.begin(), candidates.end(),
+            [](const cli::Candidate& a, const cli::Candidate& b) { return a.file < b.file; });
   refused_.clear();
   std::vector<Change> changes;
   changes.reserve(candidates.size());

@@ -56,6 +56,7 @@ class Pipelines {
   Change refuse(cli::Candidate candidate, std::string_view more);
   Change take(cli::Candidate candidate, Runners& before);
   Change start(cli::Plan plan);
+  bool owns_name(const cli::Candidate& candidate);
 
   const Folders& folders_;
   std::string program_folder_;

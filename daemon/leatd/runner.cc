@@ -66,6 +66,7 @@ Result<void> Runner::try_start() {
   job->pipeline_text = plan_.text;
   job->in_file_bytes = plan_.in_file_bytes;
   job->follow = true;
+  job->daemon = true;
   job->run = run_;
   job->state = state_folder();
   // Whoever changes the file of a pipeline of leatd means it, also for the sources that are half done.

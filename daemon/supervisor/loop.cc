@@ -244,6 +244,7 @@ void Supervisor::Loop::welcome(Worker& worker) {
   message.window_batches = static_cast<std::uint32_t>(budget_.window_batches);
   message.force = job_.force;
   message.follow = job_.follow;
+  message.daemon = job_.daemon;
   message.state = state_;
   message.run = job_.run;
   message.volatile_state = job_.volatile_state;

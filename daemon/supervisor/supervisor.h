@@ -29,8 +29,9 @@ struct Job {
   std::uint64_t in_file_bytes = 0;  // as plan_budget() wants it
   bool force = false;
   bool follow = false;
-  std::string run;    // names this run in the ledger
-  std::string state;  // folder of the ledger; prepared, and locked for the life of the run
+  bool daemon = false;  // it is leatd's
+  std::string run;      // names this run in the ledger
+  std::string state;    // folder of the ledger; prepared, and locked for the life of the run
   bool volatile_state =
       false;           // the sink is a pipe or a device: nothing to go on with later, `state` is not used
   bool fresh = false;  // forget all sources and outputs

@@ -186,7 +186,7 @@ class Twice(BlockedCase):
         self.assertIn(f"pid {first.pid} ", second.stderr)
         third = self.leat("run", "pipeline.yaml", "--json", "--force", "--runtime-dir", self.runtime,
                           "--state", self.folder / "other", code=78)
-        self.assertIn("another leat is writing", third.stderr)
+        self.assertIn(" is in use: pid ", third.stderr)
         self.open_gate()
         run = self.finish(first)
         self.assertEqual(run.code, 0, run.stderr)

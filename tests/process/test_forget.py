@@ -27,8 +27,8 @@ class Forget(Case):
         self.a = self.write("in/a.jsonl", A)
         self.b = self.write("in/b.jsonl", B)
 
-    def define(self, **source):
-        self.pipeline(paths=str(self.folder / "in/*.jsonl*"), out="out-{n}.jsonl", limits={"commit": {"interval": "10ms"}},
+    def define(self, sink=None, **source):
+        self.pipeline(sink=sink or {}, paths=str(self.folder / "in/*.jsonl*"), out="out-{n}.jsonl", limits={"commit": {"interval": "10ms"}},
                       source={"poll": "10ms", "settle": "10ms", **source})
 
     def follow(self, day_ms=1):
@@ -127,7 +127,7 @@ class Forget(Case):
         self.stop(process)
 
     def test_what_we_have_deleted_is_forgotten_from_a_folder_that_is_empty_always(self):
-        self.define(after="delete")
+        self.define({"rotate": {"bytes": "1GiB", "idle": "50ms"}}, after="delete")  # only what is published is deleted
         process = self.follow()
         self.until(lambda: self.rows() and not list((self.folder / "in").iterdir()), "they are deleted", run=process)
         self.until(lambda: self.rows() == {}, "they are forgotten", run=process)

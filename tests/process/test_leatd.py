@@ -61,6 +61,36 @@ class Folder(LeatdCase):
         self.assertIn("sink.path", states["three.yaml"]["says"])
         self.assertIn("placeholder", states["four.yaml"]["says"])
 
+    def test_a_copy_with_the_name_of_what_runs_is_refused_even_if_it_sorts_first(self):
+        self.pipeline("reviews")
+        self.start_leatd()
+        self.until(lambda: self.status()["state"] == "running", "it runs")
+        pid = self.workers("writer")[0]["pid"]
+        self.pipeline("reviews", file="a-copy.yaml", sink={"path": str(self.folder / "out/copy-{stem}.jsonl")})
+        self.ask("reload")
+
+        def check():
+            states = {p["file"].rpartition("/")[2]: p for p in self.ask("status")["data"]["pipelines"]}
+            self.assertEqual(states["reviews.yaml"]["state"], "running")
+            self.assertEqual(states["a-copy.yaml"]["state"], "refused")
+            self.assertIn("reviews.yaml's already", states["a-copy.yaml"]["says"])
+
+        check()
+        self.assertEqual(self.workers("writer")[0]["pid"], pid)
+        self.stop_leatd()
+        self.start_leatd()  # and when none runs yet, the state knows whose it is
+        self.until(lambda: self.status()["state"] == "running", "it runs again")
+        check()
+        content = self.numbers(10)
+        self.feed("a.jsonl", content)
+        self.until_output("a.jsonl", self.expected(content))
+
+    def test_what_leatd_runs_is_not_run_by_hand_as_well(self):
+        path = self.pipeline("reviews")
+        self.start_leatd()
+        run = self.leat("run", path, "--force", code=78, env={"LEAT_RUNTIME_DIR": str(self.runtime / "d")})
+        self.assertIn("leat status reviews", run.stderr)
+
     def test_a_second_leatd_is_refused(self):
         self.pipeline()
         self.start_leatd()

@@ -33,6 +33,7 @@ using sqlite::Transaction;
 constexpr std::uint64_t kHashOfNothing = 0x2D06800538D394C2;
 constexpr int kRunsKept = 1000;
 constexpr std::uint64_t kPruneRows = 4096;
+constexpr off_t kSmallBytes = 64 * 1024 * 1024;  // checked as a whole in less than a second
 
 // autocheckpoint: pages of 4 KiB in the WAL before they are moved into the file, which is when readers allow. size_limit:
 // what is left of a WAL that grew under a slow reader.
@@ -60,16 +61,82 @@ Result<void> use_wal(Connection& db, const std::string& file) {
       kExitConfig);
 }
 
+// The sum of a row that was changed, in the transaction that has changed it.
+Result<void> seal_ledger(Connection& db) {
+  return db.query("UPDATE ledger SET row_sum = " LEAT_LEDGER_SUM).run();
+}
+Result<void> seal_source(Connection& db, std::uint64_t id) {
+  return db.query("UPDATE sources SET row_sum = " LEAT_SOURCE_SUM " WHERE id = ?").with(id).run();
+}
+Result<void> seal_output(Connection& db, std::uint64_t id) {
+  return db.query("UPDATE outputs SET row_sum = " LEAT_OUTPUT_SUM " WHERE id = ?").with(id).run();
+}
+Result<void> seal_run(Connection& db, const std::string& id) {
+  return db.query("UPDATE runs SET row_sum = " LEAT_RUN_SUM " WHERE id = ?").with(id).run();
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat one {
+  }, other{};
+  return a == b || (::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 &&
+                    one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+}
+
+bool is_gone(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+// The ledger belongs to one pipeline, and to the file that has it: a copy of the file is another one. A file that was
+// moved takes its ledger with it, as nothing is left where it was.
+Result<void> claim_file(Connection& db, View& view, const std::string& pipeline_file, const std::string& file,
+                        std::string& note) {
+  auto owner = view.file();
+  if (!owner) return tl::unexpected(owner.error());
+  if (pipeline_file.empty() || *owner == pipeline_file) return {};
+  if (!owner->empty() && !same_file(*owner, pipeline_file)) {
+    if (!belongs_to(*owner, pipeline_file)) {
+      return fail(Fault::kFatal,
+                  fmt::format("the state {} belongs to {}: give {} another name:, or another folder with "
+                              "--state; if it takes the place of that file, remove that one",
+                              file, *owner, pipeline_file),
+                  kExitConfig);
+    }
+    note = fmt::format("{} is no more: {} goes on with its state", *owner, pipeline_file);
+  }
+  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
+  auto done = db.query("UPDATE ledger SET file = ?").with(pipeline_file).run();
+  if (done) done = seal_ledger(db);
+  return done ? transaction->commit() : done;
+}
+
 Result<void> claim(Connection& db, View& view, const std::string& pipeline, const std::string& file) {
   auto owner = view.pipeline();
   if (!owner) return tl::unexpected(owner.error());
   if (*owner == pipeline) return {};
-  if (owner->empty()) return db.query("UPDATE ledger SET pipeline = ?").with(pipeline).run();
+  if (owner->empty()) {
+    auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+    if (!transaction) return tl::unexpected(transaction.error());
+    auto done = db.query("UPDATE ledger SET pipeline = ?").with(pipeline).run();
+    if (done) done = seal_ledger(db);
+    return done ? transaction->commit() : done;
+  }
   return fail(
       Fault::kFatal,
       fmt::format("{} is the ledger of the pipeline {}, not of {}; choose another folder with --state", file,
                   *owner, pipeline),
       kExitConfig);
+}
+
+// A page that nobody can read right is found before anybody has believed it.
+Result<void> check(Connection& db, View& view, bool small) {
+  auto first = verify(db, small);
+  if (!first || small) return first;
+  auto last = view.last_run();
+  if (!last) return tl::unexpected(last.error());
+  bool clean = *last && (*last)->ended_s != 0;
+  return clean ? Result<void>{} : verify(db, true);
 }
 
 Result<void> write_look(Connection& db, const Look& look, std::int64_t now_s) {
@@ -80,17 +147,21 @@ Result<void> write_look(Connection& db, const Look& look, std::int64_t now_s) {
               "FROM ledger) WHERE id = ? AND absent_since IS NULL")
             .with(id)
             .run();
+    if (written) written = seal_source(db, id);
     if (!written) return written;
   }
   for (std::uint64_t id : look.back) {
     auto written = db.query("UPDATE sources SET absent_since = NULL WHERE id = ?").with(id).run();
+    if (written) written = seal_source(db, id);
     if (!written) return written;
   }
   if (!look.whole) return {};
-  return db.query("UPDATE ledger SET looks = looks + 1, believed_looks = believed_looks + ?, looked_s = ?")
-      .with(look.believed)
-      .with(now_s)
-      .run();
+  auto written =
+      db.query("UPDATE ledger SET looks = looks + 1, believed_looks = believed_looks + ?, looked_s = ?")
+          .with(look.believed)
+          .with(now_s)
+          .run();
+  return written ? seal_ledger(db) : written;
 }
 
 // At most kPruneRows. Returns their ids.
@@ -110,13 +181,19 @@ Result<std::vector<std::uint64_t>> delete_absent(Connection& db) {
   }
 }
 
-Result<void> write_sources(Connection& db, const std::vector<Source>& sources, std::int64_t now_s) {
-  for (const Source& source : sources) {
+// last_output: the highest id of an output, those of this commit included.
+Result<void> write_sources(Connection& db, const std::vector<Source>& sources, std::uint64_t last_output,
+                           std::int64_t now_s) {
+  for (Source source : sources) {
+    bool waits = source.state == SourceState::kDone && !source.after.empty() && !source.after_done;
+    if (waits && source.held_by == 0) source.held_by = last_output;
     LEAT_CHECK(source.id != 0 && !source.path.empty(), source.path);
     auto insert = db.query("INSERT OR REPLACE INTO sources (" LEAT_SOURCE_COLUMNS
-                           ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                           ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     bind(insert, source, now_s);
-    if (auto written = insert.run(); !written) return written;
+    auto written = insert.run();
+    if (written) written = seal_source(db, source.id);
+    if (!written) return written;
   }
   return {};
 }
@@ -135,18 +212,22 @@ Result<void> write_outputs(Connection& db, const std::vector<Output*>& outputs, 
     bind(write, *output, now_s);
     if (output->id != 0) write.with(output->id);
     if (auto written = write.run(); !written) return written;
-    if (output->id == 0) new_ids.push_back(static_cast<std::uint64_t>(db.last_id()));
+    std::uint64_t id = output->id == 0 ? static_cast<std::uint64_t>(db.last_id()) : output->id;
+    if (output->id == 0) new_ids.push_back(id);
+    if (auto sealed = seal_output(db, id); !sealed) return sealed;
   }
   return {};
 }
 
 Result<void> write_dead_letters(Connection& db, const DeadLetterFile& file) {
   if (file.path.empty()) return db.query("DELETE FROM dead_letters").run();
-  return db.query("INSERT OR REPLACE INTO dead_letters (only_row, path, length, letters) VALUES (1,?,?,?)")
-      .with(file.path)
-      .with(file.length)
-      .with(file.letters)
-      .run();
+  auto written =
+      db.query("INSERT OR REPLACE INTO dead_letters (only_row, path, length, letters) VALUES (1,?,?,?)")
+          .with(file.path)
+          .with(file.length)
+          .with(file.letters)
+          .run();
+  return written ? db.query("UPDATE dead_letters SET row_sum = " LEAT_DEAD_LETTER_SUM).run() : written;
 }
 
 Result<void> write_run(Connection& db, const Run& run) {
@@ -157,7 +238,8 @@ Result<void> write_run(Connection& db, const Run& run) {
   update.with(run.ended_s).with(run.epoch);
   update.with(run.sources_done).with(run.sources_failed).with(run.sources_changed);
   bind(update, run.counts);
-  return update.with(run.id).run();
+  auto written = update.with(run.id).run();
+  return written ? seal_run(db, run.id) : written;
 }
 
 }  // namespace
@@ -165,8 +247,13 @@ Result<void> write_run(Connection& db, const Run& run) {
 struct Ledger::Database {
   std::shared_ptr<View::Reader> reader;
   View view;
+  std::string note = {};
   Connection& db() { return reader->db; }
 };
+
+bool belongs_to(const std::string& owner, const std::string& pipeline_file) {
+  return owner.empty() || same_file(owner, pipeline_file) || is_gone(owner);
+}
 
 Ledger::Ledger(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 Ledger::Ledger(Ledger&&) noexcept = default;
@@ -177,21 +264,28 @@ View& Ledger::view() {
   return database_->view;
 }
 
-Result<Ledger> Ledger::open(const std::string& folder, const std::string& pipeline) {
+std::string Ledger::take_note() {
+  return std::exchange(database_->note, {});
+}
+
+Result<Ledger> Ledger::open(const std::string& folder, const std::string& pipeline,
+                            const std::string& pipeline_file) {
   std::string file = file_in(folder);
   struct stat info {};
   bool existed = ::stat(file.c_str(), &info) == 0;
   auto db = Connection::open(file, Connection::Mode::kWrite, kCacheKib);
   if (!db) return tl::unexpected(db.error());
   auto reader = std::make_shared<View::Reader>(View::Reader{std::move(*db)});
-  Ledger ledger(std::make_unique<Database>(Database{reader, View(reader)}));
+  Ledger ledger(std::make_unique<Database>(Database{.reader = reader, .view = View(reader)}));
   // Before anything is changed in what may be somebody else's file.
   auto version = version_of(reader->db, migrations().size(), file);
   if (!version) return tl::unexpected(version.error());
   Result<void> ready = use_wal(reader->db, file);
   if (ready) ready = reader->db.run(kSettings);
   if (ready) ready = migrate(reader->db, migrations(), file);
+  if (ready) ready = check(reader->db, ledger.view(), info.st_size < kSmallBytes);
   if (ready) ready = claim(reader->db, ledger.view(), pipeline, file);
+  if (ready) ready = claim_file(reader->db, ledger.view(), pipeline_file, file, ledger.database_->note);
   if (ready && !existed) ready = sync_folder(folder);
   if (!ready) return tl::unexpected(ready.error());
   return ledger;
@@ -208,6 +302,7 @@ Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
   // A look of the future was made by a clock that was wrong: the next one is not to wait for that day.
   Result<void> done =
       db.query("UPDATE ledger SET epoch = ?, looked_s = min(looked_s, ?)").with(epoch).with(now_s).run();
+  if (done) done = seal_ledger(db);
   if (done) {
     done =
         db.query(
@@ -218,6 +313,7 @@ Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
             .with(epoch)
             .run();
   }
+  if (done) done = seal_run(db, run);
   if (done) {
     done = db.query("DELETE FROM runs WHERE number <= (SELECT max(number) FROM runs) - ?")
                .with(std::int64_t{kRunsKept})
@@ -243,8 +339,10 @@ Result<void> Ledger::commit(const Commit& commit) {
   auto now_s = static_cast<std::int64_t>(std::time(nullptr));
   std::vector<std::uint64_t> new_ids;
   Result<void> done = write_look(db, commit.look, now_s);
-  if (done) done = write_sources(db, commit.sources, now_s);
   if (done) done = write_outputs(db, commit.outputs, now_s, new_ids);
+  auto last_output = view().last_output_id();
+  if (!last_output) return tl::unexpected(last_output.error());
+  if (done) done = write_sources(db, commit.sources, *last_output, now_s);
   for (std::uint64_t id : commit.forget_outputs) {
     if (done) done = db.query("DELETE FROM outputs WHERE id = ?").with(id).run();
   }
@@ -272,20 +370,27 @@ Result<void> Ledger::forget_all() {
 
 Result<bool> Ledger::start_over(const std::string& path) {
   Connection& db = database_->db();
+  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
   auto done =
       db.query(
             "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', "
             "retry=0, "
             "lines=0, offset=0, frame_offset=0, frame_raw_offset=0, tail_hash=?, tail_bytes=0, "
             "unterminated=0, records_in=0, kept=0, dropped=0, dead=0, dead_by_reference=0, records_out=0, "
-            "bytes_out=0, after_action='', after_done=0, absent_since=NULL, updated_s=unixepoch() WHERE "
+            "bytes_out=0, after_action='', after_done=0, held_by=0, absent_since=NULL, updated_s=unixepoch() "
+            "WHERE "
             "path=?")
           .with(kHashOfNothing)
           .with(kHashOfNothing)
           .with(path)
           .run();
+  bool known = db.changed() > 0;
+  if (done)
+    done = db.query("UPDATE sources SET row_sum = " LEAT_SOURCE_SUM " WHERE path = ?").with(path).run();
+  if (done) done = transaction->commit();
   if (!done) return tl::unexpected(done.error());
-  return db.changed() > 0;
+  return known;
 }
 
 // Some at a time: while a transaction is open the WAL can only grow.
@@ -315,7 +420,12 @@ Result<std::optional<std::uint64_t>> Ledger::fingerprint() {
 }
 
 Result<void> Ledger::set_fingerprint(std::uint64_t fingerprint) {
-  return database_->db().query("UPDATE ledger SET fingerprint = ?").with(fingerprint).run();
+  Connection& db = database_->db();
+  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
+  if (!transaction) return tl::unexpected(transaction.error());
+  auto done = db.query("UPDATE ledger SET fingerprint = ?").with(fingerprint).run();
+  if (done) done = seal_ledger(db);
+  return done ? transaction->commit() : done;
 }
 
 }  // namespace leat::ledger

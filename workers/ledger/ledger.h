@@ -73,7 +73,9 @@ struct Source {
   bool retry = false;  // kFailed: another run may have better luck
   std::string after;   // source.after as it is to be done once kDone: "", "delete", "move:/folder"
   bool after_done = false;
-  std::string run;             // the run that last changed it
+  std::uint64_t held_by =
+      0;            // with `after`, kDone: id of the last output that may hold its records; commit sets it
+  std::string run;  // the run that last changed it
   std::int64_t updated_s = 0;  // Unix time of the last change; commit sets it in the ledger
 };
 
@@ -139,13 +141,19 @@ struct Commit {
   Run run;                                     // an empty id: none; started_s stays what begin_epoch made it
 };
 
+// Does a ledger that says it is `owner`'s belong to this pipeline file? Also if that one is gone: then it was moved.
+bool belongs_to(const std::string& owner, const std::string& pipeline_file);
+
 class View;
 
 class Ledger {
  public:
-  // Makes the folder's ledger if there is none; `pipeline` is the name it belongs to. The caller holds the writer's
-  // lock (state_folder.h). kFatal, 78: it is another pipeline's, a later version's, or no ledger.
-  [[nodiscard]] static Result<Ledger> open(const std::string& folder, const std::string& pipeline);
+  // Makes the folder's ledger if there is none; `pipeline` is the name it belongs to, and `file` (absolute; empty: not
+  // told) the file. The caller holds the writer's lock (state_folder.h). All rows are looked at, and all of the file if
+  // the last end was not clean or it is small. kFatal, 74: it is damaged. 78: it is another pipeline's, another file's
+  // that is still there, or a later version's.
+  [[nodiscard]] static Result<Ledger> open(const std::string& folder, const std::string& pipeline,
+                                           const std::string& file = {});
   Ledger(Ledger&&) noexcept;
   Ledger& operator=(Ledger&&) noexcept;
   ~Ledger();
@@ -171,6 +179,9 @@ class Ledger {
   [[nodiscard]] Result<std::optional<std::uint64_t>> fingerprint();
   [[nodiscard]] Result<void> set_fingerprint(std::uint64_t fingerprint);
 
+  // What a person should hear of open(), once; mostly empty.
+  std::string take_note();
+
   View& view();  // the same questions, on the writer's connection
 
  private:
@@ -189,8 +200,10 @@ class View {
   ~View();
 
   [[nodiscard]] Result<std::string> pipeline();
+  [[nodiscard]] Result<std::string> file();  // the pipeline file it belongs to; empty: not known yet
   [[nodiscard]] Result<std::uint64_t> epoch();
   [[nodiscard]] Result<std::uint64_t> last_source_id();  // the highest ever used
+  [[nodiscard]] Result<std::uint64_t> last_output_id();
   // In one transaction, by path in byte order; `each` returns false to stop, and returns soon: while it is open the
   // ledger's WAL can only grow.
   [[nodiscard]] Result<void> each_source(const std::function<bool(const Source&)>& each);
@@ -218,6 +231,10 @@ class View {
   [[nodiscard]] Result<std::vector<Source>> sources_like(std::uint64_t size, std::int64_t mtime_ns);
   // Not kDone, or with an `after` that is not done yet: what a new run has to look at.
   [[nodiscard]] Result<std::vector<Source>> open_sources();
+  // kDone, with an `after` that is not done, and nothing of it is in an output that is not published: by id, behind `last`.
+  [[nodiscard]] Result<std::vector<Source>> after_due(std::uint64_t last, std::size_t count);
+  // The first output of all sources that is not published, by id; 0: none.
+  [[nodiscard]] Result<std::uint64_t> oldest_unfinished();
   // Not kPublished; and of a source or of a run, all.
   [[nodiscard]] Result<std::vector<Output>> unfinished_outputs();
   [[nodiscard]] Result<std::vector<Output>> outputs_of_source(std::uint64_t source);

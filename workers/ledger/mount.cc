@@ -4,10 +4,13 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "config/glob.h"
 
 namespace leat::ledger {
 
@@ -83,6 +86,8 @@ Mount find_mount(std::string_view mountinfo, std::string_view path) {
     if (point.size() < found.point.size()) continue;
     found.type = decoded(field_of(line.substr(dash + kDash.size()), 0));
     found.point = std::move(point);
+    found.device = field_of(line, 2);
+    found.root = decoded(field_of(line, 3));
   }
   found.fitness = fitness_of(found.type);
   return found;
@@ -102,6 +107,22 @@ std::vector<std::string> components(std::string_view path) {
 
 std::string parent(const std::string& folder) {
   return std::filesystem::path(folder).parent_path().string();
+}
+
+// Where a path is in its file system, and in which one.
+struct Spot {
+  std::string device;
+  std::string path;
+};
+
+std::optional<Spot> spot_of(const std::string& path, std::string_view mountinfo) {
+  std::error_code error;
+  std::string real = std::filesystem::weakly_canonical(path, error).string();
+  if (error) return std::nullopt;
+  Mount mount = find_mount(mountinfo, real);
+  if (mount.point.empty()) return std::nullopt;
+  std::string inside = mount.point == "/" ? real : real.substr(mount.point.size());
+  return Spot{mount.device, mount.root == "/" ? inside : mount.root + inside};
 }
 
 }  // namespace
@@ -145,6 +166,29 @@ std::string lasting_folder(std::string_view folder, std::string_view require_mou
   std::stringstream mountinfo;
   mountinfo << in.rdbuf();
   return lasting_folder(mountinfo.str(), folder, require_mount, lasting);
+}
+
+std::optional<std::string> seen_from(const std::string& folder, const std::string& path) {
+  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
+  std::string mountinfo{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  // The last name is that of the file: not followed, should it be a link.
+  std::size_t slash = path.rfind('/');
+  auto root = spot_of(folder, mountinfo);
+  auto place = spot_of(path.substr(0, std::max<std::size_t>(slash, 1)), mountinfo);
+  if (!root || !place || root->device != place->device) return std::nullopt;
+  std::string base = root->path == "/" ? "" : root->path;
+  if (!base.empty() && place->path != base && !place->path.starts_with(base + "/")) return std::nullopt;
+  std::string below = place->path.substr(base.size());
+  if (below == "/") below.clear();
+  return (folder == "/" ? "" : folder) + below + path.substr(slash);
+}
+
+std::string reads_own_output(const std::vector<std::string>& globs, const std::string& output) {
+  for (const std::string& glob : globs) {
+    auto seen = seen_from(config::glob_root(glob), output);
+    if (seen && config::glob_match(glob, *seen)) return glob;
+  }
+  return {};
 }
 
 }  // namespace leat::ledger

@@ -28,7 +28,7 @@ std::string_view name_in(const States& states, State state) {
   return {};
 }
 
-// The table's CHECK lets nothing else in, so an unknown name is damage that SQLite did not see.
+// The table's CHECK lets nothing else in, and the row's sum is right.
 template <class States>
 auto state_in(const States& states, std::string_view text) {
   for (const auto& [state, name] : states) {
@@ -36,6 +36,12 @@ auto state_in(const States& states, std::string_view text) {
   }
   LEAT_CHECK(false, std::string(text));
   return states[0].first;
+}
+
+// column: of the comparison of sums, the last one.
+Result<void> check_sum(const sqlite::Query& row, int column, std::string_view what) {
+  if (row.number(column) == 1) return {};
+  return tl::unexpected(row.damaged(std::string(what) + " is not what was written"));
 }
 
 }  // namespace
@@ -73,7 +79,9 @@ void bind(sqlite::Query& query, const Counts& counts) {
   query.with(counts.by_reference).with(counts.out).with(counts.out_bytes);
 }
 
-Source source_of(const sqlite::Query& row) {
+Result<Source> source_of(const sqlite::Query& row) {
+  auto good = check_sum(row, 28, "the row of source " + std::to_string(row.number(0)));
+  if (!good) return tl::unexpected(good.error());
   Source source;
   source.id = row.number(0);
   source.path = row.text(1);
@@ -95,7 +103,8 @@ Source source_of(const sqlite::Query& row) {
   source.run = row.text(17);
   source.updated_s = row.integer(18);
   source.retry = row.number(19) != 0;
-  source.counts = counts_of(row, 20);
+  source.held_by = row.number(20);
+  source.counts = counts_of(row, 21);
   return source;
 }
 
@@ -106,11 +115,13 @@ void bind(sqlite::Query& query, const Source& source, std::int64_t now_s) {
   query.with(place.lines).with(place.offset).with(place.frame_offset).with(place.frame_raw_offset);
   query.with(place.tail_hash).with(place.tail_bytes).with(place.unterminated);
   query.with(source.head_hash).with(source.head_bytes).with(source.after).with(source.after_done);
-  query.with(source.run).with(now_s).with(source.retry);
+  query.with(source.run).with(now_s).with(source.retry).with(source.held_by);
   bind(query, source.counts);
 }
 
-Output output_of(const sqlite::Query& row) {
+Result<Output> output_of(const sqlite::Query& row) {
+  auto good = check_sum(row, 10, "the row of output " + std::to_string(row.number(0)));
+  if (!good) return tl::unexpected(good.error());
   Output output;
   output.id = row.number(0);
   output.target = row.text(1);
@@ -131,7 +142,15 @@ void bind(sqlite::Query& query, const Output& output, std::int64_t now_s) {
   query.with(output.run).with(now_s);
 }
 
-Run run_of(const sqlite::Query& row) {
+Result<DeadLetterFile> dead_letters_of(const sqlite::Query& row) {
+  auto good = check_sum(row, 3, "the row of the dead-letter file");
+  if (!good) return tl::unexpected(good.error());
+  return DeadLetterFile{std::string(row.text(0)), row.number(1), row.number(2)};
+}
+
+Result<Run> run_of(const sqlite::Query& row) {
+  auto good = check_sum(row, 14, "the row of a run");
+  if (!good) return tl::unexpected(good.error());
   Run run;
   run.id = row.text(0);
   run.started_s = row.integer(1);

@@ -6,6 +6,8 @@
 
 #include <array>
 
+#include "workers/ledger/rows.h"
+
 namespace leat::ledger {
 
 namespace {
@@ -111,7 +113,42 @@ ALTER TABLE sources ADD COLUMN absent_since INTEGER;
 CREATE INDEX sources_absent ON sources(id) WHERE absent_since IS NOT NULL;
 )";
 
-constexpr std::array kSteps{kVersion1, kVersion2};
+// held_by: source.after waits for the outputs up to this id. row_sum: see rows.h. version: user_version once more, and
+// schema_sum the sum of all that creates tables and indexes, so that damage to them is not taken for another version.
+// file: whose ledger it is.
+constexpr const char* kVersion3 = R"(
+ALTER TABLE sources ADD COLUMN held_by INTEGER NOT NULL DEFAULT 0;
+UPDATE sources SET held_by = (SELECT ifnull(max(id), 0) FROM outputs)
+  WHERE state = 'done' AND after_action <> '' AND after_done = 0;
+ALTER TABLE ledger ADD COLUMN file TEXT NOT NULL DEFAULT '';
+ALTER TABLE ledger ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN schema_sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sources ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outputs ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letters ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN row_sum INTEGER NOT NULL DEFAULT 0;
+)"
+                                  "UPDATE sources SET row_sum = " LEAT_SOURCE_SUM
+                                  ";"
+                                  "UPDATE outputs SET row_sum = " LEAT_OUTPUT_SUM
+                                  ";"
+                                  "UPDATE dead_letters SET row_sum = " LEAT_DEAD_LETTER_SUM
+                                  ";"
+                                  "UPDATE runs SET row_sum = " LEAT_RUN_SUM ";";
+constexpr std::size_t kSealedSince = 3;
+
+constexpr std::array kSteps{kVersion1, kVersion2, kVersion3};
+
+constexpr const char* kSchemaSum =
+    "(SELECT leat_sum(group_concat(s, char(10))) FROM (SELECT type || ' ' || name || ' ' || tbl_name || ' ' "
+    "|| "
+    "ifnull(sql, '') AS s FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY name))";
+
+// The version as the ledger's own row has it; 0: none, as before there was one.
+std::int64_t sealed_version(sqlite::Connection& db) {
+  return db.ask("SELECT version FROM ledger").value_or(0);
+}
 
 }  // namespace
 
@@ -122,6 +159,11 @@ Result<std::size_t> version_of(sqlite::Connection& db, std::size_t newest, const
   if (!tables) return tl::unexpected(tables.error());
   auto version = db.ask("PRAGMA user_version");
   if (!version) return tl::unexpected(version.error());
+  // One of them is not what was written: the file is damaged, and no later version's.
+  std::int64_t sealed = *tables == 0 ? 0 : sealed_version(db);
+  if (sealed != 0 && (sealed != *version || *owner != kApplicationId)) {
+    return tl::unexpected(db.damaged("its first page has another version than its rows"));
+  }
   if (*owner != kApplicationId && (*owner != 0 || *tables != 0 || *version != 0)) {
     return fail(Fault::kFatal,
                 fmt::format("{} is a database of another program; choose another folder with --state", file),
@@ -154,8 +196,42 @@ Result<void> migrate(sqlite::Connection& db, std::span<const char* const> steps,
   }
   auto marked =
       db.run(fmt::format("PRAGMA application_id={}; PRAGMA user_version={}", kApplicationId, steps.size()));
+  if (marked && steps.size() >= kSealedSince) {
+    marked = db.run(fmt::format("UPDATE ledger SET version = {}, schema_sum = {}", steps.size(), kSchemaSum));
+    if (marked) marked = db.run("UPDATE ledger SET row_sum = " LEAT_LEDGER_SUM);
+  }
   if (!marked) return marked;
   return transaction->commit();
+}
+
+Result<void> verify(sqlite::Connection& db, bool thorough) {
+  auto known = db.ask(fmt::format(
+      "SELECT count(*) FROM ledger WHERE row_sum IS " LEAT_LEDGER_SUM " AND schema_sum IS {}", kSchemaSum));
+  if (!known) return tl::unexpected(known.error());
+  if (*known != 1) return tl::unexpected(db.damaged("what it says of itself is not what was written"));
+  if (thorough) {
+    auto check = db.query("PRAGMA integrity_check(1)");
+    auto row = check.next();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row || check.text(0) != "ok") return tl::unexpected(db.damaged(*row ? check.text(0) : "no answer"));
+  }
+  for (const auto& [table, rows] :
+       {std::pair{"source",
+                  "SELECT id FROM sources NOT INDEXED WHERE row_sum IS NOT " LEAT_SOURCE_SUM " LIMIT 1"},
+        std::pair{"output",
+                  "SELECT id FROM outputs NOT INDEXED WHERE row_sum IS NOT " LEAT_OUTPUT_SUM " LIMIT 1"},
+        std::pair{"dead-letter file",
+                  "SELECT only_row FROM dead_letters WHERE row_sum IS NOT " LEAT_DEAD_LETTER_SUM " LIMIT 1"},
+        std::pair{"run", "SELECT number FROM runs WHERE row_sum IS NOT " LEAT_RUN_SUM " LIMIT 1"}}) {
+    auto wrong = db.query(rows);
+    auto found = wrong.next();
+    if (!found) return tl::unexpected(found.error());
+    if (*found) {
+      return tl::unexpected(
+          db.damaged(fmt::format("the row of {} {} is not what was written", table, wrong.number(0))));
+    }
+  }
+  return {};
 }
 
 }  // namespace leat::ledger

@@ -21,6 +21,9 @@ std::span<const char* const> migrations();
 [[nodiscard]] Result<void> migrate(sqlite::Connection& db, std::span<const char* const> steps,
                                    const std::string& file);
 
+// kFatal, 74: a row, the schema or (if thorough) any page or index is not what was written. Of the newest version.
+[[nodiscard]] Result<void> verify(sqlite::Connection& db, bool thorough);
+
 // The file's version. kFatal as above; writes nothing.
 [[nodiscard]] Result<std::size_t> version_of(sqlite::Connection& db, std::size_t newest,
                                              const std::string& file);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
+#include <xxhash.h>
 
 #include <cerrno>
 #include <cstring>
@@ -50,13 +52,14 @@ Error forbidden(const std::string& file, const char* why) {
           kExitConfig};
 }
 
-Error damaged(const std::string& file, const char* why) {
-  return {Fault::kFatal,
-          fmt::format(
-              "the ledger {} is damaged: {}; move its folder away and run again: all sources are read again "
-              "then, so move the outputs away as well, or use --force",
-              file, why),
-          kExitIo};
+Error damaged_file(const std::string& file, std::string_view why) {
+  return {
+      Fault::kFatal,
+      fmt::format(
+          "the ledger {} is damaged: {}; put back a copy of its folder and of the outputs, or move both away "
+          "and run again: all sources are read again then",
+          file, why),
+      kExitIo};
 }
 
 // errno of the system call behind a failure of SQLite's file layer.
@@ -71,9 +74,32 @@ Error io_error(const std::string& file, const char* why, int error) {
   return {Fault::kFatal, text + "; look at the disk and run again", kExitIo};
 }
 
+std::string file_of(sqlite3* db) {
+  const char* name = db == nullptr ? nullptr : sqlite3_db_filename(db, "main");
+  return name == nullptr ? "" : name;
+}
+
+void sum(sqlite3_context* context, int count, sqlite3_value** values) {
+  std::string bytes;
+  for (int i = 0; i < count; ++i) {
+    sqlite3_value* value = values[i];
+    int type = sqlite3_value_type(value);
+    bytes += static_cast<char>(type);
+    if (type == SQLITE_INTEGER) {
+      auto number = static_cast<std::uint64_t>(sqlite3_value_int64(value));
+      for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>((number >> shift) & 0xFF);
+    } else if (type != SQLITE_NULL) {
+      const auto* text = static_cast<const char*>(sqlite3_value_blob(value));
+      auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
+      bytes += std::to_string(size) + ':';
+      if (size > 0) bytes.append(text, size);
+    }
+  }
+  sqlite3_result_int64(context, static_cast<sqlite3_int64>(XXH3_64bits(bytes.data(), bytes.size())));
+}
+
 Error translate(sqlite3* db, int code) {
-  const char* name = sqlite3_db_filename(db, "main");
-  std::string file = name == nullptr ? "" : name;
+  std::string file = file_of(db);
   const char* why = sqlite3_errmsg(db);
   switch (code & 0xFF) {
     case SQLITE_FULL:
@@ -87,20 +113,19 @@ Error translate(sqlite3* db, int code) {
       return {Fault::kRetry, fmt::format("the ledger {} is in use by another program: {}", file, why),
               kExitIo};
     case SQLITE_READONLY:
+      // Its first page may ask for that.
+      if (::access(file.c_str(), W_OK) == 0) return damaged_file(file, why);
+      return forbidden(file, why);
     case SQLITE_PERM:
     case SQLITE_AUTH:
       return forbidden(file, why);
-    case SQLITE_CORRUPT:
-      return damaged(file, why);
-    case SQLITE_NOTADB:
-      return {
-          Fault::kFatal,
-          fmt::format("{} is no ledger: {}; move it away, or choose another folder with --state", file, why),
-          kExitConfig};
     case SQLITE_NOMEM:
       return {Fault::kFatal, fmt::format("no memory for the ledger {}", file), kExitIo};
-    default:
+    case SQLITE_MISUSE:
       return {Fault::kFatal, fmt::format("the ledger {}: {} (code {})", file, why, code), kExitBug};
+    default:
+      // SQLITE_CORRUPT, SQLITE_NOTADB; but also a table or a column that is not there, as its name is another one now.
+      return damaged_file(file, why);
   }
 }
 
@@ -171,6 +196,10 @@ std::string_view Query::text(int column) const {
   return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
+Error Query::damaged(std::string_view why) const {
+  return damaged_file(file_of(db_), why);
+}
+
 bool Query::null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
@@ -191,6 +220,8 @@ Result<Connection> Connection::open(const std::string& file, Mode mode, int cach
   }
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, kBusyMs);
+  constexpr int kPure = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+  sqlite3_create_function_v2(db, "leat_sum", -1, kPure, nullptr, sum, nullptr, nullptr, nullptr);
   auto set = connection.run(fmt::format("PRAGMA cache_size=-{}; PRAGMA temp_store=memory", cache_kib));
   if (!set) return tl::unexpected(set.error());
   return connection;
@@ -232,6 +263,10 @@ Result<std::int64_t> Connection::ask(const std::string& sql) {
   }
   sqlite3_finalize(statement);
   return answer;
+}
+
+Error Connection::damaged(std::string_view why) const {
+  return damaged_file(file_of(db_), why);
 }
 
 std::int64_t Connection::last_id() const {

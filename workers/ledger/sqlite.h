@@ -46,6 +46,9 @@ class Query {
   std::string_view text(int column) const;
   bool null(int column) const;
 
+  // What is wrong with the file of this query, as an error that says what to do: kFatal, 74.
+  Error damaged(std::string_view why) const;
+
  private:
   friend class Connection;
   Query(sqlite3* db, sqlite3_stmt* statement) : db_(db), statement_(statement) {}
@@ -58,6 +61,7 @@ class Query {
   int bound_ = 0;
 };
 
+// In SQL: leat_sum(...), XXH3-64 of its arguments: of types and values. Rows carry it (rows.h).
 class Connection {
  public:
   enum class Mode : std::uint8_t {
@@ -77,6 +81,7 @@ class Connection {
   [[nodiscard]] Result<void> run(const std::string& sql);
   // The first column of the only row of a statement that is not kept.
   [[nodiscard]] Result<std::int64_t> ask(const std::string& sql);
+  Error damaged(std::string_view why) const;  // as Query's
   std::int64_t last_id() const;
   std::uint64_t changed() const;  // rows, by the last statement
 

@@ -46,26 +46,33 @@ Result<void> for_rows(Query&& query, Each each) {
 template <class T, class AnyQuery, class Make>
 Result<std::vector<T>> all(AnyQuery&& query, Make make) {
   std::vector<T> rows;
+  Result<void> made;
   auto done = for_rows(std::forward<AnyQuery>(query), [&](const Query& row) {
-    rows.push_back(make(row));
-    return true;
+    Result<T> next = make(row);
+    if (!next) made = tl::unexpected(next.error());
+    if (next) rows.push_back(*std::move(next));
+    return made.has_value();
   });
-  if (!done) return tl::unexpected(done.error());
+  if (!done || !made) return tl::unexpected(done ? made.error() : done.error());
   return rows;
 }
 
 template <class T, class AnyQuery, class Make>
 Result<std::optional<T>> first(AnyQuery&& query, Make make) {
-  std::optional<T> found;
+  Result<std::optional<T>> found;
   auto done = for_rows(std::forward<AnyQuery>(query), [&](const Query& row) {
-    found = make(row);
+    Result<T> made = make(row);
+    if (made)
+      found = std::optional<T>(*std::move(made));
+    else
+      found = tl::unexpected(made.error());
     return false;
   });
   if (!done) return tl::unexpected(done.error());
   return found;
 }
 
-std::uint64_t number_of(const Query& row) {
+Result<std::uint64_t> number_of(const Query& row) {
   return row.number(0);
 }
 
@@ -104,8 +111,17 @@ Result<std::optional<View>> View::open(const std::string& folder) {
 }
 
 Result<std::string> View::pipeline() {
-  auto found = first<std::string>(reader_->db.query("SELECT pipeline FROM ledger"),
-                                  [](const Query& row) { return std::string(row.text(0)); });
+  auto found =
+      first<std::string>(reader_->db.query("SELECT pipeline FROM ledger"),
+                         [](const Query& row) -> Result<std::string> { return std::string(row.text(0)); });
+  if (!found) return tl::unexpected(found.error());
+  return found->value_or("");
+}
+
+Result<std::string> View::file() {
+  auto found =
+      first<std::string>(reader_->db.query("SELECT file FROM ledger"),
+                         [](const Query& row) -> Result<std::string> { return std::string(row.text(0)); });
   if (!found) return tl::unexpected(found.error());
   return found->value_or("");
 }
@@ -115,17 +131,31 @@ Result<std::uint64_t> View::epoch() {
 }
 
 Result<std::uint64_t> View::last_source_id() {
-  return number(reader_->db.query("SELECT seq FROM sqlite_sequence WHERE name = 'sources'"));
+  return number(reader_->db.query(
+      "SELECT max((SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'sources'), (SELECT "
+      "ifnull(max(id), 0) FROM sources))"));
+}
+
+Result<std::uint64_t> View::last_output_id() {
+  return number(reader_->db.query(
+      "SELECT max((SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'outputs'), (SELECT "
+      "ifnull(max(id), 0) FROM outputs))"));
 }
 
 Result<void> View::each_source(const std::function<bool(const Source&)>& each) {
-  return for_rows(reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources ORDER BY path"),
-                  [&](const Query& row) { return each(source_of(row)); });
+  Result<void> damaged;
+  auto done = for_rows(reader_->db.query("SELECT " LEAT_SOURCE_SELECT " FROM sources ORDER BY path"),
+                       [&](const Query& row) {
+                         auto source = source_of(row);
+                         if (!source) damaged = tl::unexpected(source.error());
+                         return source && each(*source);
+                       });
+  return done ? damaged : done;
 }
 
 Result<std::vector<Source>> View::sources_after(const std::string& path, std::size_t count) {
   return all<Source>(
-      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE path > ? ORDER BY path LIMIT ?")
+      reader_->db.query("SELECT " LEAT_SOURCE_SELECT " FROM sources WHERE path > ? ORDER BY path LIMIT ?")
           .with(path)
           .with(std::uint64_t{count}),
       source_of);
@@ -146,7 +176,7 @@ Result<std::vector<View::Sought>> View::sought_after(std::uint64_t last, std::si
                  "state <> 'reading' AND (after_action = '' OR after_done = 1) ORDER BY id LIMIT ?")
           .with(last)
           .with(std::uint64_t{count}),
-      [](const Query& row) {
+      [](const Query& row) -> Result<Sought> {
         return Sought{row.number(0), std::string(row.text(1)), row.number(2) != 0, row.number(3) != 0};
       });
 }
@@ -159,18 +189,18 @@ Result<std::int64_t> View::looked_s() {
 
 Result<std::optional<Source>> View::source_at(const std::string& path) {
   return first<Source>(
-      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE path = ?").with(path), source_of);
+      reader_->db.query("SELECT " LEAT_SOURCE_SELECT " FROM sources WHERE path = ?").with(path), source_of);
 }
 
 Result<std::optional<Source>> View::source_with(std::uint64_t id) {
-  return first<Source>(reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE id = ?").with(id),
+  return first<Source>(reader_->db.query("SELECT " LEAT_SOURCE_SELECT " FROM sources WHERE id = ?").with(id),
                        source_of);
 }
 
 Result<std::vector<Source>> View::sources_like(std::uint64_t size, std::int64_t mtime_ns) {
   return all<Source>(
       reader_->db
-          .query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources WHERE size = ? AND mtime_ns = ? ORDER BY path")
+          .query("SELECT " LEAT_SOURCE_SELECT " FROM sources WHERE size = ? AND mtime_ns = ? ORDER BY path")
           .with(size)
           .with(mtime_ns),
       source_of);
@@ -178,36 +208,54 @@ Result<std::vector<Source>> View::sources_like(std::uint64_t size, std::int64_t 
 
 Result<std::vector<Source>> View::open_sources() {
   return all<Source>(
-      reader_->db.query("SELECT " LEAT_SOURCE_COLUMNS " FROM sources INDEXED BY sources_open WHERE state <> "
+      reader_->db.query("SELECT " LEAT_SOURCE_SELECT " FROM sources INDEXED BY sources_open WHERE state <> "
                         "'done' OR (after_action <> '' AND after_done = 0) "
                         "ORDER BY path"),
       source_of);
 }
 
+Result<std::vector<Source>> View::after_due(std::uint64_t last, std::size_t count) {
+  return all<Source>(
+      reader_->db
+          .query("SELECT " LEAT_SOURCE_SELECT
+                 " FROM sources INDEXED BY sources_open WHERE (state <> 'done' OR (after_action <> '' AND "
+                 "after_done = 0)) AND state = 'done' AND id > ? AND NOT EXISTS (SELECT 1 FROM outputs o "
+                 "INDEXED BY outputs_unfinished WHERE o.state <> 'published' AND o.id <= sources.held_by AND "
+                 "(o.source = 0 OR o.source = sources.id)) ORDER BY id LIMIT ?")
+          .with(last)
+          .with(std::uint64_t{count}),
+      source_of);
+}
+
+Result<std::uint64_t> View::oldest_unfinished() {
+  return number(reader_->db.query(
+      "SELECT min(id) FROM outputs INDEXED BY outputs_unfinished WHERE state <> 'published' AND source = 0"));
+}
+
 Result<std::vector<Output>> View::unfinished_outputs() {
   return all<Output>(
-      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS
+      reader_->db.query("SELECT " LEAT_OUTPUT_SELECT
                         " FROM outputs INDEXED BY outputs_unfinished WHERE state <> 'published' ORDER BY id"),
       output_of);
 }
 
 Result<std::vector<Output>> View::outputs_of_source(std::uint64_t source) {
   return all<Output>(
-      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE source = ? ORDER BY id")
+      reader_->db.query("SELECT " LEAT_OUTPUT_SELECT " FROM outputs WHERE source = ? ORDER BY id")
           .with(source),
       output_of);
 }
 
 Result<std::vector<Output>> View::outputs_of_run(const std::string& run) {
   return all<Output>(
-      reader_->db.query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE run = ? ORDER BY id").with(run),
+      reader_->db.query("SELECT " LEAT_OUTPUT_SELECT " FROM outputs WHERE run = ? ORDER BY id").with(run),
       output_of);
 }
 
 Result<std::optional<Output>> View::output_at(const std::string& target) {
   return first<Output>(
       reader_->db
-          .query("SELECT " LEAT_OUTPUT_COLUMNS " FROM outputs WHERE target = ? ORDER BY id DESC LIMIT 1")
+          .query("SELECT " LEAT_OUTPUT_SELECT " FROM outputs WHERE target = ? ORDER BY id DESC LIMIT 1")
           .with(target),
       output_of);
 }
@@ -217,18 +265,16 @@ Result<std::uint64_t> View::last_n(std::uint64_t source) {
 }
 
 Result<std::optional<DeadLetterFile>> View::dead_letters() {
-  return first<DeadLetterFile>(
-      reader_->db.query("SELECT path, length, letters FROM dead_letters"), [](const Query& row) {
-        return DeadLetterFile{std::string(row.text(0)), row.number(1), row.number(2)};
-      });
+  return first<DeadLetterFile>(reader_->db.query("SELECT " LEAT_DEAD_LETTER_SELECT " FROM dead_letters"),
+                               dead_letters_of);
 }
 
 Result<std::optional<Run>> View::run(const std::string& id) {
-  return first<Run>(reader_->db.query("SELECT " LEAT_RUN_COLUMNS " FROM runs WHERE id = ?").with(id), run_of);
+  return first<Run>(reader_->db.query("SELECT " LEAT_RUN_SELECT " FROM runs WHERE id = ?").with(id), run_of);
 }
 
 Result<std::optional<Run>> View::last_run() {
-  return first<Run>(reader_->db.query("SELECT " LEAT_RUN_COLUMNS " FROM runs ORDER BY number DESC LIMIT 1"),
+  return first<Run>(reader_->db.query("SELECT " LEAT_RUN_SELECT " FROM runs ORDER BY number DESC LIMIT 1"),
                     run_of);
 }
 

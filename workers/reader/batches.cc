@@ -158,6 +158,10 @@ std::optional<proto::Batch> Batches::seal(const Looked& looked) const {
                                                                 .finish());
 }
 
+std::optional<proto::Batch> Batches::seal(const InputRead& /*read*/) const {
+  return proto::Batch::seal(of(proto::BatchKind::kInputRead, 0), EventObject().finish());
+}
+
 proto::Header Batches::of(proto::BatchKind kind, std::uint64_t source) const {
   proto::Header header = common_;
   header.kind = kind;

@@ -38,6 +38,7 @@ class Batches {
   std::optional<proto::Batch> seal(const SourceMoved& moved) const;
   std::optional<proto::Batch> seal(const SourceFinished& finished) const;
   std::optional<proto::Batch> seal(const Looked& looked) const;
+  std::optional<proto::Batch> seal(const InputRead& read) const;
   template <class Other>
   std::optional<proto::Batch> seal(const Other&) const {
     return std::nullopt;

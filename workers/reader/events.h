@@ -21,6 +21,7 @@ struct Listed {
   std::uint64_t done = 0;   // match, and there is nothing to do
   std::uint64_t bytes = 0;  // on disk, of files; following: of files that may still have to settle
   std::vector<Skipped> skipped;
+  bool output_left = false;  // earlier runs have left an output to be published, whatever is there to be read
 };
 
 // Sources have the numbers of the ledger; new ones get the next, in the order they are read. After SourceOpened come
@@ -73,6 +74,8 @@ struct SourceFinished {
 struct Looked {
   ledger::Look look;
 };
+// Everything was read: outputs are to be published, as source.after waits for them. Only finished and looked follow.
+struct InputRead {};
 // For the user, of no consequence for the ledger.
 struct Note {
   std::string text;
@@ -84,6 +87,6 @@ struct End {
   std::uint64_t done = 0;  // sources that match and were done before
 };
 using Event = std::variant<Listed, SourceOpened, SourceChunk, SourceEnded, SourceFailed, SourceChanged,
-                           SourceMoved, SourceFinished, Looked, Note, End>;
+                           SourceMoved, SourceFinished, Looked, InputRead, Note, End>;
 
 }  // namespace leat::reader

@@ -15,6 +15,8 @@ using Clock = std::chrono::steady_clock;
 using Doing = ReadAhead::Doing;
 using ledger::SourceState;
 
+constexpr std::size_t kAtOnce = 512;  // rows in memory
+
 }  // namespace
 
 IoThread::IoThread(std::shared_ptr<ReadAhead::Shared> shared)
@@ -22,6 +24,7 @@ IoThread::IoThread(std::shared_ptr<ReadAhead::Shared> shared)
       options_(shared_->options),
       known_(*options_.known),
       reader_(shared_),
+      own_outputs_(options_.outputs),
       look_(*shared_, known_) {}
 
 End IoThread::run() {
@@ -38,9 +41,11 @@ bool IoThread::read_all() {
   std::optional<Listing> listing = list();
   if (!listing) return false;
   done_ = listing->left_out;
-  if (!push(Listed{listing->files.size(), done_, listing->total_bytes, std::move(listing->skipped)}))
-    return false;
-  if (!look_at_open_sources()) return false;
+  Listed listed{listing->files.size(), done_, listing->total_bytes, std::move(listing->skipped)};
+  const Result<bool> left = known_.output_left();
+  if (!left) return give_up(left.error());
+  listed.output_left = *left;
+  if (!push(std::move(listed)) || !look_at_open_sources()) return false;
   for (const File& file : listing->files) {
     if (!take(file) || !hear_commits()) return false;
   }
@@ -137,6 +142,14 @@ bool IoThread::take(const File& file) {
 }
 
 bool IoThread::read(const Decision& decision, const File& file) {
+  if (own_outputs_.holds(file.path)) {
+    return give_up(
+        {Fault::kFatal,
+         fmt::format("{} is an output of this pipeline, under another name of its folder: name the "
+                     "sources more closely, or write to another folder",
+                     file.path),
+         kExitConfig});
+  }
   const Outcome outcome = reader_.read(decision, file);
   const File& now = reader_.file();
   const Position& at = reader_.position();
@@ -145,7 +158,6 @@ bool IoThread::read(const Decision& decision, const File& file) {
     case Outcome::Kind::kEnded:
       known_.done(now);
       known_.left(id, now, at, SourceState::kDone);
-      if (known_.has_records() && !options_.source.after.empty()) uncommitted_.insert(id);
       return push(SourceEnded{id, now, at});
     case Outcome::Kind::kFailed:
       known_.quiet(now);
@@ -172,13 +184,14 @@ bool IoThread::read(const Decision& decision, const File& file) {
 
 // What earlier runs have left half read, or to be moved or deleted.
 bool IoThread::look_at_open_sources() {
+  finishes_ = known_.has_records() && !options_.source.after.empty();
   Result<std::vector<ledger::Source>> open = known_.open_sources();
   if (!open) return give_up(std::move(open.error()));
   for (ledger::Source& row : *open) {
     if (row.state == SourceState::kReading && row.place.lines > 0 && !options_.follow) {
       missing_.emplace(row.id, std::move(row));
-    } else {
-      finisher_.add(std::move(row));
+    } else if (row.state == SourceState::kDone) {
+      finishes_ = true;
     }
   }
   return finish_what_is_due();
@@ -213,10 +226,10 @@ bool IoThread::look() {
     if (!part) break;  // the mount: another time
     whole = part->whole;
     if (part->empty()) continue;
-    ++looks_untold_;
+    ++untold_;
     if (!push(Looked{*std::move(part)})) return false;
   }
-  while (options_.follow && looks_untold_ > 0) {
+  while (options_.follow && untold_ > 0) {
     shared_->set(Doing::kFinishing, "");
     if (shared_->queue.sleep_until_commit(options_.commit_patience) || !hear_commits()) return false;
   }
@@ -224,62 +237,85 @@ bool IoThread::look() {
 }
 
 bool IoThread::hear_commits() {
-  for (const std::uint64_t id : shared_->queue.take_committed()) {
-    if (id == 0) --looks_untold_;
+  const std::vector<std::uint64_t> committed = shared_->queue.take_committed();
+  for (const std::uint64_t id : committed) {
+    if (id == 0) --untold_;
     known_.committed(id);
-    if (uncommitted_.erase(id) == 0) continue;
-    Result<std::optional<ledger::Source>> row = known_.row(id);
-    if (!row) return give_up(std::move(row.error()));
-    if (*row) finisher_.add(**std::move(row));
+    finished_.erase(id);
   }
-  return finish_what_is_due();
+  return committed.empty() ? !shared_->queue.stopped() : finish_what_is_due();
 }
 
 // Until the mount is away: then the rest waits for another time.
 bool IoThread::finish_what_is_due() {
-  while (!finisher_.empty() && !shared_->queue.stopped()) {
-    shared_->set(Doing::kFinishing, "");
-    Result<SourceFinished> finished = finisher_.next();
-    if (!finished && finished.error().fault == Fault::kRetry) return true;
-    if (finished && !push(*std::move(finished))) return false;
-  }
+  if (!finishes_) return !shared_->queue.stopped();
+  const Result<bool> done = finish_some();
+  if (!done && done.error().fault == Fault::kFatal) return give_up(done.error());
   return !shared_->queue.stopped();
 }
 
-// A plain run has read everything: waits for the last commits and for the mount, but not for ever. The next run does
-// what is left.
-bool IoThread::finish_the_rest() {
-  const Clock::time_point deadline = Clock::now() + options_.commit_patience;
-  while (!uncommitted_.empty()) {
-    shared_->set(Doing::kFinishing, "");
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    if (left.count() <= 0) break;
-    if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
-  }
-  if (!uncommitted_.empty() &&
-      !push(Note{fmt::format(
-          "source.after is left to the next run for {} of the sources: what was read of them is not "
-          "committed yet (see limits.commit)",
-          uncommitted_.size())})) {
-    return false;
-  }
-  Outage outage;
-  while (!finisher_.empty()) {
-    Result<SourceFinished> finished = finisher_.next();
-    if (finished) {
-      if (!push(*std::move(finished))) return false;
-      continue;
+// Whatever the ledger says is due. kRetry: the mount is away. False: stopped.
+Result<bool> IoThread::finish_some() {
+  shared_->set(Doing::kFinishing, "");
+  const Result<std::uint64_t> oldest = known_.oldest_unfinished();
+  if (!oldest) return tl::unexpected(oldest.error());
+  if (*oldest != 0 && finished_before_ == *oldest) return true;  // what there is more of waits for it too
+  std::unordered_set<std::uint64_t> seen;
+  std::uint64_t last = 0;
+  for (bool more = true; more;) {
+    const Result<std::vector<ledger::Source>> due = known_.after_due(last, kAtOnce);
+    if (!due) return tl::unexpected(due.error());
+    more = due->size() == kAtOnce;
+    for (const ledger::Source& row : *due) {
+      last = row.id;
+      seen.insert(row.id);
+      if (finished_.contains(row.id)) continue;
+      Result<SourceFinished> finished = finish_source(row);
+      if (!finished && finished.error().fault == Fault::kRetry) return tl::unexpected(finished.error());
+      finished_.insert(row.id);
+      if (finished && !push(*std::move(finished))) return false;
     }
-    if (finished.error().fault != Fault::kRetry) continue;
-    if (!shared_->retry(outage, "", finished.error().text)) return false;
+  }
+  finished_ = std::move(seen);  // of the others the ledger has it as done
+  finished_before_ = *oldest;
+  return true;
+}
+
+// A plain run has read everything: its outputs get their names, and then source.after is done; the next run does what is
+// left.
+bool IoThread::finish_the_rest() {
+  if (!finishes_) return true;
+  if (!push(InputRead{}) || !wait_for_outputs()) return false;
+  Outage outage;
+  for (;;) {
+    const Result<bool> done = finish_some();
+    if (done) break;
+    if (done.error().fault != Fault::kRetry) return give_up(done.error());
+    if (!shared_->retry(outage, "", done.error().text)) return false;
     if (outage.over) break;
   }
   shared_->clear_trouble();
+  return !shared_->queue.stopped();
+}
+
+// But not for ever.
+bool IoThread::wait_for_outputs() {
+  ++untold_;
+  const Clock::time_point deadline = Clock::now() + options_.commit_patience;
+  while (untold_ > 0) {
+    shared_->set(Doing::kFinishing, "");
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) {
+      return push(Note{"source.after is left to the next run: what was read is not published yet"});
+    }
+    if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
+  }
   return true;
 }
 
 // Between two polls.
 bool IoThread::pause() {
+  if (!finish_what_is_due()) return false;  // an output may have got its name by itself
   const Clock::time_point next = Clock::now() + options_.source.poll;
   for (;;) {
     shared_->set(Doing::kPolling, "");

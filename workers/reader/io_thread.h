@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <unordered_set>
+#include <vector>
 
 #include "workers/reader/finisher.h"
 #include "workers/reader/listing.h"
 #include "workers/reader/look.h"
+#include "workers/reader/own_outputs.h"
 #include "workers/reader/settler.h"
 #include "workers/reader/shared.h"
 #include "workers/reader/source_reader.h"
@@ -37,17 +39,22 @@ class IoThread {
   bool look();
   bool hear_commits();
   bool finish_what_is_due();
+  Result<bool> finish_some();
   bool finish_the_rest();
+  bool wait_for_outputs();
   bool pause();
 
   std::shared_ptr<ReadAhead::Shared> shared_;
   const ReadAhead::Options& options_;
   Known& known_;
   SourceReader reader_;
-  Finisher finisher_;
+  OwnOutputs own_outputs_;
   DailyLook look_;
-  std::uint64_t looks_untold_ = 0;                   // parts that are not committed yet
-  std::unordered_set<std::uint64_t> uncommitted_;    // ended, with a source.after to come
+  std::uint64_t untold_ = 0;  // parts of looks, and InputRead, that are not committed yet
+  bool finishes_ = false;     // there is, or may come, a source.after to be done
+  std::unordered_set<std::uint64_t>
+      finished_;  // source.after was tried, and the ledger does not have it as done
+  std::optional<std::uint64_t> finished_before_;     // all was tried that does not wait for this output
   std::map<std::uint64_t, ledger::Source> missing_;  // half read by earlier runs, and not found yet
   std::uint64_t done_ = 0;
   std::optional<Error> error_;

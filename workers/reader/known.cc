@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -50,11 +51,14 @@ ledger::Place place_of(const Position& at) {
           at.tail.hash, at.tail.bytes, at.unterminated};
 }
 
-std::string changed_text(const std::string& path, const std::string& what, const Position& at) {
-  return fmt::format(
-      "{}: {}; it was read up to line {}, offset {}. `leat run --reread {}` reads it again from its "
-      "start",
-      path, what, at.line - 1, at.offset, path);
+std::string changed_text(const std::string& path, const std::string& what, const Position& at,
+                         std::string remedy) {
+  constexpr std::string_view kPath = "{path}";
+  for (std::size_t i = remedy.find(kPath); i != std::string::npos; i = remedy.find(kPath, i + path.size())) {
+    remedy.replace(i, kPath.size(), path);
+  }
+  return fmt::format("{}: {}; it was read up to line {}, offset {}. {}", path, what, at.line - 1, at.offset,
+                     remedy);
 }
 
 Result<Known> Known::load(std::unique_ptr<Records> records, Options options) {
@@ -171,8 +175,12 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
 
 Decision Known::changed(const ledger::Source& row, const File& file, const std::string& what) {
   told_.insert(row.id);
-  return Decision{
-      Decision::Kind::kChanged, 0, {}, {}, {}, changed_text(file.path, what, position_of(row.place))};
+  return Decision{Decision::Kind::kChanged,
+                  0,
+                  {},
+                  {},
+                  {},
+                  changed_text(file.path, what, position_of(row.place), options_.remedy)};
 }
 
 void Known::left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
@@ -208,9 +216,15 @@ Result<std::vector<ledger::Source>> Known::open_sources() const {
   return records_->open();
 }
 
-Result<std::optional<ledger::Source>> Known::row(std::uint64_t id) const {
-  if (records_ == nullptr) return std::nullopt;
-  return records_->with(id);
+Result<bool> Known::output_left() const {
+  const Result<std::uint64_t> oldest = oldest_unfinished();
+  if (!oldest) return tl::unexpected(oldest.error());
+  if (*oldest == 0 || options_.numbered) return *oldest != 0;
+  const Result<std::vector<ledger::Source>> open = open_sources();
+  if (!open) return tl::unexpected(open.error());
+  return std::none_of(open->begin(), open->end(), [](const ledger::Source& row) {
+    return row.state == SourceState::kReading && row.place.lines > 0;
+  });
 }
 
 Result<std::vector<ledger::View::Sought>> Known::sought_after(std::uint64_t last, std::size_t count) const {

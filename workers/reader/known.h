@@ -46,6 +46,8 @@ class Known {
     bool one_output_each =
         false;  // each source has one output of its own, without {n}: it cannot be added to
                 // once it has its name
+    std::string remedy{"`leat run --reread {path}` reads it again from its start"};  // of a changed one
+    bool numbered = false;  // outputs have {n}: what comes after one has a name goes into the next
   };
 
   // Knows nothing: everything is new, from number 1 on.
@@ -55,6 +57,7 @@ class Known {
 
   // Is there nothing to do about a file that looks like this: done, or told and not changed since?
   bool nothing_to_do(const File& file);
+  const std::string& remedy() const { return options_.remedy; }
   bool has_records() const { return records_ != nullptr; }
 
   // Looks at the file only to tell whether it was moved. kRetry: the mount is away; else the ledger's faults.
@@ -70,7 +73,15 @@ class Known {
 
   // Rows as they are committed.
   [[nodiscard]] Result<std::vector<ledger::Source>> open_sources() const;
-  [[nodiscard]] Result<std::optional<ledger::Source>> row(std::uint64_t id) const;
+  // For source.after, see records.h. Precondition: has_records().
+  [[nodiscard]] Result<std::vector<ledger::Source>> after_due(std::uint64_t last, std::size_t count) const {
+    return records_->after_due(last, count);
+  }
+  [[nodiscard]] Result<std::uint64_t> oldest_unfinished() const {
+    return records_ == nullptr ? 0 : records_->oldest_unfinished();
+  }
+  // Is there an output of all sources that only waits for its name: nothing half read would be added to it?
+  [[nodiscard]] Result<bool> output_left() const;
   // For a look (look.h): the next ones behind the id `last`, where they are now. Precondition: has_records().
   [[nodiscard]] Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last,
                                                                        std::size_t count) const;
@@ -98,7 +109,8 @@ class Known {
 Position position_of(const ledger::Place& place);
 ledger::Place place_of(const Position& at);
 
-// "PATH: WHAT; it was read up to line N, offset N. `leat run --reread PATH` reads it again from its start".
-std::string changed_text(const std::string& path, const std::string& what, const Position& at);
+// "PATH: WHAT; it was read up to line N, offset N. REMEDY", with the path for each {path} of it.
+std::string changed_text(const std::string& path, const std::string& what, const Position& at,
+                         std::string remedy);
 
 }  // namespace leat::reader

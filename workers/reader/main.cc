@@ -105,6 +105,18 @@ std::string no_match_text(const leat::config::Source& source, const leat::reader
   return text;
 }
 
+// What a person can do about a source that has changed. again: its output can take it again.
+std::string remedy(const Worker& worker, bool again) {
+  const auto& welcome = worker.welcome();
+  if (welcome.daemon) return "Under another name it is read from its start";
+  if (again) {
+    return fmt::format("`leat run {} --reread {{path}}` reads it again from its start",
+                       welcome.pipeline_file);
+  }
+  return fmt::format("`leat run {} --fresh --force` makes {} anew from all sources", welcome.pipeline_file,
+                     worker.pipeline().sink.path);
+}
+
 // What the ledger says of earlier runs, and of this one before the reader died.
 std::shared_ptr<leat::reader::Known> load_known(const Worker& worker) {
   const auto& pipeline = worker.pipeline();
@@ -121,6 +133,8 @@ std::shared_ptr<leat::reader::Known> load_known(const Worker& worker) {
   options.growing = pipeline.source.growing;
   options.follow = worker.welcome().follow;
   options.one_output_each = (holds("{stem}") || holds("{path}")) && !holds("{n}");
+  options.numbered = holds("{n}");
+  options.remedy = remedy(worker, holds("{stem}") || holds("{path}") || options.numbered);
   auto records = leat::stage::value_or_fatal(leat::reader::open_records(worker.welcome().state));
   return std::make_shared<leat::reader::Known>(
       leat::stage::value_or_fatal(leat::reader::Known::load(std::move(records), options)));
@@ -137,6 +151,7 @@ leat::reader::ReadAhead::Options read_ahead_options(const Worker& worker, std::s
   options.follow = worker.welcome().follow;
   options.day = leat::stage::day();
   options.known = load_known(worker);
+  options.outputs = {pipeline.sink.path, pipeline.dead_letter_path};
   return options;
 }
 
@@ -291,7 +306,8 @@ class Reader {
 
   void take(const leat::reader::Listed& listed) {
     done_ = listed.done;
-    if (listed.files == 0 && listed.done == 0 && !worker_.welcome().follow) {
+    bool nothing = listed.files == 0 && listed.done == 0 && !listed.output_left;
+    if (nothing && !worker_.welcome().follow) {
       throw leat::stage::Fatal(
           {leat::Fault::kFatal, no_match_text(worker_.pipeline().source, listed), leat::kExitNoInput});
     }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "config/pipeline.h"
 #include "workers/reader/decoder.h"
@@ -25,6 +26,7 @@ class ReadAhead {
     // Of it: an outage longer than give_up: a source that fails while its path answers is SourceFailed; else (not
     // following) End with an error.
     config::Source source;
+    std::vector<std::string> outputs = {};  // sink.path, dead_letter.path: never to be read
     std::uint64_t zstd_window_bytes = 8 * config::kMiB;
     std::size_t headroom = 0;              // of every payload
     std::size_t target_bytes = 16 * 1024;  // of the first chunks
@@ -74,8 +76,8 @@ class ReadAhead {
   std::optional<Event> try_pop();  // never blocks; after End nothing comes
   int fd() const;                  // readable exactly while try_pop() has something
   void set_target(std::size_t bytes);
-  // The last event of this source (ended, failed or changed) is durable, or with 0 a part of a look: commits.h keeps
-  // count.
+  // The last event of this source (ended, failed or changed) is durable, or with 0 a part of a look, or that the input
+  // was read: commits.h keeps count.
   void committed(std::uint64_t source);
   // No more files and chunks: the queued events, then End{stopped}, unless the thread hangs.
   void request_stop();

@@ -17,10 +17,13 @@ class LedgerRecords : public Records {
   }
   Result<std::vector<ledger::Source>> open() override { return view_.open_sources(); }
   Result<std::optional<ledger::Source>> at(const std::string& path) override { return view_.source_at(path); }
-  Result<std::optional<ledger::Source>> with(std::uint64_t id) override { return view_.source_with(id); }
   Result<std::vector<ledger::Source>> like(std::uint64_t size, std::int64_t mtime_ns) override {
     return view_.sources_like(size, mtime_ns);
   }
+  Result<std::vector<ledger::Source>> after_due(std::uint64_t last, std::size_t count) override {
+    return view_.after_due(last, count);
+  }
+  Result<std::uint64_t> oldest_unfinished() override { return view_.oldest_unfinished(); }
   Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last, std::size_t count) override {
     return view_.sought_after(last, count);
   }

@@ -25,9 +25,12 @@ class Records {
   // Not kDone, or with an `after` that was not done yet.
   [[nodiscard]] virtual Result<std::vector<ledger::Source>> open() = 0;
   [[nodiscard]] virtual Result<std::optional<ledger::Source>> at(const std::string& path) = 0;
-  [[nodiscard]] virtual Result<std::optional<ledger::Source>> with(std::uint64_t id) = 0;
   [[nodiscard]] virtual Result<std::vector<ledger::Source>> like(std::uint64_t size,
                                                                  std::int64_t mtime_ns) = 0;
+  // source.after may be done: of kDone, by id, behind `last`. And what it may wait for, see ledger::View.
+  [[nodiscard]] virtual Result<std::vector<ledger::Source>> after_due(std::uint64_t last,
+                                                                      std::size_t count) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> oldest_unfinished() = 0;
   // For a look.
   [[nodiscard]] virtual Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last,
                                                                                std::size_t count) = 0;

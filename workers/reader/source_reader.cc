@@ -229,7 +229,7 @@ Outcome SourceReader::nul_run(NulRun run) const {
 }
 
 Outcome SourceReader::changed(const std::string& what) const {
-  return {Kind::kChanged, changed_text(file_.path, what, position_)};
+  return {Kind::kChanged, changed_text(file_.path, what, position_, options_.known->remedy())};
 }
 
 void SourceReader::progress(const ByteSource& source) {

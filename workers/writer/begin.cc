@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "workers/writer/preflight.h"
 #include "workers/writer/temporary.h"
 
 namespace leat::writer {
@@ -24,28 +26,20 @@ Result<void> forget_all(ledger::Ledger& ledger) {
 
 Result<void> start_over(ledger::Ledger& ledger, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    auto known = ledger.view().source_at(path);
-    if (!known) return tl::unexpected(known.error());
-    if (*known) continue;
-    return fail(
-        Fault::kFatal,
-        fmt::format("--reread {}: this pipeline has not read it yet; `leat sources` lists what it has", path),
-        kExitUsage);
-  }
-  for (const std::string& path : paths) {
     if (auto started = ledger.start_over(path); !started) return tl::unexpected(started.error());
   }
   return {};
 }
 
 // Whether records of the old pipeline would be joined by records of the new one.
-Result<bool> half_done(ledger::View& view) {
+Result<bool> half_done(ledger::View& view, const std::vector<std::string>& reread) {
   auto sources = view.open_sources();
   if (!sources) return tl::unexpected(sources.error());
   auto outputs = view.unfinished_outputs();
   if (!outputs) return tl::unexpected(outputs.error());
   return std::any_of(sources->begin(), sources->end(),
-                     [](const ledger::Source& source) {
+                     [&reread](const ledger::Source& source) {
+                       if (std::find(reread.begin(), reread.end(), source.path) != reread.end()) return false;
                        bool goes_on = source.state == ledger::SourceState::kReading ||
                                       source.state == ledger::SourceState::kFailed;
                        return goes_on && source.place.offset > 0;
@@ -54,40 +48,47 @@ Result<bool> half_done(ledger::View& view) {
                      [](const ledger::Output& output) { return output.length > 0; });
 }
 
-Result<void> check_fingerprint(ledger::Ledger& ledger, const RunOptions& options,
-                               const std::function<void(const std::string&)>& on_warning) {
-  auto before = ledger.fingerprint();
-  if (!before) return tl::unexpected(before.error());
-  if (*before == options.fingerprint) return {};
-  if (*before && !options.accept_changes) {
-    auto half = half_done(ledger.view());
-    if (!half) return tl::unexpected(half.error());
-    if (*half) {
-      return fail(Fault::kFatal,
-                  "filter, steps or sink have changed since the last run, and that one was not finished: "
-                  "--accept-changes goes on with what is left as it is now, --fresh starts over",
-                  kExitConfig);
-    }
-  }
+Result<void> check_fingerprint(ledger::Ledger& ledger, const std::optional<std::uint64_t>& before,
+                               const RunOptions& options) {
+  if (!before || *before == options.fingerprint || options.accept_changes || options.fresh) return {};
+  auto half = half_done(ledger.view(), options.reread);
+  if (!half) return tl::unexpected(half.error());
+  if (!*half) return {};
+  return fail(Fault::kFatal,
+              "filter, steps or sink have changed since the last run, and that one was not finished: "
+              "--accept-changes goes on with what is left as it is now, --fresh starts over",
+              kExitConfig);
+}
+
+Result<void> set_fingerprint(ledger::Ledger& ledger, const std::optional<std::uint64_t>& before,
+                             const RunOptions& options,
+                             const std::function<void(const std::string&)>& on_warning) {
+  if (before == options.fingerprint) return {};
   auto totals = ledger.view().totals();
   if (!totals) return tl::unexpected(totals.error());
-  if (*before && totals->done > 0) {
+  if (before && totals->done > 0) {
     on_warning(
-        "filter, steps or sink have changed since sources were read: what is done stays as it is; "
-        "--fresh --force does it all again");
+        fmt::format("filter, steps or sink have changed since sources were read: what is done stays as "
+                    "it is{}",
+                    options.daemon ? "" : "; --fresh --force does it all again"));
   }
   return ledger.set_fingerprint(options.fingerprint);
 }
 
 }  // namespace
 
-Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options,
-                       const std::function<void(const std::string&)>& on_warning) {
+Result<void> begin_run(ledger::Ledger& ledger, const config::Pipeline& pipeline, const RunOptions& options,
+                       bool exact, const std::function<void(const std::string&)>& on_warning) {
+  if (auto clear = preflight(ledger.view(), pipeline, options, exact); !clear) return clear;
+  auto before = ledger.fingerprint();
+  if (!before) return tl::unexpected(before.error());
+  if (auto same = check_fingerprint(ledger, *before, options); !same) return same;
+  // Here nothing has changed yet; from here on nothing is refused.
   if (options.fresh) {
     if (auto forgotten = forget_all(ledger); !forgotten) return forgotten;
   }
   if (auto started = start_over(ledger, options.reread); !started) return started;
-  return check_fingerprint(ledger, options, on_warning);
+  return set_fingerprint(ledger, *before, options, on_warning);
 }
 
 }  // namespace leat::writer

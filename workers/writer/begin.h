@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/pipeline.h"
 #include "proto/result.h"
 #include "workers/ledger/ledger.h"
 
@@ -15,6 +16,7 @@ namespace leat::writer {
 struct RunOptions {
   std::string run;              // names it, whatever is started again in it
   bool force = false;           // replace outputs that exist
+  bool daemon = false;          // leatd's: `leat run` and its options are no advice
   bool follow = false;          // the end of the input is only ever a stop
   bool fresh = false;           // forget all sources and outputs
   bool accept_changes = false;  // go on although the fingerprint is another one
@@ -23,10 +25,11 @@ struct RunOptions {
 };
 
 // Precondition: the run has not begun an epoch (the ledger has no row for it). All of it can be done again: a writer that
-// dies in the middle leaves no row, and the next one does it from the beginning. kFatal: 64, a source to start over is
-// not known; 78, the pipeline has changed in the middle of its work. kRetry: ask again.
-// on_warning hears what a person should.
-[[nodiscard]] Result<void> begin_run(ledger::Ledger& ledger, const RunOptions& options,
+// dies in the middle leaves no row, and the next one does it from the beginning. Fails as preflight() does, and 78: the
+// pipeline has changed in the middle of its work; then nothing was changed. kRetry: ask again. on_warning hears what a
+// person should.
+[[nodiscard]] Result<void> begin_run(ledger::Ledger& ledger, const config::Pipeline& pipeline,
+                                     const RunOptions& options, bool exact,
                                      const std::function<void(const std::string&)>& on_warning);
 
 }  // namespace leat::writer

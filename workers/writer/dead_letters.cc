@@ -100,11 +100,25 @@ Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& kno
 
 Result<void> DeadLetters::open() {
   struct stat info {};
+  // Where others can put links, what one leads to may be anybody's.
+  int follow = is_private(folder_of(path())) ? 0 : O_NOFOLLOW;
   bool existed = ::stat(path().c_str(), &info) == 0;
   regular_ = !existed || S_ISREG(info.st_mode);
-  int access = regular_ ? O_RDWR : O_WRONLY | O_NOCTTY;
-  fd_ = stage::Fd(::open(path().c_str(), access | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  // Of a FIFO, the check of its owner comes before waiting for a reader.
+  int access = regular_ ? O_RDWR | O_CREAT | O_APPEND : O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK;
+  fd_ = stage::Fd(::open(path().c_str(), access | O_CLOEXEC | follow, 0666));
+  if (!fd_ && errno == ELOOP) {
+    return fail(Fault::kFatal,
+                fmt::format("{} is a link, and others can write to its folder: name the file itself in "
+                            "dead_letter.path, or remove it",
+                            path()),
+                kExitConfig);
+  }
+  if (!fd_ && errno == ENXIO) {
+    return fail(Fault::kRetry, fmt::format("nobody reads the FIFO {}: start its reader", path()));
+  }
   if (!fd_) return io_failure("open the dead-letter file", path(), errno);
+  if (auto ours = check_owner(fd_.get(), path()); !ours) return ours;
   if (!regular_) return {};
   auto locked = lock(fd_.get(), path(), true);
   if (!locked) return tl::unexpected(locked.error());

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "workers/stage/fd.h"
 
@@ -145,6 +148,57 @@ Result<FileInfo> look_at(int fd, const std::string& path) {
                   .regular = S_ISREG(info.st_mode)};
 }
 
+bool is_private(const std::string& folder) {
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) != 0) return false;
+  return (info.st_uid == ::geteuid() || info.st_uid == 0) && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+namespace {
+
+// It shows the owners that its server or a mount option names.
+bool is_network(int fd) {
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  switch (static_cast<std::uint32_t>(info.f_type)) {
+    case 0x6969:      // nfs
+    case 0xFF534D42:  // cifs
+    case 0xFE534D42:  // smb2
+    case 0x517B:      // smb
+    case 0x65735546:  // fuse
+    case 0x01021997:  // 9p
+    case 0x00C36400:  // ceph
+    case 0x5346414F:  // afs
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Result<void> check_owner(int fd, const std::string& path) {
+  struct stat info {
+  }, folder{};
+  std::string in = folder_of(path);
+  if (::fstat(fd, &info) != 0) return io_failure("look at", path, errno);
+  if (::stat(in.c_str(), &folder) != 0) return io_failure("look at", in, errno);
+  if (is_private(in) || is_network(fd)) return {};
+  if (S_ISREG(info.st_mode) && info.st_nlink > 1) {
+    return fail(Fault::kFatal,
+                fmt::format("{} has another name too, and others can write to {}: remove it, or choose "
+                            "another path",
+                            path, in),
+                kExitConfig);
+  }
+  if (info.st_uid == ::geteuid() || info.st_uid == 0 || info.st_uid == folder.st_uid) return {};
+  return fail(Fault::kFatal,
+              fmt::format("{} was put there by user {}, as others can write to {}: remove it, or choose "
+                          "another path",
+                          path, info.st_uid, in),
+              kExitConfig);
+}
+
 Result<void> cut(int fd, std::uint64_t length, const std::string& path) {
   if (::ftruncate(fd, static_cast<off_t>(length)) != 0) return io_failure("cut", path, errno);
   return {};
@@ -220,6 +274,24 @@ Result<bool> link_no_replace(const std::string& from, const std::string& to) {
   if (::lstat(to.c_str(), &info) == 0) return false;
   if (::rename(from.c_str(), to.c_str()) != 0) return io_failure("rename to", to, errno);
   return true;
+}
+
+// /proc/locks, proc(5): "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF".
+std::string lock_holder(const FileInfo& info) {
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    int pid = 0;
+    unsigned int major = 0;
+    unsigned int minor = 0;
+    unsigned long inode = 0;
+    int fields = std::sscanf(line.c_str(), "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode);
+    if (fields != 4 || inode != info.inode || makedev(major, minor) != info.device || pid <= 0) continue;
+    std::string name;
+    std::ifstream comm(fmt::format("/proc/{}/comm", pid));
+    std::getline(comm, name);
+    return fmt::format("pid {} ({})", pid, name);
+  }
+  return "another process";
 }
 
 Result<bool> lock(int fd, const std::string& path, bool alone) {

@@ -43,6 +43,14 @@ struct FileInfo {
 [[nodiscard]] Result<std::optional<FileInfo>> look_at(const std::string& path);
 [[nodiscard]] Result<FileInfo> look_at(int fd, const std::string& path);
 
+// Can names be put into this folder by nobody but root and this user?
+bool is_private(const std::string& folder);
+
+// kFatal (78) if a stranger may have put there what is open here under `path`: its folder is not private, and it is
+// neither this user's nor root's nor the folder owner's, or it is a file that has another name as well. What a network
+// file system says of owners is not asked.
+[[nodiscard]] Result<void> check_owner(int fd, const std::string& path);
+
 // Cuts a file that is longer to `length` bytes.
 [[nodiscard]] Result<void> cut(int fd, std::uint64_t length, const std::string& path);
 
@@ -68,5 +76,8 @@ std::string name_of(std::string_view path);
 // Takes the lock that lasts as long as the descriptor is open. False: another process has it. A
 // filesystem without locks counts as taken by us if `alone` says that nobody else can know the file yet.
 [[nodiscard]] Result<bool> lock(int fd, const std::string& path, bool alone);
+
+// Who has the lock: "pid 7 (flock)", or what is known of it.
+std::string lock_holder(const FileInfo& info);
 
 }  // namespace leat::writer

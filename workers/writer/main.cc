@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -69,6 +70,7 @@ auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(cal
 leat::writer::RunOptions options_of(const leat::proto::Welcome& welcome) {
   return {.run = welcome.run,
           .force = welcome.force,
+          .daemon = welcome.daemon,
           .follow = welcome.follow,
           .fresh = welcome.fresh,
           .accept_changes = welcome.accept_changes,
@@ -245,7 +247,10 @@ void work(Worker& worker) {
   // A writer of before that hangs in a system call is not dead: nothing is touched until its lock is free.
   auto lock = patiently(worker, [&] { return WriterLock::try_take(welcome.state); });
   if (!lock) return;
-  auto ledger = patiently(worker, [&] { return Ledger::open(welcome.state, worker.pipeline().name); });
+  auto ledger = patiently(worker, [&] {
+    return Ledger::open(welcome.state, worker.pipeline().name,
+                        std::filesystem::absolute(welcome.pipeline_file).lexically_normal().string());
+  });
   if (!ledger) return;
   std::optional<WriterStage> stage;
   auto epoch = begin(worker, *ledger, stage);

@@ -21,16 +21,19 @@ constexpr int kFifoTries = 500;  // 10 s
 constexpr timespec kFifoPause{0, 20'000'000};
 constexpr char kStdout[] = "/dev/stdout";
 
-tl::unexpected<Error> exists(const std::string& target) {
-  return fail(Fault::kFatal, fmt::format("{} exists already; --force replaces it", target), kExitConfig);
+tl::unexpected<Error> exists(const std::string& target, const OutputOptions& options) {
+  const char* advice = options.daemon ? "move it away" : "--force replaces it";
+  return fail(Fault::kFatal, fmt::format("{} exists already; {}", target, advice), kExitConfig);
 }
 
 // Opens a FIFO for writing once it has a reader: a plain open would hang without a way out.
 Result<stage::Fd> open_fifo(const std::string& path) {
+  int follow = is_private(folder_of(path)) ? 0 : O_NOFOLLOW;
   for (int i = 0; i < kFifoTries; ++i) {
-    stage::Fd fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    stage::Fd fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | follow));
     if (fd) {
       ::fcntl(fd.get(), F_SETFL, O_WRONLY);
+      if (auto ours = check_owner(fd.get(), path); !ours) return tl::unexpected(ours.error());
       return fd;
     }
     if (errno != ENXIO) return io_failure("open", path, errno);
@@ -44,6 +47,8 @@ Result<stage::Fd> open_device(const std::string& path) {
   stage::Fd fd(path == kStdout ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
                                : ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return io_failure("open", path, errno);
+  if (path == kStdout) return fd;
+  if (auto ours = check_owner(fd.get(), path); !ours) return tl::unexpected(ours.error());
   return fd;
 }
 
@@ -90,16 +95,18 @@ Result<void> Output::check_free() {
   // A link that leads nowhere is in the way too.
   auto name = look_at(row_.target);
   if (!name) return tl::unexpected(name.error());
-  return *name && !options_.force ? exists(row_.target) : Result<void>{};
+  return *name && !options_.force ? exists(row_.target, options_) : Result<void>{};
 }
 
 // Opens the target if it is one to write in place; refuses what can be neither that nor a new file.
 Result<void> Output::open_special(bool& special) {
   const std::string& target = row_.target;
   struct stat info {};
-  bool found = ::stat(target.c_str(), &info) == 0;
+  // Where others can put links, a link is in the way like any other file.
+  bool follow = is_private(folder_of(target));
+  bool found = (follow ? ::stat(target.c_str(), &info) : ::lstat(target.c_str(), &info)) == 0;
   if (!found && passes(errno)) return io_failure("look at", target, errno);
-  special = target == kStdout || (found && !S_ISREG(info.st_mode));
+  special = target == kStdout || (found && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode));
   if (!special) return check_free();
   if (target != kStdout && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) {
     const char* what = S_ISDIR(info.st_mode) ? "folder" : S_ISSOCK(info.st_mode) ? "socket" : "block device";
@@ -130,9 +137,9 @@ Result<void> Output::reopen_temporary() {
     std::string state = found->fd ? fmt::format("has {} bytes", found->info.size) : "is missing";
     return fail(
         Fault::kFatal,
-        fmt::format("{} {}, shorter than what was committed: {} bytes of {} (is its file system mounted?); "
-                    "--fresh starts over",
-                    row_.temporary, state, row_.length, row_.target));
+        fmt::format("{} {}, shorter than what was committed: {} bytes of {} (is its file system mounted?){}",
+                    row_.temporary, state, row_.length, row_.target,
+                    options_.daemon ? "" : "; --fresh starts over"));
   }
   fd_ = std::move(found->fd);
   info_ = found->info;
@@ -154,8 +161,8 @@ Result<void> Output::check_same_compression() {
   if (count < 0) return io_failure("read", row_.temporary, errno);
   if (compression_of({head.data(), static_cast<std::size_t>(count)}) == options_.compression) return {};
   return fail(Fault::kFatal,
-              fmt::format("{} was begun with another sink.compression: set it back, or --fresh starts over",
-                          row_.temporary),
+              fmt::format("{} was begun with another sink.compression: set it back{}", row_.temporary,
+                          options_.daemon ? "" : ", or --fresh starts over"),
               kExitConfig);
 }
 
@@ -216,7 +223,7 @@ Result<void> Output::publish() {
       // A crash came between link(2) and unlink(2), or a network mount has done it and lost the answer.
       auto target = look_at(row_.target);
       if (!target || !*target || !(*target)->same_file(info_)) {
-        return renamed ? exists(row_.target) : tl::unexpected(renamed.error());
+        return renamed ? exists(row_.target, options_) : tl::unexpected(renamed.error());
       }
       if (::unlink(row_.temporary.c_str()) != 0 && errno != ENOENT) {
         return io_failure("remove", row_.temporary, errno);

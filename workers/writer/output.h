@@ -29,7 +29,8 @@ struct OutputOptions {
   config::Compression compression = config::Compression::kNone;
   int level = 3;
   int threads = 0;
-  bool force = false;  // replace an existing target when publishing
+  bool force = false;   // replace an existing target when publishing
+  bool daemon = false;  // leatd's: --force is no advice
 };
 
 class Output {

@@ -52,8 +52,8 @@ class Recovery {
       std::string text = fmt::format("{} was complete with {} bytes, but {} has gone and {} {}", row.target,
                                      row.length, row.temporary, row.target, state);
       if (!options_.force) {
-        return fail(Fault::kFatal,
-                    text + ": is its file system mounted? Put it back, or go on without it with --force");
+        return fail(Fault::kFatal, fmt::format("{}: is its file system mounted? Put it back{}", text,
+                                               options_.daemon ? "" : ", or go on without it with --force"));
       }
       found_.notes.push_back(text + ": going on without it");
     } else if (auto synced = sync_folder(folder_of(row.target)); !synced) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "workers/ledger/mount.h"
 #include "workers/writer/file.h"
 #include "workers/writer/recovery.h"
 
@@ -22,10 +23,12 @@ bool is_special(const std::string& path) {
 
 }  // namespace
 
-Sink::Sink(config::Sink config, const std::vector<std::string>& globs, bool force, WallClock wall_clock)
+Sink::Sink(config::Sink config, const std::vector<std::string>& globs, bool force, WallClock wall_clock,
+           bool daemon)
     : config_(std::move(config)),
+      globs_(globs),
       target_(config_.path, globs),
-      options_{config_.compression, config_.level, config_.threads, force},
+      options_{config_.compression, config_.level, config_.threads, force, daemon},
       wall_clock_(std::move(wall_clock)) {}
 
 Result<void> Sink::start(ledger::View& view, bool begun) {
@@ -179,6 +182,13 @@ Result<void> Sink::finish() {
   return {};
 }
 
+Result<void> Sink::finish_numbered() {
+  auto all = streams_.find(kAllSources);
+  bool wanted = target_.numbered() && all != streams_.end() && all->second.output &&
+                all->second.output->record_bytes() > 0;
+  return wanted ? retire(all->second) : Result<void>{};
+}
+
 Result<void> Sink::prepare(ledger::Commit& commit) {
   auto add = [&](Output& output) -> Result<void> {
     output.keep();
@@ -219,6 +229,16 @@ Result<void> Sink::committed() {
   return {};
 }
 
+Result<std::string> Sink::missing_output() {
+  if (target_.per_source() || target_.numbered()) return std::string();
+  auto known = view_->output_at(target_.expand({}, 1, wall_clock_()));
+  if (!known) return tl::unexpected(known.error());
+  if (!*known || (*known)->state != ledger::OutputState::kPublished) return std::string();
+  auto there = look_at((*known)->target);
+  if (!there) return tl::unexpected(there.error());
+  return *there ? std::string() : (*known)->target;
+}
+
 std::size_t Sink::open_outputs() const {
   std::size_t count = 0;
   for (const auto& [id, stream] : streams_) count += stream.output ? 1 : 0;
@@ -234,6 +254,14 @@ Sink::Stream& Sink::stream_of(std::uint64_t id) {
 Result<void> Sink::open(Stream& stream) {
   if (auto mounted = check_mounted(); !mounted) return mounted;
   std::string target = target_.expand(stream.source, stream.next_n, wall_clock_());
+  if (std::string glob = ledger::reads_own_output(globs_, target); !glob.empty()) {
+    return fail(
+        Fault::kFatal,
+        fmt::format("{} would be read as an input: its folder is one of {} under another name; write to "
+                    "another folder",
+                    target, glob),
+        kExitConfig);
+  }
   auto replace = may_replace(stream, target);
   if (!replace) return tl::unexpected(replace.error());
   // Only folders that a placeholder names are created: a folder written out in the config that is
@@ -287,10 +315,9 @@ Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) 
                                                 : fmt::format("--reread {} makes it anew", stream.source);
   return fail(
       Fault::kFatal,
-      fmt::format(
-          "{} exists already, and holds records that leat has read before and does not read again: {}; or "
-          "move it away",
-          target, advice),
+      fmt::format("{} exists already, and holds records that leat has read before and does not read again: "
+                  "{}move it away",
+                  target, options_.daemon ? "" : advice + "; or "),
       kExitConfig);
 }
 

@@ -39,9 +39,9 @@ class Sink {
   using Clock = std::chrono::steady_clock;
   using WallClock = std::function<std::chrono::system_clock::time_point()>;
 
-  // globs: source.paths. force: replace targets that exist. wall_clock: what {date} is read from.
+  // globs: source.paths. force: replace targets that exist. wall_clock: what {date} is read from. daemon: leatd's.
   Sink(config::Sink config, const std::vector<std::string>& globs, bool force,
-       WallClock wall_clock = std::chrono::system_clock::now);
+       WallClock wall_clock = std::chrono::system_clock::now, bool daemon = false);
 
   // Before anything is read: the mount is there, the folder can be written, what an earlier writer has left is gone
   // on with (recovery.h); a commit is due when pending(). view: borrowed for the life of this. begun: this run has
@@ -69,6 +69,9 @@ class Sink {
   // Ends all outputs: they are published with the next commit. Only commits may follow.
   [[nodiscard]] Result<void> finish();
 
+  // The same for an output of all sources that has records, if the next one gets another number: a stop of what follows.
+  [[nodiscard]] Result<void> finish_numbered();
+
   // Before a commit: everything written so far is on the disk; adds the rows that tell the ledger. They belong to this
   // and are not to be touched by anybody else before committed().
   [[nodiscard]] Result<void> prepare(ledger::Commit& commit);
@@ -80,6 +83,9 @@ class Sink {
   bool pending() const { return publisher_.pending() || !suspended_.empty() || !forgotten_.empty(); }
   // Outputs wait for a commit, and should not for long.
   bool crowded() const { return publisher_.crowded() || suspended_.size() >= kMaxSuspended; }
+
+  // The one output of all sources, if it was published and is not there now; empty: it is, or there are several.
+  [[nodiscard]] Result<std::string> missing_output();
 
   // What a person should hear of start(), once.
   std::vector<std::string> take_notes() { return std::exchange(notes_, {}); }
@@ -115,6 +121,7 @@ class Sink {
   std::size_t room(const Stream& stream, std::string_view records) const;
 
   config::Sink config_;
+  std::vector<std::string> globs_;
   Target target_;
   OutputOptions options_;
   WallClock wall_clock_;

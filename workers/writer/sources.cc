@@ -62,6 +62,7 @@ Result<const ledger::Source*> Sources::open(const proto::Header& header, const E
   row->reason.clear();
   row->retry = false;
   row->after.clear();
+  row->held_by = 0;
   row->after_done = another;
   row->run = run_.id;
   if (header.end_offset != row->place.offset) row->place = place_of(header);

@@ -19,7 +19,8 @@ WriterStage::WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledge
       ledger_(ledger),
       options_(std::move(options)),
       on_warning_(std::move(on_warning)),
-      sink_(pipeline.sink, pipeline.source.paths, options_.force),
+      sink_(pipeline.sink, pipeline.source.paths, options_.force, std::chrono::system_clock::now,
+            options_.daemon),
       sources_(ledger.view(), run_, pipeline.source.after) {
   if (!pipeline.dead_letter_path.empty())
     dead_letters_ = std::make_unique<DeadLetters>(pipeline.dead_letter_path);
@@ -33,7 +34,8 @@ Result<std::uint64_t> WriterStage::begin() {
   auto known = view.run(options_.run);
   if (!known) return tl::unexpected(known.error());
   if (!*known) {
-    if (auto begun = begin_run(ledger_, options_, on_warning_); !begun) return tl::unexpected(begun.error());
+    if (auto begun = begin_run(ledger_, pipeline_, options_, whole_before_, on_warning_); !begun)
+      return tl::unexpected(begun.error());
   }
   auto epoch = ledger_.begin_epoch(options_.run);
   if (!epoch) return epoch;
@@ -55,6 +57,7 @@ Result<void> WriterStage::recover() {
     if (auto started = dead_letters_->start(*known, whole_before_); !started) return started;
     if (std::string note = dead_letters_->take_note(); !note.empty()) on_warning_(note);
   }
+  if (std::string note = ledger_.take_note(); !note.empty()) on_warning_(note);
   for (const std::string& note : sink_.take_notes()) on_warning_(note);
   // The second one: what the first one has published.
   auto committed = commit();
@@ -130,6 +133,8 @@ Result<void> WriterStage::apply_event(const proto::Header& header, const Event& 
     case proto::BatchKind::kLook:
       add(event.look);
       return {};
+    case proto::BatchKind::kInputRead:
+      return publish_all();
     case proto::BatchKind::kEndOfInput:
       summary_.stopped = event.stopped;
       summary_.already_done = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
@@ -187,11 +192,21 @@ bool WriterStage::pending() const {
 bool WriterStage::commit_due() const {
   // The reader waits for the end of a look, see IoThread::look().
   bool look_due = look_.whole || look_.size() >= kMaxLookedFor;
-  return look_due || sink_.crowded() || sources_.crowded() ||
+  return look_due || input_read_ || sink_.crowded() || sources_.crowded() ||
          sink_.uncommitted_bytes() >= pipeline_.limits.commit_bytes;
 }
 
+// The second commit tells the ledger what the first one has published.
+Result<void> WriterStage::publish_all() {
+  auto done = sink_.finish();
+  if (done) done = commit();
+  if (done) done = commit();
+  input_read_ = true;  // the reader waits to hear of it
+  return done;
+}
+
 Result<void> WriterStage::commit() {
+  input_read_ = false;
   if (!pending()) return {};
   ledger::Commit commit;
   commit.epoch = run_.epoch;
@@ -218,11 +233,16 @@ Result<void> WriterStage::commit() {
 }
 
 Result<void> WriterStage::finish() {
-  if (!summary_.stopped && !options_.follow) {
-    if (auto finished = sink_.finish(); !finished) return finished;
+  if (summary_.stopped || options_.follow) {
+    // Whoever stops what follows looks for its records; whoever stops a plain run goes on with it.
+    if (auto finished = options_.follow ? sink_.finish_numbered() : Result<void>{}; !finished)
+      return finished;
+  } else if (auto finished = sink_.finish(); !finished) {
+    return finished;
   }
   if (auto committed = commit(); !committed) return committed;
   if (auto checked = check_sums(); !checked) return checked;
+  if (auto told = tell_of_missing(); !told) return told;
   run_.ended_s = static_cast<std::int64_t>(std::time(nullptr));
   run_changed_ = true;
   return commit();
@@ -237,6 +257,18 @@ Result<void> WriterStage::check_sums() {
               fmt::format("the ledger does not add up: in {} kept {} dropped {} dead {}", totals->counts.in,
                           totals->counts.kept, totals->counts.dropped, totals->counts.dead),
               kExitBug);
+}
+
+// Nothing to do is no news, unless what was done is not there any more.
+Result<void> WriterStage::tell_of_missing() {
+  if (summary_.stopped || options_.follow || run_.sources_done > 0) return {};
+  auto gone = sink_.missing_output();
+  if (!gone) return tl::unexpected(gone.error());
+  if (!gone->empty()) {
+    on_warning_(
+        fmt::format("nothing to do, and the output {} is gone: --fresh --force makes it again", *gone));
+  }
+  return {};
 }
 
 // What earlier epochs of this run have published.

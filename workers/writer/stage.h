@@ -63,7 +63,7 @@ class WriterStage {
   }
   bool ended() const { return ended_; }  // the end of the input has been applied
   // After ended(): commits, and publishes: everything; of an input that was stopped early, only what belongs to whole
-  // sources.
+  // sources, and following, what the next one adds to under another {n}.
   [[nodiscard]] Result<void> finish();
 
   const ledger::Run& run() const { return run_; }    // with what is not committed yet
@@ -74,12 +74,14 @@ class WriterStage {
   [[nodiscard]] Result<void> apply_rejects(const proto::Batch& batch, const std::string& path);
   [[nodiscard]] Result<void> apply_event(const proto::Header& header, const Event& event);
   [[nodiscard]] Result<void> open(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<void> publish_all();
   [[nodiscard]] Result<void> end(const proto::Header& header, const Event& event);
   void add(const ledger::Look& part);
   void warn_of(const Event& event);
   void tell_of_loss(const DeadLetter& letter);
   void tell_of_staying(const std::string& path);
   [[nodiscard]] Result<void> check_sums();
+  [[nodiscard]] Result<void> tell_of_missing();
   [[nodiscard]] Result<void> recall_published();
   void collect_published();
   void list(Published published);  // in the summary
@@ -100,6 +102,7 @@ class WriterStage {
   bool run_changed_ = false;
   bool told_of_loss_ = false;
   bool told_of_staying_ = false;
+  bool input_read_ = false;  // all is published, and the reader does not know yet
   bool ended_ = false;
 };
 

@@ -28,19 +28,6 @@ std::string_view without_extensions(std::string_view name) {
   return without_suffix(without_suffix(name, {".zst", ".gz"}), {".jsonl", ".ndjson", ".json"});
 }
 
-// pattern: a sink path; each placeholder stands for one byte or more.
-bool matches(std::string_view pattern, std::string_view text) {
-  for (std::string_view name : {"{stem}", "{path}", "{n}", "{date}"}) {
-    if (!pattern.starts_with(name)) continue;
-    for (std::size_t used = 1; used <= text.size(); ++used) {
-      if (matches(pattern.substr(name.size()), text.substr(used))) return true;
-    }
-    return false;
-  }
-  if (pattern.empty() || text.empty()) return pattern.empty() && text.empty();
-  return pattern.front() == text.front() && matches(pattern.substr(1), text.substr(1));
-}
-
 }  // namespace
 
 Target::Target(std::string path, const std::vector<std::string>& globs)
@@ -56,7 +43,7 @@ Target::Target(std::string path, const std::vector<std::string>& globs)
 }
 
 bool Target::fits(std::string_view target) const {
-  return matches(path_, target);
+  return config::sink_match(path_, target);
 }
 
 std::string Target::expand(std::string_view source, std::uint64_t n,

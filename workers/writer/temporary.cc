@@ -27,12 +27,11 @@ bool named(const FileInfo& opened, const std::string& path) {
   return found && *found && (*found)->same_file(opened);
 }
 
-tl::unexpected<Error> in_use(const std::string& target) {
-  return fail(
-      Fault::kFatal,
-      fmt::format("another leat is writing {} (it has locked {}); wait for it, or choose another sink.path",
-                  target, temporary_of(target)),
-      kExitConfig);
+tl::unexpected<Error> in_use(const std::string& target, const FileInfo& temporary) {
+  return fail(Fault::kFatal,
+              fmt::format("{} is in use: {} has locked {}; wait for it, or choose another sink.path", target,
+                          lock_holder(temporary), temporary_of(target)),
+              kExitConfig);
 }
 
 // alone: nobody else can be at it, should the file system have no locks. locked: by us, now.
@@ -59,7 +58,7 @@ Result<void> remove_stale(const std::string& target) {
   bool locked = true;
   auto old = open_existing(path, false, locked);
   if (!old) return tl::unexpected(old.error());
-  if (!locked) return in_use(target);
+  if (!locked) return in_use(target, old->info);
   if (old->fd && named(old->info, path) && ::unlink(path.c_str()) != 0) {
     return io_failure("remove the old", path, errno);
   }
@@ -75,6 +74,7 @@ std::string temporary_of(std::string_view target) {
 
 Result<Temporary> create_temporary(const std::string& target) {
   std::string path = temporary_of(target);
+  FileInfo last;
   for (int i = 0; i < kOpenTries; ++i) {
     Temporary made;
     made.fd = stage::Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
@@ -89,15 +89,21 @@ Result<Temporary> create_temporary(const std::string& target) {
     if (!info) return tl::unexpected(info.error());
     made.info = *info;
     if (*locked && named(made.info, path)) return made;
+    last = made.info;
   }
-  return in_use(target);
+  return in_use(target, last);
 }
 
 Result<Temporary> open_temporary(const std::string& path) {
   bool locked = true;
   auto found = open_existing(path, true, locked);
-  if (!found || locked) return found;
-  return fail(Fault::kRetry, fmt::format("another process has locked {}: waiting for it", path));
+  if (!found || !found->fd) return found;
+  if (!locked) {
+    return fail(Fault::kRetry,
+                fmt::format("{} has locked {}: waiting for it", lock_holder(found->info), path));
+  }
+  auto ours = check_owner(found->fd.get(), path);
+  return ours ? std::move(found) : tl::unexpected(ours.error());
 }
 
 Result<void> remove_temporary(const std::string& path) {

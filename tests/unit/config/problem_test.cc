@@ -390,3 +390,14 @@ TEST_CASE("a file that cannot be read is one problem") {
   CHECK(to_string(load_pipeline(none).problems[0]) == none + ": cannot be read: No such file or directory");
   CHECK(to_string(load_pipeline("/").problems[0]) == "/: cannot be read: Is a directory");
 }
+
+TEST_CASE("files that grow and have an output each need {n}, as they are never finished") {
+  const auto problems = [](const std::string& sink) {
+    return parse("version: 1\nname: a\nsource: {paths: [/in/a], growing: true}\nsink: " + sink + "\n")
+        .problems;
+  };
+  REQUIRE(problems("{path: '/o/{stem}.jsonl'}").size() == 1);
+  CHECK(problems("{path: '/o/{stem}.jsonl'}")[0].text.find("put {n} into sink.path") != std::string::npos);
+  CHECK(problems("{path: '/o/{stem}-{n}.jsonl', rotate: {idle: 1m}}").empty());
+  CHECK(problems("{path: /o/all.jsonl}").empty());
+}

@@ -190,3 +190,18 @@ TEST_CASE("a lock that outlives its killed run for a moment does not refuse the 
   REQUIRE(WIFSIGNALED(status));
   CHECK(RunLock::take(folder.path(), "/p.yaml"));
 }
+
+TEST_CASE("a file is seen from a folder by whatever way it is in there") {
+  StateFolder folder;
+  namespace fs = std::filesystem;
+  fs::create_directories(folder.path() + "/in/b");
+  fs::create_directory_symlink("in/b", folder.path() + "/out");
+  CHECK(seen_from(folder.path() + "/in", folder.path() + "/out/x") == folder.path() + "/in/b/x");
+  CHECK(seen_from(folder.path() + "/out", folder.path() + "/in/b/new/x") == folder.path() + "/out/new/x");
+  CHECK(seen_from(folder.path() + "/in", folder.path() + "/other/x") == std::nullopt);
+  CHECK(seen_from(folder.path() + "/in/b", folder.path() + "/in/bb/x") == std::nullopt);
+  CHECK(seen_from("/", "/x") == "/x");
+  CHECK(reads_own_output({"/nowhere/*", folder.path() + "/in/**/*.jsonl"}, folder.path() + "/out/a.jsonl") ==
+        folder.path() + "/in/**/*.jsonl");
+  CHECK(reads_own_output({folder.path() + "/in/*.jsonl"}, folder.path() + "/out/a.jsonl").empty());
+}

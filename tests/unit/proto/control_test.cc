@@ -34,6 +34,7 @@ TEST_CASE("a welcome carries text of any kind unharmed") {
   welcome.window_bytes = 1ULL << 40;
   welcome.window_batches = 12;
   welcome.follow = true;
+  welcome.daemon = true;
   welcome.input = "ipc:///run/x";
   welcome.outputs = {"ipc://a", "ipc://b"};
   welcome.credits = "ipc://c";

@@ -60,6 +60,7 @@ TEST_CASE("events carry the place, and the rest as JSON") {
   const proto::Batch finished = only(SourceFinished{9, "/in/a", "move", "/out/a", ""});
   CHECK(finished.header().kind == BatchKind::kSourceFinished);
   CHECK(finished.records() == R"({"path":"/in/a","action":"move","to":"/out/a","reason":""})");
+  CHECK(only(InputRead{}).header().kind == BatchKind::kInputRead);
   const proto::Batch look = only(Looked{{{3, 4}, {5}, true, false}});
   CHECK(look.header().kind == BatchKind::kLook);
   CHECK(look.header().source == 0);

@@ -62,6 +62,7 @@ inline std::string text(const Event& event) {
     return fmt::format("looked: absent {} back {}{}{}", e->look.absent, e->look.back,
                        e->look.whole ? ", whole" : "", e->look.believed ? ", believed" : "");
   }
+  if (std::holds_alternative<InputRead>(event)) return "read";
   if (std::holds_alternative<Note>(event)) return "note";
   const auto& end = std::get<End>(event);
   return end.error ? "end: " + end.error->text : end.stopped ? "stopped" : "end";

@@ -23,6 +23,7 @@ struct Rows {
   std::mutex mutex;
   std::vector<ledger::Source> rows;
   std::vector<std::uint64_t> published;
+  std::uint64_t oldest_unfinished = 0;
   std::uint64_t last_id = 0;
   std::vector<std::uint64_t> absent;
   std::int64_t looked_s = std::time(nullptr);
@@ -59,6 +60,7 @@ struct Rows {
       at.mtime_ns = ended->file.mtime_ns;
       at.state = SourceState::kDone;
       at.after = after;
+      at.held_by = oldest_unfinished;
     } else if (const auto* failed = std::get_if<SourceFailed>(&event)) {
       ledger::Source& at = row(failed->id);
       at.path = failed->path;
@@ -97,11 +99,18 @@ class FakeRecords : public Records {
   Result<std::optional<ledger::Source>> at(const std::string& path) override {
     return first([&](const ledger::Source& row) { return row.path == path; });
   }
-  Result<std::optional<ledger::Source>> with(std::uint64_t id) override {
-    return first([&](const ledger::Source& row) { return row.id == id; });
-  }
   Result<std::vector<ledger::Source>> like(std::uint64_t size, std::int64_t mtime_ns) override {
     return those([&](const ledger::Source& row) { return row.size == size && row.mtime_ns == mtime_ns; });
+  }
+  Result<std::vector<ledger::Source>> after_due(std::uint64_t last, std::size_t) override {
+    return those([this, last](const ledger::Source& row) {
+      return row.id > last && row.state == SourceState::kDone && !row.after.empty() && !row.after_done &&
+             (rows_->oldest_unfinished == 0 || row.held_by < rows_->oldest_unfinished);
+    });
+  }
+  Result<std::uint64_t> oldest_unfinished() override {
+    const std::lock_guard lock(rows_->mutex);
+    return rows_->oldest_unfinished;
   }
   Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last, std::size_t count) override {
     std::vector<ledger::View::Sought> out;
@@ -165,6 +174,7 @@ inline Texts run(ReadAhead::Options given, const std::shared_ptr<Rows>& rows, st
     out.push_back(text(event));
     rows->commit(event);
     if (const auto* ended = std::get_if<SourceEnded>(&event)) ahead.committed(ended->id);
+    if (std::holds_alternative<InputRead>(event)) ahead.committed(0);
   }
   return out;
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "tests/unit/writer/writer.h"
 
 using namespace leat;
@@ -11,7 +13,9 @@ using test::Script;
 using test::Writer;
 using Names = std::vector<std::string>;
 
-TEST_CASE("--fresh forgets everything and removes what was unfinished; published outputs stay in the way") {
+TEST_CASE(
+    "--fresh forgets everything and removes what was unfinished; with published outputs in the way, "
+    "nothing") {
   Writer writer("{stem}");
   writer.start();
   writer.run({kA});
@@ -20,13 +24,13 @@ TEST_CASE("--fresh forgets everything and removes what was unfinished; published
   writer.apply(script.opened(2, kB));
   writer.apply(script.records(2, kB, 1, 6));
   writer.commit();
-  writer.start({.run = "three", .fresh = true});
+  std::string text = writer.start_error({.run = "three", .fresh = true}, kExitConfig);
+  CHECK(text.find("--fresh --force") != std::string::npos);
+  CHECK(writer.folder.names() == Names{".b.leat-tmp", "a", "dead"});
+  CHECK(writer.ledger->view().source_at(kA.path).value());
+  writer.start({.run = "four", .force = true, .fresh = true});
   CHECK(writer.folder.names() == Names{"a", "dead"});
   CHECK_FALSE(writer.ledger->view().source_at(kA.path).value());
-  auto opened = writer.stage->apply(Script(writer.epoch).opened(3, kA));
-  REQUIRE_FALSE(opened);
-  CHECK(opened.error().text.find("--force") != std::string::npos);
-  writer.start({.run = "four", .force = true, .fresh = true});
   writer.run({kA, kB});
   CHECK(writer.out("a") == kA.kept());
   CHECK(writer.out("b") == kB.kept());
@@ -82,4 +86,62 @@ TEST_CASE("another filter in the middle of a source is refused, or accepted, or 
   writer.start({.run = "six", .fresh = true, .fingerprint = 4});
   writer.run({kA});
   writer.start({.run = "seven", .fingerprint = 5});  // nothing is half done
+}
+
+TEST_CASE("a refused --reread changes nothing") {
+  Writer writer("out");
+  writer.start();
+  writer.run({kA, kB});
+  std::string text = writer.start_error({.run = "two", .reread = {kA.path}}, kExitConfig);
+  CHECK(text.find(writer.folder.path("out") + " is whole") != std::string::npos);
+  CHECK(text.find("--fresh --force") != std::string::npos);
+  CHECK(writer.source(kA).place.lines == kA.lines);
+  text = writer.start_error({.run = "two", .force = true, .reread = {kA.path, "/in/other"}}, kExitUsage);
+  CHECK(writer.source(kA).place.lines == kA.lines);
+  CHECK(writer.source(kA).state == ledger::SourceState::kDone);
+  CHECK(writer.out("out") == kA.kept() + kB.kept());
+}
+
+TEST_CASE("leatd has no --force to be advised of") {
+  Writer writer("{stem}");
+  test::write_file(writer.folder.path("a"), "of somebody");
+  writer.start({.run = "one", .daemon = true});
+  auto opened = writer.stage->apply(Script(writer.epoch).opened(1, kA));
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().text == writer.folder.path("a") + " exists already; move it away");
+}
+
+TEST_CASE("a state that was put back from an older copy is noticed, and not gone on with") {
+  Writer writer("out-{n}");
+  writer.pipeline.sink.rotate.bytes = 1 << 20;
+  writer.start({.run = "one"});
+  Script script(writer.epoch);
+  writer.apply(script.opened(1, kA));
+  writer.apply(script.records(1, kA, 1, 6));
+  writer.apply(script.end_of_input(true));
+  writer.finish();
+  const std::string file = writer.state.path("ledger.db");
+  writer.stage.reset();
+  writer.ledger.reset();
+  const std::string older = test::read_file(file);
+  writer.start({.run = "two"});
+  Script second(writer.epoch);
+  writer.apply(second.opened(1, kA, 6));
+  writer.apply(second.records(1, kA, 7, 12));
+  SUBCASE("the output is longer than it knows") {
+    writer.commit();
+  }
+  SUBCASE("there are more outputs than it knows") {
+    writer.run({});
+    std::filesystem::rename(writer.folder.path("out-000001"), writer.folder.path(".out-000001.leat-tmp"));
+    std::filesystem::resize_file(writer.folder.path(".out-000001.leat-tmp"), kA.kept().find(kA.line(7)));
+    test::write_file(writer.folder.path("out-000002"), "more");
+  }
+  writer.stage.reset();
+  writer.ledger.reset();
+  for (const char* more : {"-wal", "-shm"}) std::filesystem::remove(file + more);
+  test::write_file(file, older);
+  std::string text = writer.start_error({.run = "three"}, kExitIo);
+  CHECK(text.find("put back from an older copy") != std::string::npos);
+  CHECK(writer.ledger->view().run("three").value() == std::nullopt);
 }

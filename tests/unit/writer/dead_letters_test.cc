@@ -1,6 +1,9 @@
 #include "workers/writer/dead_letters.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "tests/unit/writer/folder.h"
 
@@ -246,4 +249,45 @@ TEST_CASE("no room for dead letters is an error at the commit") {
   auto committed = letters.commit();
   REQUIRE_FALSE(committed);
   CHECK(committed.error().text.find("free some") != std::string::npos);
+}
+
+TEST_CASE("where others can put links, none is followed, and no file that is not ours is written") {
+  Folder folder;
+  std::filesystem::create_directory(folder.path("shared"));
+  std::filesystem::permissions(folder.path("shared"), std::filesystem::perms::all);
+  test::write_file(folder.path("precious"), "export PATH\n");
+  const std::string dead = folder.path("shared/dead");
+  std::string why;
+  SUBCASE("a link") {
+    std::filesystem::create_symlink(folder.path("precious"), dead);
+    why = "is a link";
+  }
+  SUBCASE("another name of a file") {
+    std::filesystem::create_hard_link(folder.path("precious"), dead);
+    why = "has another name too";
+  }
+  SUBCASE("a file of a stranger") {
+    if (::geteuid() != 0) return;
+    test::write_file(dead, "");
+    REQUIRE(::chown(dead.c_str(), 65123, 65123) == 0);
+    why = "was put there by user 65123";
+  }
+  DeadLetters letters(dead);
+  auto started = letters.start({}, false);
+  REQUIRE_FALSE(started);
+  CHECK(started.error().exit_code == kExitConfig);
+  CHECK(started.error().text.find(why) != std::string::npos);
+  CHECK(read_file(folder.path("precious")) == "export PATH\n");
+}
+
+TEST_CASE("a link in a folder of one's own is followed") {
+  Folder folder;
+  std::filesystem::permissions(folder.root(), std::filesystem::perms::owner_all);
+  test::write_file(folder.path("file"), "");
+  std::filesystem::create_symlink(folder.path("file"), folder.path("dead"));
+  DeadLetters letters(folder.path("dead"));
+  REQUIRE(letters.start({}, false));
+  REQUIRE(letters.append(letter_of("x")));
+  REQUIRE(letters.commit());
+  CHECK(read_file(folder.path("file")).starts_with(kHead));
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <thread>
 
 #include "tests/unit/writer/folder.h"
@@ -146,7 +147,7 @@ TEST_CASE("an output that the ledger does not know goes with its object, one tha
 TEST_CASE("a second writer of the same target is refused, and the first goes on") {
   Folder folder;
   auto first = must_open(folder.path("out"));
-  CHECK(open_error(folder.path("out"), kForce).find("another leat is writing") != std::string::npos);
+  CHECK(open_error(folder.path("out"), kForce).find(" is in use: pid ") != std::string::npos);
   REQUIRE(first->write("x\n"));
   REQUIRE(publish(*first));
   CHECK(test::read_file(folder.path("out")) == "x\n");
@@ -252,7 +253,7 @@ TEST_CASE("an output that another process has locked is waited for") {
   auto second = Output::reopen(first->row(), {});
   REQUIRE_FALSE(second);
   CHECK(second.error().fault == Fault::kRetry);
-  CHECK(second.error().text.find("another process has locked") != std::string::npos);
+  CHECK(second.error().text.find(" has locked ") != std::string::npos);
   ledger::Output row = abandon(std::move(first));
   CHECK(Output::reopen(row, {}));
 }
@@ -416,4 +417,31 @@ TEST_CASE("a folder is a mount point or it is not") {
   REQUIRE_FALSE(mounted);
   CHECK(mounted.error().fault == Fault::kRetry);
   CHECK(mounted.error().text.find("sink.require_mount: nothing is mounted at") != std::string::npos);
+}
+
+TEST_CASE("a FIFO that a stranger has planted is not written to, nor is one behind a link there") {
+  Folder folder;
+  std::filesystem::create_directory(folder.path("shared"));
+  std::filesystem::permissions(folder.path("shared"), std::filesystem::perms::all);
+  const std::string target = folder.path("shared/out");
+  std::string why = "exists already";
+  int reader = -1;
+  SUBCASE("a FIFO") {
+    if (::geteuid() != 0) return;
+    REQUIRE(::mkfifo(target.c_str(), 0666) == 0);
+    REQUIRE(::chown(target.c_str(), 65123, 65123) == 0);
+    reader = ::open(target.c_str(), O_RDONLY | O_NONBLOCK);
+    why = "was put there by user 65123";
+  }
+  SUBCASE("a link to one") {
+    REQUIRE(::mkfifo(folder.path("pipe").c_str(), 0666) == 0);
+    std::filesystem::create_symlink(folder.path("pipe"), target);
+    reader = ::open(folder.path("pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  }
+  REQUIRE(reader >= 0);
+  auto output = Output::open(target, {});
+  ::close(reader);
+  REQUIRE_FALSE(output);
+  CHECK(output.error().exit_code == kExitConfig);
+  CHECK(output.error().text.find(why) != std::string::npos);
 }

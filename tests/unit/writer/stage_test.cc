@@ -1,8 +1,10 @@
 #include "workers/writer/stage.h"
 
 #include <doctest/doctest.h>
+
 #include <signal.h>
 #include <sys/resource.h>
+#include <filesystem>
 
 #include "tests/unit/writer/writer.h"
 
@@ -268,6 +270,56 @@ TEST_CASE("a moved source changes its path only; finished marks what was to be d
   writer.apply(script.event(BatchKind::kSourceFinished, 1, R"({"path":"/in/new.jsonl","action":"delete"})"));
   writer.commit();
   CHECK(writer.source(moved).after_done);
+}
+
+TEST_CASE("once the input was read all is published, at once, as source.after waits for it") {
+  Writer writer("out");
+  writer.pipeline.source.after = "delete";
+  writer.start();
+  Script script(writer.epoch);
+  writer.apply(script.opened(1, kA));
+  writer.apply(script.records(1, kA, 1, kA.lines));
+  writer.apply(script.ended(1, kA));
+  writer.commit();
+  CHECK(writer.ledger->view().after_due(0, 9)->empty());
+  writer.apply(script.event(BatchKind::kInputRead, 0, "{}"));
+  CHECK(writer.out("out") == kA.kept());
+  CHECK(writer.stage->commit_due());  // the reader is told
+  CHECK(writer.ledger->view().after_due(0, 9)->size() == 1);
+  writer.commit();
+  CHECK_FALSE(writer.stage->commit_due());
+  writer.apply(script.event(BatchKind::kSourceFinished, 1, R"({"path":"/in/a.jsonl","action":"delete"})"));
+  writer.apply(script.end_of_input());
+  CHECK(writer.finish()["outputs_count"].GetUint64() == 1);
+  CHECK(writer.ledger->view().after_due(0, 9)->empty());
+}
+
+TEST_CASE("who stops what follows finds its records, and the next run goes on with another number") {
+  Writer writer("out-{n}");
+  writer.pipeline.sink.rotate.bytes = 1 << 20;
+  for (int n = 1; n <= 2; ++n) {
+    writer.start({.run = "run" + std::to_string(n), .follow = true});
+    const Input& input = n == 1 ? kA : kB;
+    Script script(writer.epoch);
+    writer.apply(script.opened(static_cast<std::uint64_t>(n), input));
+    writer.apply(script.records(static_cast<std::uint64_t>(n), input, 1, input.lines));
+    writer.apply(script.end_of_input(true));
+    writer.finish();
+    CHECK(writer.out("out-00000" + std::to_string(n)) == input.kept());
+  }
+  CHECK(writer.folder.names() == Names{"dead", "out-000001", "out-000002"});
+}
+
+TEST_CASE("an output that is gone is told when there is nothing to do") {
+  Writer writer("out");
+  writer.start();
+  writer.run({kA});
+  std::filesystem::remove(writer.folder.path("out"));
+  writer.start({.run = "two"});
+  writer.apply(Script(writer.epoch).end_of_input(false, 1));
+  writer.finish();
+  CHECK(writer.warnings == Names{"nothing to do, and the output " + writer.folder.path("out") +
+                                 " is gone: --fresh --force makes it again"});
 }
 
 TEST_CASE("a look is committed whole and at once, and what it has missed for long is forgotten") {

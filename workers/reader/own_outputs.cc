@@ -1,0 +1,30 @@
+#include "workers/reader/own_outputs.h"
+
+#include <algorithm>
+
+#include "config/glob.h"
+#include "workers/ledger/mount.h"
+
+namespace leat::reader {
+
+OwnOutputs::OwnOutputs(const std::vector<std::string>& sinks) {
+  for (const std::string& path : sinks) {
+    if (path.empty() || path.starts_with("/dev/")) continue;
+    const std::string fixed = path.substr(0, path.find('{'));
+    sinks_.push_back({path, fixed.substr(0, std::max<std::size_t>(fixed.rfind('/'), 1)), {}});
+  }
+}
+
+bool OwnOutputs::holds(const std::string& path) {
+  const std::size_t name = path.rfind('/') + 1;
+  if (folder_ != path.substr(0, name)) {
+    folder_ = path.substr(0, name);
+    for (Sink& sink : sinks_) sink.looks = ledger::seen_from(sink.folder, folder_ + "x");
+  }
+  return std::any_of(sinks_.begin(), sinks_.end(), [&](const Sink& sink) {
+    return sink.looks &&
+           config::sink_match(sink.path, sink.looks->substr(0, sink.looks->size() - 1) + path.substr(name));
+  });
+}
+
+}  // namespace leat::reader
