@@ -286,10 +286,7 @@ std::string lock_holder(const FileInfo& info) {
     unsigned long inode = 0;
     int fields = std::sscanf(line.c_str(), "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode);
     if (fields != 4 || inode != info.inode || makedev(major, minor) != info.device || pid <= 0) continue;
-    std::string name;
-    std::ifstream comm(fmt::format("/proc/{}/comm", pid));
-    std::getline(comm, name);
-    return fmt::format("pid {} ({})", pid, name);
+    return fmt::format("pid {}", pid);
   }
   return "another process";
 }
