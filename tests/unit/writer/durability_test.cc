@@ -106,7 +106,7 @@ std::optional<Error> attempt(Writer& writer, const std::string& run) {
   if (auto recovered = writer.stage->recover(); !recovered) return recovered.error();
   std::optional<Error> error;
   try {
-    play(writer.ledger->view(), *epoch, {kA, kB}, 9, [&](const proto::Batch& batch) {
+    leat::test::play(writer.ledger->view(), *epoch, {kA, kB}, 9, [&](const proto::Batch& batch) {
       auto done = writer.stage->apply(batch);
       if (done) done = writer.stage->commit();
       if (!done) error = done.error();
