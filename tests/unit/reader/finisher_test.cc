@@ -30,6 +30,12 @@ ReadAhead::Options ending(const TempFolder& folder, const std::string& after) {
   return given;
 }
 
+// What was said of sources: the end of the input may come before or behind what became of a source.
+Texts of_sources(Texts texts) {
+  std::erase(texts, "read");
+  return texts;
+}
+
 }  // namespace
 
 TEST_CASE("a source that is done is deleted, or moved, once it is committed") {
@@ -37,12 +43,12 @@ TEST_CASE("a source that is done is deleted, or moved, once it is committed") {
   auto rows = std::make_shared<Rows>();
   folder.write("in/a", "1\n");
   SUBCASE("deleted") {
-    CHECK(run(ending(folder, "delete"), rows) ==
-          Texts{"opened 1 a", "chunk 1 1\n", "ended 1 at 2 2", "read", "finished 1 delete"});
+    CHECK(of_sources(run(ending(folder, "delete"), rows)) ==
+          Texts{"opened 1 a", "chunk 1 1\n", "ended 1 at 2 2", "finished 1 delete"});
   }
   SUBCASE("moved") {
-    CHECK(run(ending(folder, "move:" + folder.folder("out")), rows) ==
-          Texts{"opened 1 a", "chunk 1 1\n", "ended 1 at 2 2", "read", "finished 1 move"});
+    CHECK(of_sources(run(ending(folder, "move:" + folder.folder("out")), rows)) ==
+          Texts{"opened 1 a", "chunk 1 1\n", "ended 1 at 2 2", "finished 1 move"});
     CHECK(content(folder / "out/a") == "1\n");
   }
   CHECK(content(folder / "in/a") == "none");

@@ -182,7 +182,7 @@ TEST_CASE("a second run with the same sink and another state is refused with its
   REQUIRE(second.start(other.ledger->view(), false));
   auto opened = second.source_opened(1, "/in/a", true);
   REQUIRE_FALSE(opened);
-  CHECK(opened.error().text.find("another leat") != std::string::npos);
+  CHECK(opened.error().text.find("has locked") != std::string::npos);
   REQUIRE(desk.finish(first));
   CHECK(test::exists(desk.path("out")));
 }
