@@ -58,7 +58,7 @@ void Supervisor::Loop::check_trouble() {
   }
   if (over_ || job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
   if (std::string at = writer.at(); !writer.ready && !at.empty()) trouble_ = std::move(at);
-  end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to go on", trouble_,
+  end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue", trouble_,
                            config::format_duration(job_.pipeline.source.give_up)));
 }
 

@@ -98,7 +98,7 @@ void Supervisor::Loop::judge_own(Worker& worker) {
     if (in_a_row >= Deaths::kMostInARow) {
       return end(kExitBug,
                  fmt::format("{} {} of them died and nothing was committed between. The run ends here; "
-                             "run again to go on",
+                             "run again to continue",
                              text, in_a_row));
     }
     pause = Deaths::pause(in_a_row);

@@ -20,6 +20,9 @@ for line in sys.stdin:
 """
 
 
+FEW = range(1, 100)  # the record at hand, and what was through before the stop was heard of: not the window
+
+
 class Stop(BlockedCase):
     def start_blocked(self, *arguments, content=BLOCKED, **more):
         self.write("in.jsonl", content)
@@ -43,10 +46,10 @@ class Stop(BlockedCase):
                 self.hear(process, "stopping")
                 self.open_gate()
                 run = self.assertGone(process, 75)
-                self.assertIn("run again to go on", run.stderr)
+                self.assertIn("run again to continue", run.stderr)
                 self.assertTrue(run.summary["stopped"])
                 self.assertEqual(run.summary["outputs"], [])
-                self.assertEqual(run.summary["in"], 1)
+                self.assertIn(run.summary["in"], FEW)
                 run = self.run_on()
                 self.assertSame(run.output(), ALONE)
                 self.assertEqual(run.summary["in"], 60_000)
@@ -104,7 +107,7 @@ class Stop(BlockedCase):
         self.open_gate()
         run = self.assertGone(process, 75)
         self.assertNotIn("stopped at once", run.stderr)
-        self.assertEqual(run.summary["in"], 1)
+        self.assertIn(run.summary["in"], FEW)
 
     def test_a_writer_that_is_killed_while_it_stops_loses_nothing(self):
         process = self.start_blocked(content=ALONE)
@@ -140,7 +143,7 @@ class Stop(BlockedCase):
 
     def test_nothing_outlives_leat(self):
         process = self.start_blocked()
-        self.assertEqual(len(self.processes()), 6)  # leat, four workers and the child
+        self.assertEqual(len(self.processes()), 7)  # leat, four workers, the child and its keeper
         process.kill()
         self.until(lambda: not self.processes(), "all processes are gone", 60 if SANITIZED else 5)
         run = self.finish(process)

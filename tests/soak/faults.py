@@ -14,6 +14,14 @@ import world
 MAX_JOINED = 3
 
 
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rsplit(b")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
 class Faults:
     def __init__(self, leatd, nas, configs, seed, haste):
         """configs: name -> pipeline. haste: 1: as long as in life; 0.2: a fifth of that."""
@@ -95,7 +103,8 @@ class Faults:
             return self.dismiss_joined()
         name = self.a_pipeline()
         pid = self.leatd.join(name).pid
-        self.leatd.until(lambda: any(worker["pid"] == pid and worker["state"] not in ("starting", "gone")
+        # The member of the pool is a child of the process that was started, which starts another when leatd does.
+        self.leatd.until(lambda: any(parent_of(worker["pid"]) == pid and worker["state"] not in ("starting", "gone")
                                      for _, worker in self.workers("processor")), f"the processor {pid} has joined {name}")
         return f"a processor joined {name}"
 

@@ -4,10 +4,13 @@
 //
 // What a batch costs whatever its size (an exec child that is started for each batch as it does not flush) must not
 // count: for such a cost smaller batches only mean paying it more often. So what matters is by how much longer a
-// batch takes for each record more: the slope of a line through the last batches, the older the less.
+// batch takes for each record more: the slope of a line through the last batches, the older the less. What starting a
+// child takes is never twice the same, so of the slope its standard error is taken off: what may be noise is no reason for
+// smaller batches, which a slope of noise would make smaller each time.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -44,7 +47,8 @@ class Pace {
   double record_us() const { return record_us_; }
 
  private:
-  static constexpr double kNew = 0.25;  // weight of the latest batch
+  static constexpr double kNew = 0.25;              // weight of the latest batch
+  static constexpr double kBatches = 2 / kNew - 1;  // as many as an average with that weight is of
 
   double slope(double service_us, double records) {
     double more = records - records_;
@@ -52,13 +56,17 @@ class Pace {
     if (records_ > 0) {
       variance_ = (1 - kNew) * (variance_ + kNew * more * more);
       covariance_ = (1 - kNew) * (covariance_ + kNew * more * longer);
+      service_variance_ = (1 - kNew) * (service_variance_ + kNew * longer * longer);
     }
     double weight = records_ > 0 ? kNew : 1;
     records_ += weight * more;
     service_us_ += weight * longer;
     double mean = service_us / records;
     bool sizes_differ = variance_ > 0.01 * records_ * records_;
-    return sizes_differ ? std::clamp(covariance_ / variance_, 0.0, mean) : mean;
+    if (!sizes_differ) return mean;
+    double unexplained = std::max(0.0, service_variance_ - covariance_ * covariance_ / variance_);
+    double error = std::sqrt(unexplained / (kBatches - 2) / variance_);
+    return std::clamp(covariance_ / variance_ - error, 0.0, mean);
   }
 
   static constexpr double kLeastUs = 0.001;  // known to be next to nothing
@@ -72,6 +80,7 @@ class Pace {
   double service_us_ = 0;
   double variance_ = 0;
   double covariance_ = 0;
+  double service_variance_ = 0;
 };
 
 }  // namespace leat::reader
