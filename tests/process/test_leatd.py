@@ -284,6 +284,16 @@ class Joined(LeatdCase):
             self.until_pool(1)
         self.check()
 
+    def test_it_ends_by_the_signal_that_ended_its_membership(self):
+        self.start()
+        joined = self.join(**self.SLOW)
+        self.until_pool(2)
+        membership = next(worker["pid"] for worker in self.workers("processor") if worker["kind"] == "joined")
+        self.assertNotEqual(membership, joined.pid)
+        os.kill(membership, signal.SIGKILL)
+        self.assertEqual(joined.wait(20), -signal.SIGKILL)
+        self.check()
+
     def test_a_pool_of_joined_ones_only(self):
         self.pipeline(process={"workers": 0})
         self.start_leatd()

@@ -467,8 +467,13 @@ int keep_joining(const std::string& name, const std::function<int()>& membership
       if (signal > 0 && signal != SIGCHLD) ::kill(child, signal);
     }
     if (WIFSIGNALED(status)) {
+      // It ends likewise, so that systemd and shells see what it was. The core was the membership's.
       fmt::print(stderr, "{}: killed by signal {}\n", name, WTERMSIG(status));
-      return 128 + WTERMSIG(status);
+      ::prctl(PR_SET_DUMPABLE, 0);
+      ::signal(WTERMSIG(status), SIG_DFL);
+      ::sigprocmask(SIG_SETMASK, &before, nullptr);
+      ::raise(WTERMSIG(status));
+      return 128 + WTERMSIG(status);  // PID 1, which no signal ends
     }
     if (WEXITSTATUS(status) != kJoinAgain) return WEXITSTATUS(status);
   }
