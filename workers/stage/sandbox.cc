@@ -308,8 +308,8 @@ int landlock_abi() {
 std::string sandbox_gaps() {
   const int abi = landlock_abi();
   if (abi == 0)
-    return "this kernel has no Landlock (Linux 5.13 and later): files and memory of other processes stay "
-           "open";
+    return "no Landlock (the kernel is older than 5.13, or has it off, or a container forbids it): files and "
+           "memory of other processes stay open";
   if (abi < 6)
     return fmt::format(
         "this kernel's Landlock is version {}: signals to other processes stay possible (6, Linux 6.12)",
