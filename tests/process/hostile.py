@@ -15,6 +15,7 @@ import time
 
 FOLDER, MATCH = sys.argv[1], sys.argv[2]
 VICTIMS = os.path.join(FOLDER, "victims")
+KEEPER = os.getppid()
 LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {"x86_64": {"kcmp": 312, "pidfd_open": 434, "pidfd_getfd": 438, "keyctl": 250, "bpf": 321, "io_uring_setup": 425,
                       "userfaultfd": 323, "perf_event_open": 298, "pivot_root": 155, "clone": 56, "pidfd_send_signal": 424},
@@ -39,7 +40,9 @@ def cmdline(pid):
 
 
 def others():
-    """Every process of leat, the keeper of this one included."""
+    """Every process of leat, the keeper of this one included; it alone where /proc hides all (ProtectProc=invisible)."""
+    if not os.path.exists(f"/proc/{KEEPER}"):
+        return [KEEPER]
     found = []
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         try:
@@ -48,6 +51,7 @@ def others():
                     found.append(pid)
         except OSError:
             pass
+    assert found, "no process of leat was found"
     return found
 
 
@@ -55,9 +59,7 @@ def each(attempt):
     """Whether any of them can be done it to; if not, why the last one could not."""
     def on_all():
         error = None
-        pids = others()
-        assert pids, "no process of leat was found"
-        for pid in pids:
+        for pid in others():
             try:
                 attempt(pid)
                 return

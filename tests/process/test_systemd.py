@@ -19,9 +19,38 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
 import disturb
 import home
+import test_sandbox
 
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 PROCESSOR = "leat-processor@reviews-7.service"
+
+LEAVES_DAEMON = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp("sh", ["sh", "-c", "sleep 3600; :", "leat-outlives"])
+    os._exit(0)
+for line in sys.stdin:
+    print(line, end="", flush=True)
+"""
+
+# Answers with what became of its attempts to write, and the names in its environment.
+GIVEN = """
+import json, os, sys
+def attempt(path, mode):
+    try:
+        open(path, mode).close()
+        return "done"
+    except OSError as error:
+        return error.strerror
+for line in sys.stdin:
+    own = os.environ["TMPDIR"] + "/new"
+    paths = ["/srv/cache/new", own, "/srv/other/new", "/run/leat/new", "/tmp/new"]
+    results = {path.replace(own, "own"): attempt(path, "w") for path in paths}
+    results["secrets"] = attempt("/etc/leat/secrets", "r")
+    print(json.dumps({"results": results, "names": sorted(os.environ)}), flush=True)
+"""
 
 
 class Generator(Case):
@@ -198,6 +227,11 @@ class Sandbox(Booted):
         for path in ("/new", "/etc/new", "/srv/scripts/new", "/usr/new", "/run/new"):
             self.assertNotEqual(self.inside(PROCESSOR, "touch", path).returncode, 0, path)
         self.assertEqual(self.inside(PROCESSOR, "touch", "/run/leat/new", "/tmp/new").returncode, 0)
+        leat = self.machine.say("id", "-u", "leat")  # with root the only user in its namespace
+        map_of = {unit: self.machine.say("cat", f"/proc/{self.machine.show(unit, 'MainPID')}/uid_map").split()
+                  for unit in (PROCESSOR, "leatd")}
+        self.assertEqual(map_of[PROCESSOR], ["0", "0", "1", leat, leat, "1"])
+        self.assertEqual(len(map_of["leatd"]), 3)
 
 
 class Limits(Booted):
@@ -209,7 +243,8 @@ class Limits(Booted):
         tries = {"open /usr/bin/leat": "done", "open /srv/scripts/pass.py": "done", "open /etc/passwd": "No such file or directory",
                  "open /srv/out/reviews.dead": "No such file or directory", "see /mnt/nas": "No such file or directory",
                  "open /mnt/nas/in/tries.jsonl": "No such file or directory", "see /var/lib/leat": "No such file or directory",
-                 "see /proc/1": "No such file or directory",
+                 "see /proc/1": "No such file or directory", "make /run/leat/new": "Permission denied",
+                 "write /srv/scripts/pass.py": "Permission denied", "trace parent": "Operation not permitted",
                  "connect 10.99.77.1:2222": "Address family not supported by protocol"}
         self.machine.write("/etc/systemd/system/leat-processor@.service.d/hooks.conf", "[Service]\nEnvironment=LEAT_TEST_HOOKS=1\n")
         self.enable(process={"workers": 0})
@@ -220,6 +255,70 @@ class Limits(Booted):
         self.service.wait(out.exists, "the records that try are through")
         said = [line.removeprefix("test-hook ") for line in self.machine.journal("-u", PROCESSOR).splitlines() if "test-hook" in line]
         self.assertEqual(said, [f"{what.replace(' ', '=')} result={result}" for what, result in tries.items()])
+
+    def test_a_hostile_program_of_an_exec_step_is_refused_everything_in_a_unit_and_in_leatd(self):
+        shutil.copy(test_sandbox.HOSTILE, self.machine.root / "srv/scripts/hostile.py")
+        self.machine.run("install", "-d", "-o", "leat", "/run/leat/victims")
+        for name in "abd":
+            self.machine.run("install", "-o", "leat", "/dev/null", f"/run/leat/victims/{name}")
+        self.enable(process={"workers": 0, "steps": [{"exec": {
+            "command": ["python3", "/srv/scripts/hostile.py", "/run/leat", "leat"], "processes": 20, "memory": "256MiB"}}]})
+        names = ["write-to-page", "new-in-runtime-folder", *test_sandbox.ATTEMPTS, *test_sandbox.MORE]
+        records = [{"score": 0, "try": name} for name in names] + [{"score": 0, "n": n} for n in range(100)]
+        for where in self.both():
+            (self.service.nas.files / "in" / f"{where}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+            out = self.service.out() / f"{where}.jsonl"
+            self.service.wait(out.exists, f"the records that try are through in {where}", 120)
+            got = [json.loads(line) for line in out.read_text().splitlines()]
+            results = {record["try"]: record.pop("got") for record in got if "try" in record}
+            self.assertEqual(got, records)
+            self.assertEqual({name: result for name, result in results.items()
+                              if result not in test_sandbox.REFUSED | {"EAFNOSUPPORT", "ENOENT"}}, {})
+            self.assertEqual(self.machine.run("ls", "/run/leat/victims").stdout.split(), ["a", "b", "d"])
+
+    def test_a_program_has_what_its_step_names_in_a_unit_and_in_leatd(self):
+        self.machine.run("install", "-d", "-o", "leat", "/srv/cache", "/srv/other")
+        self.machine.write("/etc/leat/secrets", "LEAT_SECRET=named\nLEAT_OTHER=not named\n", mode=0o600)
+        for unit in ("leatd", "leat-processor@"):
+            self.machine.write(f"/etc/systemd/system/{unit}.service.d/secrets.conf",
+                               "[Service]\nEnvironmentFile=/etc/leat/secrets\n")
+        self.machine.write("/srv/scripts/given.py", GIVEN)
+        self.enable(process={"workers": 0, "steps": [{"exec": {
+            "command": ["python3", "/srv/scripts/given.py"], "write": ["/srv/cache"], "env": ["LEAT_SECRET"]}}]})
+        for where in self.both():
+            (self.service.nas.files / "in" / f"{where}.jsonl").write_text('{"score": 0}\n')
+            out = self.service.out() / f"{where}.jsonl"
+            self.service.wait(out.exists, f"the record is through in {where}")
+            given = json.loads(out.read_text())
+            unseen = "No such file or directory" if where == "unit" else "Permission denied"
+            refused = "Permission denied"
+            self.assertEqual(given["results"], {"/srv/cache/new": "done", "own": "done", "/srv/other/new": unseen,
+                                                "/run/leat/new": refused, "/tmp/new": refused, "secrets": unseen})
+            self.assertIn("LEAT_SECRET", given["names"])
+            self.assertLessEqual(set(given["names"]), {"LEAT_SECRET", "TMPDIR", "PATH", "HOME", "USER", "LOGNAME", "SHELL",
+                                                       "LANG", "LC_ALL", "LC_CTYPE"})
+
+    def both(self):
+        """Names where the one processor runs, after it was moved there."""
+        self.machine.systemctl("start", PROCESSOR)
+        self.service.joined(1)
+        yield "unit"
+        self.machine.systemctl("stop", PROCESSOR)
+        self.machine.run("leat", "scale", "reviews", "processor", "1")
+        yield "leatd"
+
+    def test_nothing_of_a_program_stays_when_its_unit_or_leatd_is_killed(self):
+        self.machine.write("/srv/scripts/daemon.py", LEAVES_DAEMON)
+        self.enable(process={"workers": 0, "steps": [{"exec": {"command": ["python3", "/srv/scripts/daemon.py"]}}]})
+        for where in self.both():
+            unit = PROCESSOR if where == "unit" else "leatd"
+            self.service.wait(lambda: self.daemons() != [], f"a daemon of a program of {unit}")
+            before = self.daemons()
+            self.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", unit)
+            self.service.wait(lambda: not set(before) & set(self.daemons()), f"it is gone with {unit}")
+
+    def daemons(self):
+        return self.machine.run("pgrep", "-f", "leat-outlives", check=False).stdout.split()
 
     def test_a_processor_that_needs_more_memory_than_it_may_have_is_survived(self):
         self.machine.write(f"/etc/systemd/system/{PROCESSOR}.d/memory.conf", "[Service]\nMemoryMax=12M\nMemorySwapMax=0\nRestart=no\n")

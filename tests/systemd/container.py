@@ -13,8 +13,10 @@ from pathlib import Path
 
 TOOLS = ("debootstrap", "systemd-nspawn", "nsenter")
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "sshfs", "openssh-client", "iproute2", "procps", "python3-minimal", "zstd")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "sshfs", "openssh-client", "iproute2", "procps", "python3", "zstd")
 CGROUPS = Path("/sys/fs/cgroup")
+# nspawn of systemd 252 forbids them in a container, a machine has them.
+CONFINES = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
 # On a host with cgroups of version 1 nspawn mounts the controllers read-only, and no limit of a unit would hold.
 INIT = """#!/bin/sh
@@ -167,7 +169,7 @@ class Machine:
             self.nspawn = subprocess.Popen(
                 [tool("systemd-nspawn"), "--quiet", "-D", str(self.root), f"--machine={self.name}", "--register=no", *keep,
                  "--bind=/dev/fuse", f"--network-namespace-path=/run/netns/{self.namespace}", *binds, "--console=pipe",
-                 "--kill-signal=SIGRTMIN+3", "/sbin/leat-test-init"],
+                 f"--system-call-filter={CONFINES}", "--kill-signal=SIGRTMIN+3", "/sbin/leat-test-init"],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=self.cgroup.enter)
         deadline = time.monotonic() + seconds
         while not (self.find_leader() and self.state() in ("running", "degraded")):
