@@ -3,6 +3,7 @@
 `scripts/bench restart`: starting on a state in which all sources are done. `scripts/bench cost --against FOLDER`: the
 main job with this build and with the programs of another one, in turn.
 """
+import hashlib
 import json
 import os
 import statistics
@@ -51,11 +52,19 @@ def restart(options):
 
 def cost(options):
     """`--against`: the folder with the programs of the other build, which may know no --fresh and no --state."""
+    return all([cost_of(options, job, kind) for kind in options.corpora for job in options.jobs])
+
+
+def cost_of(options, job, kind):
     with machine.work_folder(options.work, 4 * options.size) as folder:
         source = os.path.join(folder, "in.jsonl")
-        jobs.make_corpus("--kind", "large", "--size", str(options.size), "--out", source)
-        sink = os.path.join(folder, "out.jsonl")
-        command = peers.leat_run(folder, [source], {"workers": options.processors, "steps": peers.STEPS}, sink)
+        jobs.make_corpus("--kind", kind, "--size", str(options.size), "--out", source)
+        if job == "J2":
+            subprocess.run(["zstd", "-q", "-3", "--rm", source], check=True)
+            source += ".zst"
+        sink = os.path.join(folder, "out.jsonl" + (".zst" if job == "J2" else ""))
+        process = None if job == "J3" else {"workers": options.processors, "steps": peers.STEPS}
+        command = peers.leat_run(folder, [source], process, sink)
         other = [os.path.join(options.against, "leat"), "run", command[2], "--force"]
         ratios, walls = [], {"this": [], "other": []}
         outputs = set()
@@ -66,8 +75,7 @@ def cost(options):
                 begin = time.monotonic()
                 measure.run(words, folder, environment)
                 pair[name] = time.monotonic() - begin
-                with open(sink, "rb") as file:
-                    outputs.add(digest(file))
+                outputs.add(decoded_digest(sink))
                 os.unlink(sink)
             if turn == 0:
                 continue  # a warm-up
@@ -75,12 +83,22 @@ def cost(options):
             for name, seconds in pair.items():
                 walls[name].append(seconds)
             report.progress(f"round {turn}: {pair['this']:.2f} s and {pair['other']:.2f} s, ratio {ratios[-1]:.3f}")
-    print(f"J1 on {options.size / 10**6:.0f} MB, {options.rounds} pairs: this build {statistics.median(walls['this']):.2f} s, the other "
+    print(f"{job} on {options.size / 10**6:.0f} MB of {kind} records, {options.rounds} pairs: this build {statistics.median(walls['this']):.2f} s, the other "
           f"{statistics.median(walls['other']):.2f} s; ratio, median of pairs: {statistics.median(ratios):.3f} "
-          f"[{min(ratios):.3f} to {max(ratios):.3f}]; outputs {'the same' if len(outputs) == 1 else 'DIFFER'}")
+          f"[{min(ratios):.3f} to {max(ratios):.3f}]; outputs {'the same' if len(outputs) == 1 else 'DIFFER'}", flush=True)
     return len(outputs) == 1
 
 
+def decoded_digest(path):
+    if not path.endswith(".zst"):
+        with open(path, "rb") as file:
+            return digest(file)
+    with subprocess.Popen(["zstd", "-dcq", path], stdout=subprocess.PIPE) as decoder:
+        hashed = hashlib.sha256()
+        while piece := decoder.stdout.read(1 << 20):
+            hashed.update(piece)
+    return hashed.hexdigest()
+
+
 def digest(file):
-    import hashlib
     return hashlib.file_digest(file, "sha256").hexdigest()
