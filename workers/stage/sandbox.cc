@@ -32,6 +32,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace leat::stage {
 namespace {
@@ -319,8 +320,10 @@ std::string sandbox_gaps() {
 
 std::vector<std::string> describe(const Policy& policy) {
   std::vector<std::string> lines;
-  for (const auto& [path, access] : policy.paths)
-    lines.push_back(fmt::format("{} {}", in_words(access), path));
+  for (const auto& [path, access] : policy.paths) {
+    std::string line = fmt::format("{} {}", in_words(access), path);
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+  }
   if (policy.paths.empty()) lines.emplace_back("no files");
   lines.emplace_back(!policy.start_processes ? "starts no processes"
                      : !policy.run_programs  ? "executes no programs"
