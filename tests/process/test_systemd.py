@@ -35,20 +35,21 @@ for line in sys.stdin:
     print(line, end="", flush=True)
 """
 
-# Answers with what became of its attempts to write, and the names in its environment.
+# Answers with what became of its attempts, and the names in its environment.
 GIVEN = """
-import json, os, sys
-def attempt(path, mode):
+import json, os, socket, sys
+def attempt(opens, *where):
     try:
-        open(path, mode).close()
+        opens(*where).close()
         return "done"
     except OSError as error:
         return error.strerror
 for line in sys.stdin:
     own = os.environ["TMPDIR"] + "/new"
     paths = ["/srv/cache/new", own, "/srv/other/new", "/run/leat/new", "/tmp/new"]
-    results = {path.replace(own, "own"): attempt(path, "w") for path in paths}
-    results["secrets"] = attempt("/etc/leat/secrets", "r")
+    results = {path.replace(own, "own"): attempt(open, path, "w") for path in paths}
+    results["secrets"] = attempt(open, "/etc/leat/secrets")
+    results["network"] = attempt(socket.create_connection, ("10.99.77.1", 2222), 20)
     print(json.dumps({"results": results, "names": sorted(os.environ)}), flush=True)
 """
 
@@ -276,12 +277,13 @@ class Limits(Booted):
                               if result not in test_sandbox.REFUSED | {"EAFNOSUPPORT", "ENOENT"}}, {})
             self.assertEqual(self.machine.run("ls", "/run/leat/victims").stdout.split(), ["a", "b", "d"])
 
-    def test_a_program_has_what_its_step_names_in_a_unit_and_in_leatd(self):
+    def test_a_program_has_what_its_step_and_dropins_name_in_a_unit_and_in_leatd(self):
         self.machine.run("install", "-d", "-o", "leat", "/srv/cache", "/srv/other")
         self.machine.write("/etc/leat/secrets", "LEAT_SECRET=named\nLEAT_OTHER=not named\n", mode=0o600)
         for unit in ("leatd", "leat-processor@"):
-            self.machine.write(f"/etc/systemd/system/{unit}.service.d/secrets.conf",
-                               "[Service]\nEnvironmentFile=/etc/leat/secrets\n")
+            self.machine.write(f"/etc/systemd/system/{unit}.service.d/more.conf",
+                               "[Service]\nEnvironmentFile=/etc/leat/secrets\nPrivateNetwork=no\nIPAddressDeny=\n"
+                               "RestrictAddressFamilies=AF_INET AF_INET6\n")
         self.machine.write("/srv/scripts/given.py", GIVEN)
         self.enable(process={"workers": 0, "steps": [{"exec": {
             "command": ["python3", "/srv/scripts/given.py"], "write": ["/srv/cache"], "env": ["LEAT_SECRET"]}}]})
@@ -293,7 +295,8 @@ class Limits(Booted):
             unseen = "No such file or directory" if where == "unit" else "Permission denied"
             refused = "Permission denied"
             self.assertEqual(given["results"], {"/srv/cache/new": "done", "own": "done", "/srv/other/new": unseen,
-                                                "/run/leat/new": refused, "/tmp/new": refused, "secrets": unseen})
+                                                "/run/leat/new": refused, "/tmp/new": refused, "secrets": unseen,
+                                                "network": "done"})
             self.assertIn("LEAT_SECRET", given["names"])
             self.assertLessEqual(set(given["names"]), {"LEAT_SECRET", "TMPDIR", "PATH", "HOME", "USER", "LOGNAME", "SHELL",
                                                        "LANG", "LC_ALL", "LC_CTYPE"})
