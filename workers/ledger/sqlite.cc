@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 namespace leat::ledger::sqlite {
 
@@ -113,8 +114,10 @@ Error translate(sqlite3* db, int code) {
       return {Fault::kRetry, fmt::format("the ledger {} is in use by another program: {}", file, why),
               kExitIo};
     case SQLITE_READONLY:
-      // Its first page may ask for that.
-      if (::access(file.c_str(), W_OK) == 0) return damaged_file(file, why);
+      // Its first page may ask for that, where neither the file nor its folder does.
+      if (::access(file.c_str(), W_OK) == 0 &&
+          ::access(std::filesystem::path(file).parent_path().c_str(), W_OK) == 0)
+        return damaged_file(file, why);
       return forbidden(file, why);
     case SQLITE_PERM:
     case SQLITE_AUTH:
