@@ -256,6 +256,7 @@ bool is_unfinished_name(std::string_view name) {
 bool is_mount_point(const std::string& path) {
   std::string wanted = path;
   while (wanted.size() > 1 && wanted.back() == '/') wanted.pop_back();
+  if (wanted == "/") return true;  // in a chroot the table may not have it
   std::ifstream table("/proc/self/mountinfo");
   for (std::string line; std::getline(table, line);) {
     // "36 35 98:0 /root /mount/point options ...": the fifth field.
