@@ -18,7 +18,7 @@ std::span<const ManPage> man_pages();
 // show"), as text of at most `width` columns. nullopt: there is none.
 std::optional<std::string> help_about(std::string_view subject, std::size_t width);
 
-// The part of roff that the pages use: macros of man(7) for headings, paragraphs, tags, examples and fonts, which are left out.
+// The part of roff that the pages use: macros of man(7) for headings, paragraphs, tags, examples and fonts. Fonts are not shown.
 std::string render_man(std::string_view roff, std::size_t width);
 
 }  // namespace leat::cli

@@ -20,7 +20,7 @@ namespace {
 
 constexpr milliseconds kFirstPause{1'000};
 constexpr milliseconds kLongestPause{10'000};
-constexpr milliseconds kLongestPauseOfABug{600'000};  // the same again and again helps nobody
+constexpr milliseconds kLongestPauseOfABug{600'000};  // the same fault comes again each time
 constexpr std::chrono::seconds kWorksAgain{
     5};  // a run that lasts so long has got over what ended the one before
 constexpr std::chrono::seconds kTally{60};

@@ -13,7 +13,7 @@ namespace leat::supervisor {
 using proto::Stage;
 
 namespace {
-constexpr milliseconds kStalled{2'000};   // nobody works, and yet something is under way
+constexpr milliseconds kStalled{2'000};   // no worker is busy, and yet something is under way
 constexpr int kMostResends = 3;           // of everything, with nothing accepted in between
 constexpr milliseconds kLastWord{2'000};  // of the reader, which knows at what batch it stands
 

@@ -33,7 +33,7 @@ class Descriptors {
   void serve(const Team& team);
   // The one that says hello as join-NUMBER.
   std::optional<Arrival> take_arrival(const std::string& identity);
-  // The worker has gone: nobody gets its memory any more, and those who have it are told.
+  // The worker has gone: no request for its memory is answered any more, and the workers that have it mapped see so.
   void forget(std::uint32_t instance);
   void forget_all();
 

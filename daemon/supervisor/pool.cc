@@ -1,7 +1,7 @@
 // Processors that come and go while the pipeline runs.
 //
 // One that is to go is dealt nothing more from the moment at which its dealers hear of it. It finishes the record at hand and
-// gives back what is queued, which is sent again. Each dealer says when it owes nothing any more; then it is told to leave,
+// gives back what is queued, which is sent again. Each dealer reports when it is drained; then it gets `stop`,
 // and it does when the writer has taken the last of its results. So no work is done twice, and nobody waits. Nothing depends
 // on it either: whatever a worker had when it has gone comes again.
 #include <fmt/format.h>
