@@ -2,7 +2,7 @@
 //
 // One that is to go is dealt nothing more from the moment at which its dealers hear of it. It finishes the record at hand and
 // gives back what is queued, which is sent again. Each dealer reports when it is drained; then it gets `stop`,
-// and it does when the writer has taken the last of its results. So no work is done twice, and nobody waits. Nothing depends
+// and leaves when the writer has taken the last of its results. So no work is done twice, and no stage waits. Nothing depends
 // on it either: whatever a worker had when it has gone comes again.
 #include <fmt/format.h>
 #include <unistd.h>
