@@ -252,6 +252,23 @@ TEST_CASE("a record that is condemned in the rest of a batch is a reject of its 
   CHECK(origins[0].offset_delta == 0);
 }
 
+TEST_CASE("a reject travels with the part that holds its line, and with no other") {
+  Window window(1 << 20, 16);
+  window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
+  REQUIRE(window.condemn({kSource, 1016, proto::Stage::kProcessor, 3, "killed"}));
+  window.accepted(cut_at(1, 10, 1008, 3'000'000));
+  const Header alone = window.next_resend(kGrowth).header();
+  CHECK(alone.records_bytes == 8);
+  CHECK(alone.in == 0);
+  CHECK(alone.rejects_bytes == 0);
+  window.resent(12);
+  window.accepted(cut_at(2, 11, 1016));
+  const Header last = window.next_resend(kGrowth).header();
+  CHECK(last.in == 1);
+  CHECK(last.rejected == 1);
+  CHECK(last.rejects_bytes > 0);
+}
+
 TEST_CASE("a verdict on what the writer has already changes nothing") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n"), 11);
