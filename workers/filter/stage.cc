@@ -80,16 +80,8 @@ bool FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
   mark_.record(origin.offset_delta);
   hook_.look_at(record);
   if (!scanner_.next(begin, end, values_, error)) {
-    proto::Reject reject;
-    reject.origin = origin;
-    reject.stage = proto::Stage::kFilter;
-    reject.record = record;
-    std::string reason = fmt::format("malformed JSON at byte {}: {}", error.offset, error.reason);
-    reject.reason = reason;
-    if (!split.fits(split.kept_bytes + rejects_.size() + proto::encoded_bytes(reject))) return false;
-    ++split.header.rejected;
+    if (!reject(split, origin, record, error)) return false;
     split.leave_out(begin, end + 1);
-    proto::encode_reject(rejects_, reject);
   } else if (predicates_.keep(values_)) {
     const std::size_t text = split.kept_bytes + record.size() + 1 + rejects_.size();
     if (!split.fits(text)) return false;
@@ -104,6 +96,21 @@ bool FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
     split.leave_out(begin, end + 1);
   }
   ++split.header.in;
+  return true;
+}
+
+// Apart from the others, as most batches have none.
+[[gnu::cold]] bool FilterStage::reject(Split& split, proto::Origin origin, std::string_view record,
+                                       const json::ScanError& error) {
+  proto::Reject reject;
+  reject.origin = origin;
+  reject.stage = proto::Stage::kFilter;
+  reject.record = record;
+  std::string reason = fmt::format("malformed JSON at byte {}: {}", error.offset, error.reason);
+  reject.reason = reason;
+  if (!split.fits(split.kept_bytes + rejects_.size() + proto::encoded_bytes(reject))) return false;
+  ++split.header.rejected;
+  proto::encode_reject(rejects_, reject);
   return true;
 }
 

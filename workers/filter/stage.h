@@ -34,6 +34,8 @@ class FilterStage {
 
   struct Split;  // one batch on its way
   [[nodiscard]] bool look_at(Split& split, std::size_t begin, std::size_t end);
+  [[nodiscard]] bool reject(Split& split, proto::Origin origin, std::string_view record,
+                            const json::ScanError& error);
   void merge_rejects(const proto::Batch& batch, Split& split);
   proto::Batch seal(proto::Batch batch, Split& split);
 
