@@ -282,13 +282,14 @@ std::string_view Batch::rejects() const {
   return bytes().substr(Layout(header_).rejects, header_.rejects_bytes);
 }
 
-TableEntry Batch::entry(std::size_t index) const {
-  ByteReader reader(bytes().substr(Layout(header_).table + index * kOriginBytes, kOriginBytes));
-  TableEntry entry;
-  entry.origin.line_delta = reader.get<std::uint32_t>();
-  entry.origin.offset_delta = reader.get<std::uint32_t>();
-  entry.before = reader.get<std::uint32_t>();
-  return entry;
+void Batch::table(std::vector<TableEntry>& into) const {
+  ByteReader reader(bytes().substr(Layout(header_).table, header_.table_entries * kOriginBytes));
+  into.resize(header_.table_entries);
+  for (TableEntry& entry : into) {
+    entry.origin.line_delta = reader.get<std::uint32_t>();
+    entry.origin.offset_delta = reader.get<std::uint32_t>();
+    entry.before = reader.get<std::uint32_t>();
+  }
 }
 
 Batch Batch::reseal(const Header& header) && {

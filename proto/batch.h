@@ -141,7 +141,7 @@ class Batch {
   const Header& header() const { return header_; }
   std::string_view records() const;  // kTailPadding readable bytes follow
   std::string_view rejects() const;
-  TableEntry entry(std::size_t index) const;  // index < table_entries
+  void table(std::vector<TableEntry>& into) const;  // replaces what is there: table_entries of them
   std::size_t payload_bytes() const;          // header and padding included
 
   // The same payload under a changed header (only fields that do not describe sections may differ). The

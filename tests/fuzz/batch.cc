@@ -19,7 +19,9 @@ namespace {
 void use(const Batch& batch) {
   std::size_t sum = 0;
   for (char c : batch.records()) sum += static_cast<unsigned char>(c);
-  for (std::uint32_t i = 0; i < batch.header().table_entries; ++i) sum += batch.entry(i).origin.offset_delta;
+  std::vector<TableEntry> table;
+  batch.table(table);
+  for (const TableEntry& entry : table) sum += entry.origin.offset_delta;
   auto decoded = decode_rejects(batch.rejects(), [&](const Reject& reject) {
     for (char c : reject.reason) sum += static_cast<unsigned char>(c);
     for (char c : reject.record) sum += static_cast<unsigned char>(c);

@@ -51,13 +51,7 @@ class ProcessorStage::Meter {
   // False: all that was made of the record is taken back, and it is where the batch is cut. A record whose results are over
   // their bound is a reject instead.
   bool fits() {
-    if (bytes_.size() - bytes_mark_ > stage_.max_result_bytes_) {
-      const std::size_t size = bytes_.size() - bytes_mark_;
-      take_back();
-      stage_.rejected_.push_back(
-          {input_, 1,
-           fmt::format("its results take {} bytes; {} are allowed", size, stage_.max_result_bytes_)});
-    }
+    if (bytes_.size() - bytes_mark_ > stage_.max_result_bytes_) reject_results();
     for (; counted_ < stage_.rejected_.size(); ++counted_) {
       rejects_ += stage_.reject_bytes(stage_.rejected_[counted_]);
     }
@@ -65,15 +59,27 @@ class ProcessorStage::Meter {
     const std::size_t needed =
         std::max(bytes_.size() + rejects_ + carried, out_.ends.size() * proto::kOriginBytes);
     if (needed <= stage_.grant_) return true;
+    cut(needed);
+    return false;
+  }
+
+ private:
+  [[gnu::cold]] void reject_results() {
+    const std::size_t size = bytes_.size() - bytes_mark_;
+    take_back();
+    stage_.rejected_.push_back(
+        {input_, 1,
+         fmt::format("its results take {} bytes; {} are allowed", size, stage_.max_result_bytes_)});
+  }
+
+  [[gnu::cold]] void cut(std::size_t needed) {
     take_back();
     stage_.cut_ = input_;
     // Half of one more line is not known yet: what needs more than this asks again.
     stage_.wanted_ = needed + needed / 4;
     rejects_ = 0;
-    return false;
   }
 
- private:
   void take_back() {
     bytes_.resize(bytes_mark_);
     out_.ends.resize(lines_mark_);
@@ -289,18 +295,17 @@ const ProcessorStage::Lines* ProcessorStage::leave_out_torn(const Lines* made, B
 void ProcessorStage::take_in(const proto::Batch& batch, Lines& records) {
   const proto::Header& header = batch.header();
   records.text = batch.records();
-  origins_.clear();
+  batch.table(origins_);
   rejected_.clear();
   for (std::size_t begin = 0; begin < records.text.size();) {
     std::size_t end = std::min(records.text.find('\n', begin), records.text.size());
     const auto input = static_cast<std::uint32_t>(records.ends.size());
     // Without a table they are consecutive lines, and nothing has left the batch.
-    origins_.push_back(header.table_entries != 0
-                           ? batch.entry(input)
-                           : proto::TableEntry{{input, static_cast<std::uint32_t>(begin)}, input});
+    if (header.table_entries == 0) origins_.push_back({{input, static_cast<std::uint32_t>(begin)}, input});
     records.add(static_cast<std::uint32_t>(end), input);
     begin = end + 1;
   }
+  LEAT_CHECK(origins_.size() == records.ends.size(), "a table of a batch with other records");
   carried_.clear();
   if (!batch.rejects().empty()) {
     carried_.resize(origins_.size() + 1);

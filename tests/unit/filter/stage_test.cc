@@ -71,8 +71,10 @@ Made run(filter::FilterStage& stage, const std::string& text, std::uint32_t gran
     result.dropped += at.dropped;
     result.rejected += at.rejected;
     result.records += made->records();
+    std::vector<proto::TableEntry> table;
+    made->table(table);
     for (std::uint32_t i = 0; i < at.table_entries; ++i) {
-      const proto::TableEntry entry = made->entry(i);
+      const proto::TableEntry& entry = table[i];
       CHECK(entry.before >= i);
       result.table.push_back(std::to_string(header.first_line + entry.origin.line_delta));
     }
@@ -126,7 +128,9 @@ TEST_CASE("the table says how many records came before each, whatever became of 
   auto made = filter.transform(proto::Batch::seal(header, std::move(records)));
   REQUIRE(made.has_value());
   REQUIRE(made->header().table_entries == 2);
-  CHECK(made->entry(0).before == 0);
-  CHECK(made->entry(1).before == 3);
-  CHECK(made->entry(1).origin.line_delta == 4);
+  std::vector<proto::TableEntry> table;
+  made->table(table);
+  CHECK(table.at(0).before == 0);
+  CHECK(table.at(1).before == 3);
+  CHECK(table.at(1).origin.line_delta == 4);
 }
