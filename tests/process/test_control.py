@@ -131,7 +131,11 @@ class Hostile(Case):
                  "--runtime-dir", self.folder / "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.addCleanup(self.daemon.wait)
         self.addCleanup(self.daemon.kill)
-        self.until(lambda: os.path.exists(self.path), "leatd's socket")
+        self.until(self.listens, "leatd's socket")
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX) as client:  # its name is there a moment before
+            return client.connect_ex(self.path) == 0
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
