@@ -284,11 +284,12 @@ std::string_view Batch::rejects() const {
 
 void Batch::table(std::vector<TableEntry>& into) const {
   ByteReader reader(bytes().substr(Layout(header_).table, header_.table_entries * kOriginBytes));
-  into.resize(header_.table_entries);
-  for (TableEntry& entry : into) {
-    entry.origin.line_delta = reader.get<std::uint32_t>();
-    entry.origin.offset_delta = reader.get<std::uint32_t>();
-    entry.before = reader.get<std::uint32_t>();
+  into.clear();
+  into.reserve(header_.table_entries);
+  for (std::uint32_t i = 0; i < header_.table_entries; ++i) {
+    ByteReader entry(reader.get_bytes(kOriginBytes));
+    Origin origin{entry.get<std::uint32_t>(), entry.get<std::uint32_t>()};
+    into.push_back({origin, entry.get<std::uint32_t>()});
   }
 }
 

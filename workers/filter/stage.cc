@@ -36,6 +36,8 @@ struct FilterStage::Split {
 
   // Records that come before the one at hand: those that were seen, and those that came as rejects.
   std::uint32_t records_before() const {
+    if (before.empty()) [[likely]]
+      return header.in;
     auto passed = std::lower_bound(before.begin(), before.end(), line) - before.begin();
     return header.in + static_cast<std::uint32_t>(passed);
   }
@@ -84,11 +86,9 @@ bool FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
     split.leave_out(begin, end + 1);
   } else if (predicates_.keep(values_)) {
     const std::size_t text = split.kept_bytes + record.size() + 1 + rejects_.size();
-    if (!split.fits(text)) return false;
-    if (origins_wanted_) {
-      if (!split.fits((table_.size() + 1) * proto::kOriginBytes)) return false;
-      table_.push_back({origin, split.records_before()});
-    }
+    const std::size_t table = origins_wanted_ ? (table_.size() + 1) * proto::kOriginBytes : 0;
+    if (!split.fits(std::max(text, table))) return false;
+    if (origins_wanted_) table_.push_back({origin, split.records_before()});
     split.kept_bytes += record.size() + 1;
     ++split.header.kept;
   } else {

@@ -21,6 +21,7 @@ namespace leat::processor {
 
 // What one segment makes, held against the grant. begin() each of its lines, then ask fits(). What is rejected between a
 // record and the next one that is left leaves with it: a cut is in front of one that is left.
+// Most batches have no rejects and fit: those are told by three comparisons a record.
 class ProcessorStage::Meter {
  public:
   Meter(ProcessorStage& stage, const Lines& in, Buffer& bytes, Lines& out)
@@ -29,7 +30,9 @@ class ProcessorStage::Meter {
         bytes_(bytes),
         out_(out),
         counted_(stage.rejected_.size()),
-        earlier_end_(counted_) {}
+        earlier_end_(counted_),
+        easy_bytes_(counted_ == 0 && stage.carried_.empty() ? stage.grant_ : 0),
+        easy_lines_(stage.grant_ / proto::kOriginBytes) {}
   ~Meter() { stage_.made_ = std::max(stage_.made_, bytes_.size() + rejects_); }
   Meter(const Meter&) = delete;
   Meter& operator=(const Meter&) = delete;
@@ -37,47 +40,52 @@ class ProcessorStage::Meter {
   void begin(std::size_t line) {
     if (in_.inputs[line] == input_) return;
     input_ = in_.inputs[line];
-    while (line < in_.inputs.size() && in_.inputs[line] == input_) ++line;
-    next_ = line < in_.inputs.size() ? in_.inputs[line] : stage_.cut_;
+    line_ = line;
     bytes_mark_ = bytes_.size();
     lines_mark_ = out_.ends.size();
     rejects_mark_ = stage_.rejected_.size();
-    const auto& rejected = stage_.rejected_;
-    for (; earlier_ < earlier_end_ && rejected[earlier_].input < next_; ++earlier_) {
-      rejects_ += stage_.reject_bytes(rejected[earlier_]);
-    }
   }
 
   // False: all that was made of the record is taken back, and it is where the batch is cut. A record whose results are over
   // their bound is a reject instead.
   bool fits() {
-    if (bytes_.size() - bytes_mark_ > stage_.max_result_bytes_) reject_results();
-    for (; counted_ < stage_.rejected_.size(); ++counted_) {
-      rejects_ += stage_.reject_bytes(stage_.rejected_[counted_]);
+    if (bytes_.size() <= easy_bytes_ && out_.ends.size() <= easy_lines_ && stage_.rejected_.empty() &&
+        bytes_.size() - bytes_mark_ <= stage_.max_result_bytes_) [[likely]] {
+      return true;
     }
-    const std::size_t carried = stage_.carried_.empty() ? 0 : stage_.carried_[next_];
-    const std::size_t needed =
-        std::max(bytes_.size() + rejects_ + carried, out_.ends.size() * proto::kOriginBytes);
-    if (needed <= stage_.grant_) return true;
-    cut(needed);
-    return false;
+    return fits_with_rejects();
   }
 
  private:
-  [[gnu::cold]] void reject_results() {
-    const std::size_t size = bytes_.size() - bytes_mark_;
-    take_back();
-    stage_.rejected_.push_back(
-        {input_, 1,
-         fmt::format("its results take {} bytes; {} are allowed", size, stage_.max_result_bytes_)});
-  }
-
-  [[gnu::cold]] void cut(std::size_t needed) {
+  [[gnu::noinline]] bool fits_with_rejects() {
+    if (bytes_.size() - bytes_mark_ > stage_.max_result_bytes_) reject_results();
+    std::size_t after = line_;
+    while (after < in_.inputs.size() && in_.inputs[after] == input_) ++after;
+    // The next that is left, or where the batch is cut.
+    const std::uint32_t next = after < in_.inputs.size() ? in_.inputs[after] : stage_.cut_;
+    const auto& rejected = stage_.rejected_;
+    for (; earlier_ < earlier_end_ && rejected[earlier_].input < next; ++earlier_) {
+      rejects_ += stage_.reject_bytes(rejected[earlier_]);
+    }
+    for (; counted_ < rejected.size(); ++counted_) rejects_ += stage_.reject_bytes(rejected[counted_]);
+    const std::size_t carried = stage_.carried_.empty() ? 0 : stage_.carried_[next];
+    const std::size_t needed =
+        std::max(bytes_.size() + rejects_ + carried, out_.ends.size() * proto::kOriginBytes);
+    if (needed <= stage_.grant_) return true;
     take_back();
     stage_.cut_ = input_;
     // Half of one more line is not known yet: what needs more than this asks again.
     stage_.wanted_ = needed + needed / 4;
     rejects_ = 0;
+    return false;
+  }
+
+  void reject_results() {
+    const std::size_t size = bytes_.size() - bytes_mark_;
+    take_back();
+    stage_.rejected_.push_back(
+        {input_, 1,
+         fmt::format("its results take {} bytes; {} are allowed", size, stage_.max_result_bytes_)});
   }
 
   void take_back() {
@@ -94,7 +102,7 @@ class ProcessorStage::Meter {
   Buffer& bytes_;
   Lines& out_;
   std::uint32_t input_ = kNone;
-  std::uint32_t next_ = kNone;  // that is left, or where the batch is cut
+  std::size_t line_ = 0;  // the first of the input
   std::size_t bytes_mark_ = 0;
   std::size_t lines_mark_ = 0;
   std::size_t rejects_mark_ = 0;
@@ -102,6 +110,8 @@ class ProcessorStage::Meter {
   std::size_t counted_;      // in stage_.rejected_
   std::size_t earlier_ = 0;  // of earlier segments: counted as their records come by
   std::size_t earlier_end_;
+  std::size_t easy_bytes_;  // that fit as long as nothing is rejected
+  std::size_t easy_lines_;
 };
 
 void ProcessorStage::Lines::clear() {
