@@ -12,9 +12,9 @@
 #include "daemon/cli/plan.h"
 #include "daemon/cli/replay_folder.h"
 #include "daemon/cli/state.h"
-#include "daemon/supervisor/limits.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
+#include "workers/stage/limits.h"
 
 namespace leat::cli {
 
@@ -138,7 +138,7 @@ int replay(const ReplayOptions& options) {
   for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
   if (!plan.problems.empty()) return kExitConfig;
   if (auto good = check(plan); !good) return fail_with(good.error());
-  if (auto allowed = supervisor::allow_descriptors(supervisor::descriptors_for(plan.pipeline)); !allowed)
+  if (auto allowed = stage::allow_descriptors(stage::descriptors_for(plan.pipeline)); !allowed)
     return fail_with(allowed.error());
 
   Manner manner{false, options.run.json, options.run.quiet, options.run.runtime_dir,

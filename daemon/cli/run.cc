@@ -16,8 +16,8 @@
 #include "daemon/cli/progress.h"
 #include "daemon/cli/replay_folder.h"
 #include "daemon/cli/state.h"
-#include "daemon/supervisor/limits.h"
 #include "workers/ledger/state_folder.h"
+#include "workers/stage/limits.h"
 
 namespace leat::cli {
 
@@ -103,7 +103,7 @@ int run(const RunOptions& options) {
                                   options.pipeline, name, name),
                       kExitConfig});
   }
-  if (auto allowed = supervisor::allow_descriptors(supervisor::descriptors_for(plan.pipeline)); !allowed)
+  if (auto allowed = stage::allow_descriptors(stage::descriptors_for(plan.pipeline)); !allowed)
     return fail_with(allowed.error());
   Progress progress(Progress::mode_for_stderr(options.quiet));
   supervisor::Job job = job_of(options, plan);

@@ -19,6 +19,7 @@
 #include "daemon/leatd/status_json.h"
 #include "daemon/log/log.h"
 #include "daemon/supervisor/process.h"
+#include "workers/stage/limits.h"
 
 namespace leat::leatd {
 
@@ -65,6 +66,8 @@ Daemon::Daemon(Folders folders)
       program_folder_(supervisor::own_folder()),
       pipelines_(folders_, program_folder_),
       since_(std::time(nullptr)) {
+  if (auto allowed = stage::allow_descriptors(stage::kDescriptorsOfLeatd); !allowed)
+    throw std::runtime_error(allowed.error().text);
   // A pipelines.d may come later; that the folder it is to be in is missing is a typing mistake.
   if (!std::filesystem::is_directory(folders_.config))
     throw std::runtime_error(fmt::format("{}: no such folder; name it with --config-dir", folders_.config));

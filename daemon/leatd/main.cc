@@ -3,8 +3,9 @@
 // Reads   CONFIG/pipelines.d/*.yaml, at its start and when told to (SIGHUP, leat reload); the pages of its workers
 // Writes  ledgers below STATE (its writers do), sockets and pages below RUNTIME; what happens to stderr
 // Never   ends because of a pipeline, a source or a sink; opens a source, a sink or a data socket
-// Fails   64 usage; 78 when another leatd has the runtime folder or a folder cannot be made. A pipeline file that is wrong
-//         is refused and named by `leat status`, the others run
+// Fails   64 usage; 78 when another leatd has the runtime folder, a folder cannot be made, or fewer open files are allowed
+//         than it needs itself. A pipeline file that is wrong, or for which too few are, is refused and named by
+//         `leat status`; the others run
 // Gaps    what was paused, stopped or scaled by hand is forgotten when leatd starts again
 
 #include <fmt/format.h>

@@ -9,6 +9,7 @@
 #include "daemon/leatd/loader.h"
 #include "daemon/leatd/status_json.h"
 #include "workers/ledger/ledger.h"
+#include "workers/stage/limits.h"
 
 namespace leat::leatd {
 
@@ -41,6 +42,17 @@ Change Pipelines::refuse(cli::Candidate candidate, std::string_view more) {
   Change change{"refused", candidate.file, problems_of(candidate) + std::string(more)};
   refused_.push_back(std::move(candidate));
   return change;
+}
+
+Result<void> Pipelines::allow_descriptors(const cli::Plan& plan, const Runners& before) const {
+  std::uint64_t needed = stage::kDescriptorsOfLeatd + stage::descriptors_of_supervisor(plan.pipeline);
+  for (const Runners* list : {&running_, &removed_, &before}) {
+    for (const auto& runner : *list) {
+      if (runner->name() != plan.pipeline.name)
+        needed += stage::descriptors_of_supervisor(runner->newest_plan().pipeline);
+    }
+  }
+  return stage::allow_descriptors(needed);
 }
 
 // One that has not ended yet and is wanted again goes on, with what its file says now.
@@ -78,6 +90,14 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
   }
   std::string name = candidate.plan.pipeline.name;
   Runner* old = keep(before, named(name));
+  if (old != nullptr && is_same(old->newest_plan(), candidate.plan)) {
+    old->try_again();
+    return {"unchanged", std::move(name), {}};
+  }
+  if (auto allowed = allow_descriptors(candidate.plan, before); !allowed) {
+    candidate.plan.problems.push_back({file, {}, "", allowed.error().text});
+    return refuse(std::move(candidate), old != nullptr ? "\nwhat ran before goes on" : "");
+  }
   if (old == nullptr) {
     const Runner* other = find(name);
     if (other == nullptr) return start(std::move(candidate.plan));
@@ -88,10 +108,6 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
          "name",
          fmt::format("{} is {}'s already", config::in_quotes(name), other->newest_plan().pipeline.file)});
     return refuse(std::move(candidate), "");
-  }
-  if (is_same(old->newest_plan(), candidate.plan)) {
-    old->try_again();
-    return {"unchanged", std::move(name), {}};
   }
   old->swap(std::move(candidate.plan));
   return {"changed", std::move(name), {}};

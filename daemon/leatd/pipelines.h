@@ -54,6 +54,8 @@ class Pipelines {
   template <class Same>
   Runner* keep(Runners& before, Same same);
   Change refuse(cli::Candidate candidate, std::string_view more);
+  // Whether leatd may open what all of them need with this plan in place of the one of the same name.
+  Result<void> allow_descriptors(const cli::Plan& plan, const Runners& before) const;
   Change take(cli::Candidate candidate, Runners& before);
   Change start(cli::Plan plan);
   bool owns_name(const cli::Candidate& candidate);

@@ -38,13 +38,13 @@ class LeatdCase(Case):
         new.rename(path)
         return path
 
-    def start_leatd(self, ready=True, **env):
+    def start_leatd(self, ready=True, launcher=(), **env):
         environment = dict(os.environ, LC_ALL="C.UTF-8", **{key: str(value) for key, value in env.items()})
         self.log = open(self.folder / "leatd.log", "ab")
         before = self.log.tell()
         (self.runtime / "d/leatd.sock").unlink(missing_ok=True)  # of one that was killed
         self.daemon = subprocess.Popen(
-            [LEATD, "--config-dir", self.folder / "etc", "--state-dir", self.folder / "state", "--runtime-dir",
+            [*launcher, LEATD, "--config-dir", self.folder / "etc", "--state-dir", self.folder / "state", "--runtime-dir",
              self.runtime / "d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log, env=environment)
         self.log.close()
         self.until(lambda: self.daemon.poll() is not None or self.listens(), "leatd's socket")

@@ -37,6 +37,22 @@ class Folder(LeatdCase):
         self.assertIn("bad.yaml:3", bad["says"])
         self.assertIn("sauce", bad["says"])
 
+    def test_too_few_open_files_are_refused_with_the_number_that_is_needed(self):
+        """libzmq aborted leatd, and a processor that joins, where a descriptor was missing."""
+        self.pipeline("one", process={"workers": 2})
+        self.pipeline("two", process={"workers": 12}, sink={"path": str(self.folder / "out/two-{stem}.jsonl")})
+        for files in (12, 16, 24, 40, 60):
+            self.start_leatd(ready=False, launcher=["prlimit", f"--nofile={files}:{files}"])
+            self.assertEqual(self.daemon.wait(10), 78)
+            self.assertIn(f"64 open files are needed and {files} are allowed: raise the limit", self.said())
+        self.start_leatd(launcher=["prlimit", "--nofile=24:150"])  # it may raise that itself
+        self.assertEqual(self.status("one")["state"], "running")
+        self.assertEqual(self.status("two.yaml")["state"], "refused")
+        self.assertIn("open files are needed and 150 are allowed", self.status("two.yaml")["says"])
+        joining = self.join("one", "prlimit", "--nofile=30:30")
+        self.assertEqual(joining.wait(10), 74)
+        self.assertIn(b"open files are needed and 30 are allowed", joining.stderr.read())
+
     def test_what_is_no_file_is_refused_and_holds_nobody_up(self):
         self.pipeline("good")
         os.mkfifo(self.folder / "etc/pipelines.d/pipe.yaml")

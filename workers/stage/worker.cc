@@ -25,6 +25,7 @@
 #include "config/parse.h"
 #include "config/printable.h"
 #include "proto/descriptors.h"
+#include "workers/stage/limits.h"
 #include "workers/stage/service.h"
 
 namespace leat::stage {
@@ -179,6 +180,8 @@ void Worker::confine_by(const Confinement& confinement) {
     return;
   }
   pipeline_ = std::move(parsed.pipeline);
+  // One that the supervisor has started inherits what is needed; one that joins has the limit of its unit or shell.
+  if (auto allowed = allow_descriptors(descriptors_for(pipeline_)); !allowed) throw Fatal(allowed.error());
   if (auto confined = confine(confinement(pipeline_, surroundings())); !confined) failure_ = confined.error();
 }
 

@@ -1,18 +1,29 @@
-#include "daemon/supervisor/limits.h"
+#include "workers/stage/limits.h"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 
-namespace leat::supervisor {
+namespace leat::stage {
 
-std::uint64_t descriptors_for(const config::Pipeline& pipeline) {
-  constexpr std::uint64_t kBase = 64;
+namespace {
+
+std::uint64_t for_workers(const config::Pipeline& pipeline) {
   constexpr std::uint64_t kForAWorker = 4;
   const int workers =
       pipeline.filter.workers + (pipeline.has_processors() ? pipeline.process.workers.max : 0);
-  return kBase + kForAWorker * static_cast<std::uint64_t>(workers);
+  return kForAWorker * static_cast<std::uint64_t>(workers);
+}
+
+}  // namespace
+
+std::uint64_t descriptors_for(const config::Pipeline& pipeline) {
+  return 64 + for_workers(pipeline);
+}
+
+std::uint64_t descriptors_of_supervisor(const config::Pipeline& pipeline) {
+  return 32 + for_workers(pipeline);
 }
 
 Result<void> allow_descriptors(std::uint64_t needed) {
@@ -26,4 +37,4 @@ Result<void> allow_descriptors(std::uint64_t needed) {
                           needed, limit.rlim_max, needed, needed));
 }
 
-}  // namespace leat::supervisor
+}  // namespace leat::stage
