@@ -75,14 +75,24 @@ Result<void> set_fingerprint(ledger::Ledger& ledger, const std::optional<std::ui
   return ledger.set_fingerprint(options.fingerprint);
 }
 
+Result<void> check_letters(ledger::View& view, const RunOptions& options, bool exact, DeadLetters& letters) {
+  if (options.fresh) return letters.check(std::nullopt, exact);
+  auto known = view.dead_letters();
+  return known ? letters.check(*known, exact) : tl::unexpected(known.error());
+}
+
 }  // namespace
 
 Result<void> begin_run(ledger::Ledger& ledger, const config::Pipeline& pipeline, const RunOptions& options,
-                       bool exact, const std::function<void(const std::string&)>& on_warning) {
+                       bool exact, DeadLetters* letters,
+                       const std::function<void(const std::string&)>& on_warning) {
   if (auto clear = preflight(ledger.view(), pipeline, options, exact); !clear) return clear;
   auto before = ledger.fingerprint();
   if (!before) return tl::unexpected(before.error());
   if (auto same = check_fingerprint(ledger, *before, options); !same) return same;
+  if (letters != nullptr) {
+    if (auto clear = check_letters(ledger.view(), options, exact, *letters); !clear) return clear;
+  }
   // Here nothing has changed yet; from here on nothing is refused.
   if (options.fresh) {
     if (auto forgotten = forget_all(ledger); !forgotten) return forgotten;

@@ -10,6 +10,7 @@
 #include "config/pipeline.h"
 #include "proto/result.h"
 #include "workers/ledger/ledger.h"
+#include "workers/writer/dead_letters.h"
 
 namespace leat::writer {
 
@@ -27,9 +28,9 @@ struct RunOptions {
 // Precondition: the run has not begun an epoch (the ledger has no row for it). All of it can be done again: a writer that
 // dies in the middle leaves no row, and the next one does it from the beginning. Fails as preflight() does, and 78: the
 // pipeline has changed in the middle of its work; then nothing was changed. kRetry: ask again. on_warning hears what a
-// person should.
+// person should. letters: nullptr, there is no dead-letter file; otherwise not yet started.
 [[nodiscard]] Result<void> begin_run(ledger::Ledger& ledger, const config::Pipeline& pipeline,
-                                     const RunOptions& options, bool exact,
+                                     const RunOptions& options, bool exact, DeadLetters* letters,
                                      const std::function<void(const std::string&)>& on_warning);
 
 }  // namespace leat::writer

@@ -73,10 +73,59 @@ Result<std::uint64_t> end_of_last_line(int fd, std::uint64_t size, const std::st
   return std::uint64_t{0};
 }
 
+tl::unexpected<Error> is_a_link(const std::string& path) {
+  return fail(Fault::kFatal,
+              fmt::format("{} is a link, and others can write to its folder: name the file itself in "
+                          "dead_letter.path, or remove it",
+                          path),
+              kExitConfig);
+}
+
+// Ours were committed up to known.length, and what is behind that was not.
+bool is_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size, bool whole) {
+  return size > known.length && !whole;
+}
+
 }  // namespace
 
+// What is asked for again after a failure begins with the name: the file may be another one then.
+Result<void> DeadLetters::check(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
+  auto checked = try_check(known, whole);
+  if (!checked) fd_ = stage::Fd();
+  return checked;
+}
+
 Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
-  bool ours = known && known->path == path();
+  auto started = try_start(known, whole);
+  if (!started) fd_ = stage::Fd();
+  return started;
+}
+
+bool DeadLetters::is_ours(const std::optional<ledger::DeadLetterFile>& known) const {
+  return known && known->path == path();
+}
+
+Result<void> DeadLetters::try_check(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
+  struct stat info {};
+  if (::stat(path().c_str(), &info) != 0) return check_absent();
+  if (auto opened = open(); !opened || !regular_) return opened;
+  auto size = static_cast<std::uint64_t>(info.st_size);
+  if (is_ours(known) && is_uncommitted(*known, size, whole)) return {};
+  auto end = end_of_letters(size);
+  return end ? Result<void>{} : tl::unexpected(end.error());
+}
+
+// It is made by the first letter.
+Result<void> DeadLetters::check_absent() const {
+  if (passes(errno)) return io_failure("look at", path(), errno);
+  const std::string folder = folder_of(path());
+  struct stat info {};
+  if (::lstat(path().c_str(), &info) == 0 && !is_private(folder)) return is_a_link(path());
+  return check_folder(folder);
+}
+
+Result<void> DeadLetters::try_start(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
+  bool ours = is_ours(known);
   file_.length = 0;
   file_.letters = ours ? known->letters : 0;
   struct stat info {};
@@ -86,8 +135,7 @@ Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& kno
     auto done = ours ? cut_uncommitted(*known, size, whole) : cut_partial_line(size);
     if (!done) return done;
   } else {
-    if (passes(errno)) return io_failure("look at", path(), errno);
-    if (auto checked = check_folder(folder_of(path())); !checked) return checked;
+    if (auto checked = check_absent(); !checked) return checked;
     if (ours && known->length > 0) {
       note_ =
           fmt::format("{} has gone, with {} dead letters: going on with a new one", path(), known->letters);
@@ -99,6 +147,7 @@ Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& kno
 }
 
 Result<void> DeadLetters::open() {
+  if (fd_) return {};
   struct stat info {};
   // Where others can put links, what one leads to may be anybody's.
   int follow = is_private(folder_of(path())) ? 0 : O_NOFOLLOW;
@@ -107,13 +156,7 @@ Result<void> DeadLetters::open() {
   // Of a FIFO, the check of its owner comes before waiting for a reader.
   int access = regular_ ? O_RDWR | O_CREAT | O_APPEND : O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK;
   fd_ = stage::Fd(::open(path().c_str(), access | O_CLOEXEC | follow, 0666));
-  if (!fd_ && errno == ELOOP) {
-    return fail(Fault::kFatal,
-                fmt::format("{} is a link, and others can write to its folder: name the file itself in "
-                            "dead_letter.path, or remove it",
-                            path()),
-                kExitConfig);
-  }
+  if (!fd_ && errno == ELOOP) return is_a_link(path());
   if (!fd_ && errno == ENXIO) {
     return fail(Fault::kRetry, fmt::format("nobody reads the FIFO {}: start its reader", path()));
   }
@@ -141,16 +184,25 @@ Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, s
                         known.length);
     return cut_partial_line(size);
   }
-  if (size == known.length || whole) return cut_partial_line(size);
+  if (!is_uncommitted(known, size, whole)) return cut_partial_line(size);
   file_.length = known.length;
   return cut(fd_.get(), known.length, path());
 }
 
 Result<void> DeadLetters::cut_partial_line(std::uint64_t size) {
-  auto end = end_of_last_line(fd_.get(), size, path());
+  auto end = end_of_letters(size);
   if (!end) return tl::unexpected(end.error());
   file_.length = *end;
   if (*end == size) return {};
+  if (auto done = cut(fd_.get(), *end, path()); !done) return done;
+  note_ =
+      fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - *end);
+  return {};
+}
+
+Result<std::uint64_t> DeadLetters::end_of_letters(std::uint64_t size) {
+  auto end = end_of_last_line(fd_.get(), size, path());
+  if (!end || *end == size) return end;
 
   // Only what looks like the beginning of a dead letter, or the NUL bytes that a power cut leaves, is
   // ours to cut.
@@ -165,10 +217,7 @@ Result<void> DeadLetters::cut_partial_line(std::uint64_t size) {
                             path()),
                 kExitConfig);
   }
-  if (auto done = cut(fd_.get(), *end, path()); !done) return done;
-  note_ =
-      fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - *end);
-  return {};
+  return end;
 }
 
 Result<void> DeadLetters::append(const DeadLetter& letter) {

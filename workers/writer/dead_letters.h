@@ -39,6 +39,10 @@ class DeadLetters {
   // path: absolute.
   explicit DeadLetters(std::string path) { file_.path = std::move(path); }
 
+  // What start() with the same arguments would refuse is refused, and nothing is changed; a file that exists stays open and
+  // locked for start().
+  [[nodiscard]] Result<void> check(const std::optional<ledger::DeadLetterFile>& known, bool whole);
+
   // Before anything is read: the folder can be written; a file that exists is opened and locked. known: what the ledger
   // has. Of a file it knows, what is behind the committed length is cut off, unless `whole` says that the last run has
   // committed all it wrote: then that is another's. Of any other, a last line without its newline, left by a crash,
@@ -66,9 +70,14 @@ class DeadLetters {
   std::string take_note() { return std::exchange(note_, {}); }
 
  private:
+  Result<void> try_start(const std::optional<ledger::DeadLetterFile>& known, bool whole);
+  Result<void> try_check(const std::optional<ledger::DeadLetterFile>& known, bool whole);
+  bool is_ours(const std::optional<ledger::DeadLetterFile>& known) const;
   Result<void> open();
+  Result<void> check_absent() const;
   Result<void> cut_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size, bool whole);
   Result<void> cut_partial_line(std::uint64_t size);
+  Result<std::uint64_t> end_of_letters(std::uint64_t size);
   Result<void> flush();
   const std::string& path() const { return file_.path; }
 

@@ -148,6 +148,11 @@ Result<FileInfo> look_at(int fd, const std::string& path) {
                   .regular = S_ISREG(info.st_mode)};
 }
 
+bool is_special(const std::string& path) {
+  struct stat info {};
+  return path == "/dev/stdout" || (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode));
+}
+
 bool is_private(const std::string& folder) {
   struct stat info {};
   if (::stat(folder.c_str(), &info) != 0) return false;

@@ -32,6 +32,9 @@ bool passes(int error);
 // The same for each of them, which leave the set as they are done.
 [[nodiscard]] Result<void> sync_folders(std::set<std::string>& folders);
 
+// Something other than a file: a FIFO, a device, a folder; or stdout, whatever it is.
+bool is_special(const std::string& path);
+
 struct FileInfo {
   dev_t device = 0;
   ino_t inode = 0;

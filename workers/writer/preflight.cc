@@ -32,6 +32,7 @@ class Preflight {
       if (auto mounted = check_mount(sink_.require_mount); !mounted) return mounted;
     }
     if (auto known = check_reread(); !known) return known;
+    if (auto folder = check_sink(); !folder) return folder;
     if (options_.fresh) return options_.force ? Result<void>{} : check_fresh();
     if (auto lengths = check_lengths(exact); !lengths) return lengths;
     return options_.force ? Result<void>{} : check_next();
@@ -40,6 +41,11 @@ class Preflight {
  private:
   std::string expand(const std::string& source, std::uint64_t n) const {
     return target_.expand(source, n, std::chrono::system_clock::now());
+  }
+
+  Result<void> check_sink() const {
+    const bool is_pipe = !target_.per_source() && is_special(expand({}, 1));
+    return is_pipe ? Result<void>{} : check_folder(target_.fixed_folder());
   }
 
   // Is there a file already, where one would be made?

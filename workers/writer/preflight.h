@@ -10,8 +10,9 @@
 namespace leat::writer {
 
 // exact: outputs can be no longer than the ledger says, as the last run has ended in peace.
-// kFatal: 64, a source to start over is not known; 78, published outputs are in the way of --fresh or --reread; 74, the
-// outputs are further than the ledger, which must have been put back from an older copy. kRetry: the mount is not there.
+// kFatal: 64, a source to start over is not known; 78, the sink's folder cannot be written, or published outputs are in the way
+// of --fresh or --reread; 74, the outputs are further than the ledger, which must have been put back from an older copy.
+// kRetry: the mount is not there.
 [[nodiscard]] Result<void> preflight(ledger::View& view, const config::Pipeline& pipeline,
                                      const RunOptions& options, bool exact);
 

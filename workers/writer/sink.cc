@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::uint64_t kAllSources = 0;
 
-bool is_special(const std::string& path) {
-  struct stat info {};
-  return path == "/dev/stdout" || (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode));
-}
-
 }  // namespace
 
 Sink::Sink(config::Sink config, const std::vector<std::string>& globs, bool force, WallClock wall_clock,

@@ -34,7 +34,8 @@ Result<std::uint64_t> WriterStage::begin() {
   auto known = view.run(options_.run);
   if (!known) return tl::unexpected(known.error());
   if (!*known) {
-    if (auto begun = begin_run(ledger_, pipeline_, options_, whole_before_, on_warning_); !begun)
+    if (auto begun = begin_run(ledger_, pipeline_, options_, whole_before_, dead_letters_.get(), on_warning_);
+        !begun)
       return tl::unexpected(begun.error());
   }
   auto epoch = ledger_.begin_epoch(options_.run);

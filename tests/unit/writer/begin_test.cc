@@ -36,6 +36,43 @@ TEST_CASE(
   CHECK(writer.out("b") == kB.kept());
 }
 
+TEST_CASE("where the dead-letter file or the sink's folder is refused, --fresh has forgotten nothing") {
+  Writer writer("out/{stem}");
+  std::filesystem::create_directory(writer.folder.path("out"));
+  writer.start();
+  writer.run({kA});
+  const std::string dead = writer.folder.path("dead");
+  const std::string letters = test::read_file(dead);
+  int code = kExitConfig;
+  SUBCASE("a link among others' files") {
+    std::filesystem::permissions(writer.folder.root(), std::filesystem::perms::all);
+    std::filesystem::rename(dead, dead + "-there");
+    std::filesystem::create_symlink(dead + "-there", dead);
+  }
+  SUBCASE("a link that leads nowhere") {
+    std::filesystem::permissions(writer.folder.root(), std::filesystem::perms::all);
+    std::filesystem::remove(dead);
+    std::filesystem::create_symlink(dead + "-there", dead);
+  }
+  SUBCASE("another's half a line") {
+    test::write_file(dead, letters + "mine");
+  }
+  SUBCASE("a folder that is not there") {
+    writer.pipeline.dead_letter_path = writer.folder.path("nowhere/dead");
+  }
+  SUBCASE("a folder") {
+    std::filesystem::remove(dead);
+    std::filesystem::create_directory(dead);
+    code = kExitIo;
+  }
+  SUBCASE("the sink's folder has gone") {
+    std::filesystem::rename(writer.folder.path("out"), writer.folder.path("elsewhere"));
+  }
+  writer.start_error({.run = "two", .force = true, .fresh = true}, code);
+  CHECK(writer.source(kA).place.lines == kA.lines);
+  CHECK_FALSE(writer.ledger->view().run("two").value());
+}
+
 TEST_CASE("what is asked for once a run is done once, however often its writer is started") {
   Writer writer("out");
   writer.start({.run = "one", .fresh = true});
