@@ -26,6 +26,8 @@ inline constexpr string_view kCompressions[] = {"auto", "none", "zstd", "gzip"};
 inline constexpr string_view kHashAlgorithms[] = {"xxh64", "sha256"};
 inline constexpr string_view kTypes[] = {"null", "boolean", "number", "integer", "string", "array", "object"};
 inline constexpr string_view kPlaceholders[] = {"{stem}", "{path}", "{n}", "{date}"};
+// Of these, those by which an output ends before its run does: with its source, or with the number.
+inline constexpr string_view kEndingPlaceholders[] = {"{stem}", "{path}", "{n}"};
 
 inline constexpr string_view kRoot[] = {"version", "name", "source",      "filter",
                                         "process", "sink", "dead_letter", "limits"};

@@ -1,14 +1,9 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <iterator>
 #include <optional>
 
-#include "config/keys.h"
-#include "config/printable.h"
-#include "config/text.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/execute.h"
 #include "daemon/cli/leatd.h"
@@ -16,6 +11,7 @@
 #include "daemon/cli/progress.h"
 #include "daemon/cli/replay_folder.h"
 #include "daemon/cli/state.h"
+#include "daemon/cli/surroundings.h"
 #include "workers/ledger/state_folder.h"
 #include "workers/stage/limits.h"
 
@@ -37,12 +33,6 @@ bool sink_is_stdout(const std::string& path) {
              ? sink.st_dev == out.st_dev && sink.st_ino == out.st_ino && path.starts_with("/dev/") &&
                    path != "/dev/null"
              : path == "/dev/stdout" || path == "/dev/fd/1";
-}
-
-bool has_placeholder(const std::string& path) {
-  const auto& all = config::names::kPlaceholders;
-  return std::any_of(std::begin(all), std::end(all),
-                     [&](std::string_view name) { return path.find(name) != std::string::npos; });
 }
 
 Manner manner_of(const RunOptions& options) {
@@ -87,10 +77,10 @@ supervisor::Job job_of(const RunOptions& options, const Plan& plan) {
 int run(const RunOptions& options) {
   Plan plan = load_plan(options.pipeline);
   if (!plan.problems.empty()) return refuse(plan);
-  if (options.follow && !has_placeholder(plan.pipeline.sink.path)) {
-    fmt::print(stderr, "{}: sink.path: --follow never ends, so the sink needs a placeholder ({}), got {}\n",
-               config::printable(options.pipeline), config::joined(config::names::kPlaceholders),
-               config::printable(plan.pipeline.sink.path));
+  std::string text = wrong_with_following("--follow", plan.pipeline.sink.path);
+  if (options.follow && !text.empty()) {
+    fmt::print(stderr, "{}\n",
+               to_string(config::Problem{options.pipeline, {}, "sink.path", std::move(text)}));
     return kExitConfig;
   }
   if (options.json && sink_is_stdout(plan.pipeline.sink.path)) {

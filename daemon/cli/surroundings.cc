@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 
 #include "config/glob.h"
 #include "config/keys.h"
@@ -28,10 +28,13 @@ std::string fixed_folder(std::string_view path) {
   return folder_of(path.substr(0, path.find('{')));
 }
 
-bool has_placeholder(std::string_view path) {
-  const auto& all = config::names::kPlaceholders;
-  return std::any_of(std::begin(all), std::end(all),
+bool has_one_of(std::string_view path, std::span<const std::string_view> placeholders) {
+  return std::any_of(placeholders.begin(), placeholders.end(),
                      [&](std::string_view name) { return path.find(name) != std::string_view::npos; });
+}
+
+bool has_placeholder(std::string_view path) {
+  return has_one_of(path, config::names::kPlaceholders);
 }
 
 bool below(std::string_view path, std::string_view folder) {
@@ -118,10 +121,22 @@ std::string wrong_with(const Use& use, const Sandbox& sandbox) {
 
 }  // namespace
 
+std::string wrong_with_following(std::string_view who, const std::string& sink_path) {
+  if (has_one_of(sink_path, config::names::kEndingPlaceholders)) return "";
+  return fmt::format("{} never ends, so the sink needs a placeholder ({}), got {}{}", who,
+                     config::joined(config::names::kEndingPlaceholders), sink_path,
+                     has_placeholder(sink_path) ? "; {date} ends no output" : "");
+}
+
 std::vector<std::string> wrong_with_outputs(const config::Pipeline& pipeline, bool begun) {
   std::vector<std::string> wrong;
   const config::Sink& sink = pipeline.sink;
   struct stat info {};
+  if (has_placeholder(sink.path) && !has_one_of(sink.path, config::names::kEndingPlaceholders)) {
+    wrong.emplace_back(
+        "sink.path: {date} ends no output, so leatd and --follow would never publish one and are refused; "
+        "add {n}, {stem} or {path}");
+  }
   if (!sink.path.starts_with("/dev/")) {
     look_at_output("sink.path", sink.path, sink.require_mount, wrong);
     if (wrong.empty() && !begun && !has_placeholder(sink.path) && ::stat(sink.path.c_str(), &info) == 0 &&
@@ -178,13 +193,8 @@ Sandbox sandbox_of_leatd() {
 std::vector<config::Problem> wrong_for_service(const config::Pipeline& pipeline, const std::string& file,
                                                const Sandbox& sandbox) {
   std::vector<config::Problem> wrong;
-  if (!has_placeholder(pipeline.sink.path)) {
-    wrong.push_back({file,
-                     {},
-                     "sink.path",
-                     fmt::format("leatd never ends, so the sink needs a placeholder ({})",
-                                 config::joined(config::names::kPlaceholders))});
-  }
+  if (std::string text = wrong_with_following("leatd", pipeline.sink.path); !text.empty())
+    wrong.push_back({file, {}, "sink.path", std::move(text)});
   for (const Use& use : uses_of(pipeline)) {
     std::string text = wrong_with(use, sandbox);
     if (!text.empty()) wrong.push_back({file, {}, use.key, std::move(text)});

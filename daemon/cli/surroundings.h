@@ -9,7 +9,11 @@
 
 namespace leat::cli {
 
-// What of the outputs stands in the way of a run, each with its key: a folder that is missing, a name that is taken.
+// Why a run that never ends (`who`: leatd, --follow) would never publish what it writes there; empty: it would.
+std::string wrong_with_following(std::string_view who, const std::string& sink_path);
+
+// What of the outputs stands in the way of a run, each with its key: a folder that is missing, a name that is taken, one that ends no
+// output.
 // begun: the pipeline has run here before, so an output that is there is its own.
 std::vector<std::string> wrong_with_outputs(const config::Pipeline& pipeline, bool begun);
 

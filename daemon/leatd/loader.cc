@@ -15,8 +15,7 @@
 #include <thread>
 #include <utility>
 
-#include "config/keys.h"
-#include "config/text.h"
+#include "daemon/cli/surroundings.h"
 
 namespace leat::leatd {
 
@@ -127,19 +126,9 @@ std::vector<cli::Candidate> Loader::take() {
 
 void refuse_what_ends(std::vector<cli::Candidate>& candidates) {
   for (cli::Candidate& candidate : candidates) {
-    const auto& placeholders = config::names::kPlaceholders;
-    const std::string& sink = candidate.plan.pipeline.sink.path;
-    if (!candidate.plan.problems.empty() ||
-        std::any_of(std::begin(placeholders), std::end(placeholders),
-                    [&](std::string_view name) { return sink.find(name) != std::string::npos; })) {
-      continue;
-    }
-    candidate.plan.problems.push_back(
-        {candidate.file,
-         {},
-         "sink.path",
-         fmt::format("leatd never ends, so the sink needs a placeholder ({}), got {}",
-                     config::joined(placeholders), sink)});
+    if (!candidate.plan.problems.empty()) continue;
+    std::string text = cli::wrong_with_following("leatd", candidate.plan.pipeline.sink.path);
+    if (!text.empty()) candidate.plan.problems.push_back({candidate.file, {}, "sink.path", std::move(text)});
   }
 }
 

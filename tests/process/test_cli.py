@@ -246,6 +246,15 @@ class Follow(Case):
         run = self.leat("run", "pipeline.yaml", "--follow", "--runtime-dir", self.runtime, code=78)
         self.assertIn("{stem}", run.stderr)
 
+    def test_follow_needs_more_than_the_date(self):
+        """It was written to, under its hidden name, for ever; so source.after never came."""
+        self.write("in.jsonl", GOOD)
+        self.pipeline(out="out-{date}.jsonl")
+        run = self.leat("run", "pipeline.yaml", "--follow", "--runtime-dir", self.runtime, code=78)
+        self.assertIn("{date} ends no output", run.stderr)
+        self.assertIn("warning: sink.path: {date} ends no output", self.leat("check", "pipeline.yaml").stderr)
+        self.leat("run", "pipeline.yaml", "--runtime-dir", self.runtime)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

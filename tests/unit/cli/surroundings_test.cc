@@ -42,6 +42,8 @@ TEST_CASE("what stands in the way of an output is said before a run meets it") {
   CHECK(wrong("d", false) ==
         std::vector<std::string>{"sink.path: " + folder.path("d") + " is a folder, not a file: add a name"});
   CHECK(wrong("taken", true).empty());
+  CHECK(wrong("{date}-{n}", false).empty());
+  CHECK(wrong("{date}", false).at(0).starts_with("sink.path: {date} ends no output"));
   CHECK(wrong("taken", false).size() == 1);
 }
 
@@ -65,6 +67,9 @@ TEST_CASE("what leatd's sandbox does not allow is said, and where to read how to
             .starts_with("p.yaml: source.paths: /tmp/in is another folder for leatd"));
   CHECK(for_service(pipeline("/mnt/*.jsonl", "/srv/out.jsonl", tail))
             .starts_with("p.yaml: sink.path: leatd never ends, so the sink needs a placeholder ({stem}"));
+  CHECK(for_service(pipeline("/mnt/*.jsonl", "/srv/{date}.jsonl", tail)) ==
+        "p.yaml: sink.path: leatd never ends, so the sink needs a placeholder ({stem}, {path}, {n}), got "
+        "/srv/{date}.jsonl; {date} ends no output\n");
 }
 
 TEST_CASE("drop-ins change what leatd may do") {
