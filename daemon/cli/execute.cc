@@ -38,6 +38,8 @@ Summary execute(const supervisor::Job& job, const Manner& manner, Progress& prog
   progress.clear();
   Summary summary = summarise(job.pipeline.name, outcome, manner.strict);
   summary.volatile_state = job.volatile_state;
+  summary.forced = job.force;
+  summary.once = job.fresh || !job.reread.empty();
   if (!manner.dead_letter.empty()) summary.dead_letter_path = manner.dead_letter;
   if (!manner.quiet) fmt::print(stderr, "{}", to_text(summary));
   if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", printable(summary.failure));

@@ -193,12 +193,19 @@ Summary summarise(const std::string& pipeline, const supervisor::Outcome& outcom
 
 namespace {
 
+// What has to be typed after a stop.
+std::string run_again(const Summary& summary) {
+  if (summary.volatile_state) return "run again to start over";
+  if (!summary.once) return fmt::format("run again{} to continue", summary.forced ? " with --force" : "");
+  return fmt::format("run again {}without --fresh and --reread to continue",
+                     summary.forced ? "with --force and " : "");
+}
+
 // What became of the run, in a few words.
 std::string headline(const Summary& summary) {
   std::uint64_t touched = summary.sources_done + summary.sources_failed + summary.sources_changed;
   if (summary.stopped) {
-    return fmt::format("stopped before the end of the input; run again to {}",
-                       summary.volatile_state ? "start over" : "continue");
+    return "stopped before the end of the input; " + run_again(summary);
   }
   std::string before =
       summary.already_done == 0

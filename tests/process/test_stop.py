@@ -59,6 +59,15 @@ class Stop(BlockedCase):
                 os.mkfifo(self.folder / "gate")
                 self.start_over()
 
+    def test_a_stop_of_fresh_and_force_says_what_continues_it(self):
+        self.write("out.jsonl", b"of before\n")
+        process = self.start_blocked("--fresh", "--force")
+        process.send_signal(signal.SIGTERM)
+        run = self.assertGone(process, 75, output=b"of before\n")
+        self.assertIn("run again with --force and without --fresh and --reread to continue", run.stderr)
+        self.open_gate()
+        self.assertSame(self.run_on(None, "--force").output(), BLOCKED)
+
     def test_a_batch_that_would_take_long_is_let_go(self):
         process = self.start_blocked()
         since = time.monotonic()

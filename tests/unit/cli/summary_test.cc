@@ -82,6 +82,11 @@ TEST_CASE("a stopped run says what the next one does") {
   CHECK(has(to_text(summary), "run again to continue"));
   summary.volatile_state = true;
   CHECK(has(to_text(summary), "run again to start over"));
+  summary.volatile_state = false;
+  summary.forced = true;
+  CHECK(has(to_text(summary), "run again with --force to continue"));
+  summary.once = true;
+  CHECK(has(to_text(summary), "run again with --force and without --fresh and --reread to continue"));
 }
 
 TEST_CASE("counts that do not add up are a bug, whatever else is said") {
