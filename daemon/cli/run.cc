@@ -99,7 +99,9 @@ int run(const RunOptions& options) {
   supervisor::Job job = job_of(options, plan);
   auto lock = take_state(options, job, progress);
   if (!lock) return fail_with(lock.error());
-  return execute(job, manner_of(options), progress).exit_code;
+  const Summary summary = execute(job, manner_of(options), progress);
+  if (*lock && !summary.failure.empty()) (*lock)->failed(job.run, summary.exit_code, summary.failure);
+  return summary.exit_code;
 }
 
 }  // namespace leat::cli

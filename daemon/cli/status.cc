@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Facts {
   std::uint64_t epoch = 0;
   std::optional<ledger::Holder> holder;
   std::optional<ledger::Run> last;
+  std::optional<ledger::Failure> failure;  // of that run
   ledger::View::Totals sources;
   ledger::View::OutputTotals outputs;
   std::vector<ledger::Output> unfinished;
@@ -43,6 +45,8 @@ Result<Facts> gather(OpenState& state) {
   };
   take(state.view.epoch(), facts.epoch);
   take(state.view.last_run(), facts.last);
+  if (facts.last && facts.last->ended_s == 0) facts.failure = ledger::RunLock::failure(state.folder);
+  if (facts.failure && facts.failure->run != facts.last->id) facts.failure.reset();
   take(state.view.totals(), facts.sources);
   take(state.view.output_totals(), facts.outputs);
   take(state.view.unfinished_outputs(), facts.unfinished);
@@ -57,11 +61,13 @@ std::string records(const ledger::Counts& counts) {
                      exact_count(counts.out));
 }
 
-// A run that is not over and that nobody carries out was killed.
-std::string ending(const ledger::Run& run, bool running) {
-  if (running) return "under way";
-  return run.ended_s == 0 ? "not ended: it was killed, the next run continues"
-                          : "ended " + human_time(run.ended_s);
+// A run that is not over and that nobody carries out was killed, unless it has said why it ended.
+std::string ending(const Facts& facts) {
+  if (facts.holder) return "under way";
+  if (facts.last->ended_s != 0) return "ended " + human_time(facts.last->ended_s);
+  return facts.failure
+             ? fmt::format("ended {} with exit code {}", facts.failure->at, facts.failure->exit_code)
+             : "not ended: it was killed, the next run continues";
 }
 
 void print_text(const Facts& facts) {
@@ -72,9 +78,9 @@ void print_text(const Facts& facts) {
                                    facts.holder->since, printable(facts.holder->pipeline))
                      : "no");
   if (facts.last) {
-    row("last run",
-        fmt::format("{}, began {}, {} (epoch {})", facts.last->id, human_time(facts.last->started_s),
-                    ending(*facts.last, facts.holder.has_value()), facts.epoch));
+    row("last run", fmt::format("{}, began {}, {} (epoch {})", facts.last->id,
+                                human_time(facts.last->started_s), ending(facts), facts.epoch));
+    if (facts.failure) row("", printable(facts.failure->text));
     row("", records(facts.last->counts));
     row("", fmt::format("{} sources done, {} changed, {} failed", exact_count(facts.last->sources_done),
                         exact_count(facts.last->sources_changed), exact_count(facts.last->sources_failed)));
@@ -111,7 +117,8 @@ void put(Json& json, const ledger::Counts& counts) {
   json.put("out_bytes", counts.out_bytes);
 }
 
-void put_run(Json& json, const ledger::Run& run) {
+void put_run(Json& json, const Facts& facts) {
+  const ledger::Run& run = *facts.last;
   json.object("last_run", [&] {
     json.put("id", run.id);
     json.put("started_s", static_cast<std::uint64_t>(run.started_s));
@@ -120,6 +127,10 @@ void put_run(Json& json, const ledger::Run& run) {
     json.put("sources_done", run.sources_done);
     json.put("sources_changed", run.sources_changed);
     json.put("sources_failed", run.sources_failed);
+    if (facts.failure) {
+      json.put("exit_code", std::uint64_t{std::strtoul(facts.failure->exit_code.c_str(), nullptr, 10)});
+      json.put("failure", facts.failure->text);
+    }
   });
 }
 
@@ -137,7 +148,7 @@ std::string to_json(const Facts& facts) {
         json.put("pipeline", facts.holder->pipeline);
       });
     }
-    if (facts.last) put_run(json, *facts.last);
+    if (facts.last) put_run(json, facts);
     json.object("sources", [&] {
       json.put("done", facts.sources.done);
       json.put("reading", facts.sources.reading);

@@ -145,6 +145,7 @@ bool Runner::moves_again() const {
 
 void Runner::on_over(const supervisor::Outcome& outcome) {
   supervisor_.reset();
+  if (lock_ && !outcome.failure.empty()) lock_->failed(run_, outcome.exit_code, outcome.failure);
   lock_.reset();
   last_ = outcome.last;
   bool asked_for = outcome.exit_code == kExitStopped || outcome.exit_code == kExitOk;

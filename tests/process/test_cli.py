@@ -246,6 +246,15 @@ class Follow(Case):
         run = self.leat("run", "pipeline.yaml", "--follow", "--runtime-dir", self.runtime, code=78)
         self.assertIn("{stem}", run.stderr)
 
+    def test_a_run_that_found_nothing_has_ended_and_status_says_why(self):
+        """It was said to have been killed."""
+        self.pipeline(paths="none-*.jsonl")
+        self.leat("run", "pipeline.yaml", "--runtime-dir", self.runtime, code=66)
+        said = self.leat("status", "pipeline.yaml").stdout.decode()
+        self.assertRegex(said, r"ended \S+ with exit code 66 \(epoch 1\)\n +\S.*none-\*\.jsonl")
+        self.assertNotIn("killed", said)
+        self.assertEqual(json.loads(self.leat("status", "pipeline.yaml", "--json").stdout)["last_run"]["exit_code"], 66)
+
     def test_follow_needs_more_than_the_date(self):
         """It was written to, under its hidden name, for ever; so source.after never came."""
         self.write("in.jsonl", GOOD)

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -139,16 +140,20 @@ Result<stage::Fd> open_lock(const std::string& path) {
   return fail(Fault::kFatal, fmt::format("cannot open {}: {}", path, std::strerror(errno)), kExitConfig);
 }
 
+std::string now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
 void write_note(int fd, const std::string& pipeline_file) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
-  std::string note = fmt::format("pid {}\nhost {}\nsince {:%Y-%m-%dT%H:%M:%SZ}\n", ::getpid(), host.data(),
-                                 fmt::gmtime(std::time(nullptr)));
+  std::string note = fmt::format("pid {}\nhost {}\nsince {}\n", ::getpid(), host.data(), now());
   if (!pipeline_file.empty()) note += fmt::format("pipeline {}\n", pipeline_file);
   // For people only; without room for it the lock is as good.
   if (::ftruncate(fd, 0) == 0) std::ignore = ::pwrite(fd, note.data(), note.size(), 0);
 }
 
+constexpr std::size_t kMostFailureBytes = 1024;
 constexpr int kLockTries = 100;  // 2 s
 constexpr timespec kLockPause{0, 20'000'000};
 
@@ -208,6 +213,24 @@ std::optional<Holder> RunLock::holder(const std::string& folder) {
   struct flock asked = whole_file();
   if (!fd || ::fcntl(fd.get(), F_OFD_GETLK, &asked) != 0 || asked.l_type == F_UNLCK) return std::nullopt;
   return holder_of(fd.get());
+}
+
+void RunLock::failed(const std::string& run, int exit_code, std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  text.resize(std::min(text.size(), kMostFailureBytes));
+  const std::string note =
+      fmt::format("run {}\nfailed-at {}\nexit-code {}\nfailure {}\n", run, now(), exit_code, text);
+  struct stat info {};
+  if (::fstat(fd_.get(), &info) == 0)
+    std::ignore = ::pwrite(fd_.get(), note.data(), note.size(), info.st_size);
+}
+
+std::optional<Failure> RunLock::failure(const std::string& folder) {
+  stage::Fd fd(::open((folder + kRunLock).c_str(), O_RDONLY | O_CLOEXEC));
+  const std::string note = fd ? read_note(fd.get()) : "";
+  Failure failure{line_of(note, "run"), line_of(note, "failed-at"), line_of(note, "exit-code"),
+                  line_of(note, "failure")};
+  return failure.run.empty() ? std::nullopt : std::optional(std::move(failure));
 }
 
 Result<WriterLock> WriterLock::try_take(const std::string& folder) {

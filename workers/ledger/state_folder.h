@@ -26,6 +26,14 @@ struct Holder {
   std::string pipeline;  // its file
 };
 
+// How a run ended of which the ledger knows no end, as it must go on from where the last commit was.
+struct Failure {
+  std::string run;
+  std::string at;  // UTC
+  std::string exit_code;
+  std::string text;  // one line
+};
+
 // One run at a time: held by the supervisor for its life. The file in the folder says who has it (pid, host, since,
 // pipeline file) for the one who is refused.
 class RunLock {
@@ -34,6 +42,11 @@ class RunLock {
   [[nodiscard]] static Result<RunLock> take(const std::string& folder, const std::string& pipeline_file);
   // Who has it now; nullopt: nobody. Takes nothing, so it is in nobody's way.
   static std::optional<Holder> holder(const std::string& folder);
+
+  // Leaves in the folder how this run has failed, until the next one takes the lock. For people: where it cannot be written
+  // the run seems to have been killed.
+  void failed(const std::string& run, int exit_code, std::string text);
+  static std::optional<Failure> failure(const std::string& folder);
 
  private:
   explicit RunLock(stage::Fd fd) : fd_(std::move(fd)) {}

@@ -146,6 +146,20 @@ TEST_CASE("a second run is refused with who has the first, until that is over") 
   value(RunLock::take(folder.path(), "/etc/leat/other.yaml"));
 }
 
+TEST_CASE("how a run failed stays in the folder until the next one begins") {
+  StateFolder folder;
+  CHECK_FALSE(RunLock::failure(folder.path()));
+  value(RunLock::take(folder.path(), "/p.yaml")).failed("run-1", 66, "no file matches\nrun forged");
+  CHECK_FALSE(RunLock::holder(folder.path()));
+  auto failure = RunLock::failure(folder.path());
+  REQUIRE(failure);
+  CHECK(failure->run == "run-1");
+  CHECK(failure->exit_code == "66");
+  CHECK(failure->text == "no file matches run forged");
+  value(RunLock::take(folder.path(), "/p.yaml"));
+  CHECK_FALSE(RunLock::failure(folder.path()));
+}
+
 TEST_CASE("a second writer has to wait, and is let in when the first is killed") {
   StateFolder folder;
   int ready[2];
