@@ -19,6 +19,21 @@ for line in sys.stdin:
     print(line, end="", flush=True)
 """
 
+# A record comes a second time when its batch was cut before it: the writer has what is before it, and waits for the rest.
+GROWING_CHILD = """
+import json, os, sys
+seen = set()
+for line in sys.stdin:
+    n = json.loads(line)["n"]
+    if n in seen and not os.path.exists("started"):
+        with open("started.new", "w") as started:
+            started.write(str(os.getpid()))
+        os.rename("started.new", "started")
+        open("gate").read()
+    seen.add(n)
+    print('{"n":%d,"big":"%s"}' % (n, "y" * 20000), flush=True)
+"""
+
 
 FEW = range(1, 100)  # the record at hand, and what was through before the stop was heard of: not the window
 
@@ -95,6 +110,29 @@ class Stop(BlockedCase):
         run = self.run_on()
         self.assertSame(run.output(), LINES)
         self.assertEqual(first + run.summary["in"], 60_000)
+
+    def test_in_the_middle_of_a_batch_that_was_cut_nothing_is_lost_or_doubled(self):
+        self.write("child.py", GROWING_CHILD)
+        content = b"".join(b"bad\n" if n % 7 == 3 else b'{"n":%d}\n' % n for n in range(300))
+        for opened in (False, True):
+            with self.subTest(opened=opened):
+                process = self.start_blocked(content=content, limits={"commit": {"interval": "10ms"}})
+                process.send_signal(signal.SIGTERM)
+                self.hear(process, "stopping")
+                if opened:
+                    self.open_gate()
+                run = self.assertGone(process, 75)
+                self.open_gate()
+                before = run.summary["in"]
+                run = self.run_on()
+                self.assertSame(run.output(), b"".join(
+                    b'{"n":%d,"big":"%s"}\n' % (n, b"y" * 20000) for n in range(300) if n % 7 != 3))
+                self.assertEqual([letter["line"] for letter in run.dead()], list(range(4, 301, 7)))
+                self.assertEqual(before + run.summary["in"], 300)
+                os.unlink(self.folder / "started")
+                os.unlink(self.folder / "gate")
+                os.mkfifo(self.folder / "gate")
+                self.start_over()
 
     def test_a_hung_child_is_killed_when_its_time_is_up(self):
         self.write("in.jsonl", ALONE)

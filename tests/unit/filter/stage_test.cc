@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -28,18 +29,29 @@ filter::FilterStage make_stage(bool processors) {
 
 struct Made {
   std::string records;
-  std::vector<std::string> table;    // line:offset of each record
+  std::vector<std::string> table;    // line:records before, of each record
   std::vector<std::string> rejects;  // line:record
   std::uint32_t in = 0, kept = 0, dropped = 0, rejected = 0;
   int parts = 0;
   bool operator==(const Made& other) const {
-    return records == other.records && rejects == other.rejects && in == other.in && kept == other.kept &&
-           dropped == other.dropped && rejected == other.rejected;
+    return records == other.records && table == other.table && rejects == other.rejects && in == other.in &&
+           kept == other.kept && dropped == other.dropped && rejected == other.rejected;
   }
 };
 
-// All parts of `text`, each with that grant, or what its first record needs.
-Made run(filter::FilterStage& stage, const std::string& text, std::uint32_t grant) {
+// The reject of a record that has killed before, in place of which `text` has a blank line.
+proto::Reject killer(std::uint32_t line_delta, std::uint32_t offset_delta) {
+  proto::Reject reject;
+  reject.origin = {line_delta, offset_delta};
+  reject.stage = proto::Stage::kProcessor;
+  reject.record = "killer";
+  reject.reason = "killed";
+  return reject;
+}
+
+// All parts of `text`, each with that grant, or what its first record needs. killers: offsets of lines in it, ascending.
+Made run(filter::FilterStage& stage, const std::string& text, std::uint32_t grant,
+         const std::vector<std::size_t>& killers = {}) {
   Made result;
   std::uint32_t granted = grant;
   proto::Header at;
@@ -55,17 +67,30 @@ Made run(filter::FilterStage& stage, const std::string& text, std::uint32_t gran
     header.grant = granted;
     Buffer records(text.size(), proto::kHeaderBytes);
     records.append(std::string_view(text).substr(at.end_offset - kFirstOffset));
-    auto made = stage.transform(proto::Batch::seal(header, std::move(records)));
+    Buffer came(1024);
+    for (const std::size_t offset : killers) {
+      const std::size_t begin = at.end_offset - kFirstOffset;
+      if (offset < begin) continue;
+      const auto lines = std::count(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+      proto::encode_reject(
+          came, killer(static_cast<std::uint32_t>(lines), static_cast<std::uint32_t>(offset - begin)));
+      ++header.in;
+      ++header.rejected;
+    }
+    auto made = stage.transform(proto::Batch::seal(header, std::move(records), {}, came.view()));
     REQUIRE(made.has_value());
     at = made->header();
     more = at.cut();
     if (more) CHECK(at.tail_bytes == 0);
     if (granted != 0) {
       const bool whole = at.table_entries == 0 && at.rejects_bytes == 0;
-      CHECK(at.records_bytes + at.rejects_bytes <= std::max<std::size_t>(granted, whole ? text.size() : 0));
+      CHECK(at.records_bytes + at.rejects_bytes <=
+            std::max<std::size_t>(granted, whole ? text.size() : 0) + came.size());
       CHECK(at.table_entries * proto::kOriginBytes <= granted);
     }
     CHECK(at.in == at.kept + at.dropped + at.rejected);
+    const std::uint32_t before = result.in;
     result.in += at.in;
     result.kept += at.kept;
     result.dropped += at.dropped;
@@ -76,7 +101,8 @@ Made run(filter::FilterStage& stage, const std::string& text, std::uint32_t gran
     for (std::uint32_t i = 0; i < at.table_entries; ++i) {
       const proto::TableEntry& entry = table[i];
       CHECK(entry.before >= i);
-      result.table.push_back(std::to_string(header.first_line + entry.origin.line_delta));
+      result.table.push_back(std::to_string(header.first_line + entry.origin.line_delta) + ":" +
+                             std::to_string(before + entry.before));
     }
     REQUIRE(proto::decode_rejects(made->rejects(), [&](const proto::Reject& reject) {
               result.rejects.push_back(std::to_string(header.first_line + reject.origin.line_delta) + ":" +
@@ -106,6 +132,25 @@ TEST_CASE("the parts of a cut batch are together what it becomes at once, whatev
     for (std::uint32_t grant = 12; grant < 3000; grant = grant < 200 ? grant + 1 : grant * 2) {
       CAPTURE(grant);
       CHECK(run(filter, mixed(), grant) == whole);
+    }
+  }
+}
+
+TEST_CASE("a reject that came with a batch leaves with the part that its line is in, and is counted once") {
+  for (bool processors : {false, true}) {
+    auto filter = make_stage(processors);
+    const std::string text = mixed();
+    std::vector<std::size_t> killers;
+    for (std::size_t at = text.find("\n\n"); at != std::string::npos; at = text.find("\n\n", at + 1))
+      killers.push_back(at + 1);
+    REQUIRE(killers.size() == 12);
+    const Made whole = run(filter, text, 0, killers);
+    CHECK(whole.in == 60);
+    CHECK(whole.rejected == 24);
+    CHECK(whole.rejects.at(1) == "13:killer");
+    for (std::uint32_t grant = 12; grant < 3000; grant = grant < 200 ? grant + 1 : grant * 2) {
+      CAPTURE(grant);
+      CHECK(run(filter, text, grant, killers) == whole);
     }
   }
 }

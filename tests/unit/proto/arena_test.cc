@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -57,6 +58,12 @@ std::string changed(const Message& message, std::size_t offset, char value) {
 }
 
 }  // namespace
+
+TEST_CASE("pages are as large as the test wants them") {
+  const char* bytes =
+      std::getenv("LEAT_TEST_PAGE_BYTES");  // of tests/pages, which a missing preload leaves out silently
+  if (bytes != nullptr) REQUIRE(::sysconf(_SC_PAGESIZE) == std::strtol(bytes, nullptr, 10));
+}
 
 TEST_CASE("the lowest free slot is taken, and a slot is free when its last holder lets go") {
   auto arena = Arena::create(2, 100);
