@@ -42,7 +42,7 @@ TEST_CASE("what stands in the way of an output is said before a run meets it") {
   CHECK(wrong("d", false) ==
         std::vector<std::string>{"sink.path: " + folder.path("d") + " is a folder, not a file: add a name"});
   CHECK(wrong("taken", true).empty());
-  CHECK(wrong("{date}-{n}", false).empty());
+  CHECK(wrong("{date}-{stem}", false).empty());
   CHECK(wrong("{date}", false).at(0).starts_with("sink.path: {date} ends no output"));
   CHECK(wrong("taken", false).size() == 1);
 }
