@@ -142,7 +142,7 @@ class Batch {
   std::string_view records() const;  // kTailPadding readable bytes follow
   std::string_view rejects() const;
   void table(std::vector<TableEntry>& into) const;  // replaces what is there: table_entries of them
-  std::size_t payload_bytes() const;          // header and padding included
+  std::size_t payload_bytes() const;                // header and padding included
 
   // The same payload under a changed header (only fields that do not describe sections may differ). The
   // message must not be shared: made for a stage that passes a batch on as it is.
