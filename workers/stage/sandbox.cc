@@ -219,8 +219,9 @@ Result<std::vector<sock_filter>> make_filter(const Policy& policy) {
   filter.refuse_bits("clone", 0, kNamespaces);
   refuse_other_processes(filter);
   // Typing into a terminal.
-  for (std::uint64_t request : {TIOCSTI, TIOCLINUX})
-    filter.refuse("ioctl", {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, request}});
+  for (int request : {TIOCSTI, TIOCLINUX})
+    filter.refuse("ioctl",
+                  {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, static_cast<std::uint64_t>(request)}});
   if (landlock_abi() <
       3) {  // it does not know truncation: without the right to write this would empty a file
     for (const char* call : {"truncate", "truncate64"}) filter.refuse(call);
@@ -230,10 +231,12 @@ Result<std::vector<sock_filter>> make_filter(const Policy& policy) {
     filter.hide("openat2");
   }
   if (landlock_abi() < 6) {  // it does not know signals, and these send them
-    for (std::uint64_t command : {F_SETOWN, F_SETOWN_EX})
-      filter.refuse("fcntl", {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, command}});
-    for (std::uint64_t request : {FIOSETOWN, SIOCSPGRP})
-      filter.refuse("ioctl", {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, request}});
+    for (int command : {F_SETOWN, F_SETOWN_EX})
+      filter.refuse("fcntl",
+                    {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, static_cast<std::uint64_t>(command)}});
+    for (int request : {FIOSETOWN, SIOCSPGRP})
+      filter.refuse("ioctl",
+                    {scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, 0xffffffffU, static_cast<std::uint64_t>(request)}});
   }
   if (!policy.run_programs) {
     for (const char* call : {"execve", "execveat"}) filter.refuse(call);
