@@ -25,13 +25,13 @@ import json, os, sys
 seen = set()
 for line in sys.stdin:
     n = json.loads(line)["n"]
-    if n in seen and not os.path.exists("started"):
+    if n > 0 and n in seen and not os.path.exists("started"):
         with open("started.new", "w") as started:
             started.write(str(os.getpid()))
         os.rename("started.new", "started")
         open("gate").read()
     seen.add(n)
-    print('{"n":%d,"big":"%s"}' % (n, "y" * 20000), flush=True)
+    print('{"n":%d,"big":"%s"}' % (n, "y" * (20000 if n else 200000)), flush=True)
 """
 
 
@@ -117,6 +117,7 @@ class Stop(BlockedCase):
         for opened in (False, True):
             with self.subTest(opened=opened):
                 process = self.start_blocked(content=content, limits={"commit": {"interval": "10ms"}})
+                self.assertGreater((self.folder / ".out.jsonl.leat-tmp").stat().st_size, 200_000)  # what is to be cut back
                 process.send_signal(signal.SIGTERM)
                 self.hear(process, "stopping")
                 if opened:
@@ -126,7 +127,7 @@ class Stop(BlockedCase):
                 before = run.summary["in"]
                 run = self.run_on()
                 self.assertSame(run.output(), b"".join(
-                    b'{"n":%d,"big":"%s"}\n' % (n, b"y" * 20000) for n in range(300) if n % 7 != 3))
+                    b'{"n":%d,"big":"%s"}\n' % (n, b"y" * (20000 if n else 200000)) for n in range(300) if n % 7 != 3))
                 self.assertEqual([letter["line"] for letter in run.dead()], list(range(4, 301, 7)))
                 self.assertEqual(before + run.summary["in"], 300)
                 os.unlink(self.folder / "started")
