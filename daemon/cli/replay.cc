@@ -140,6 +140,9 @@ int replay(const ReplayOptions& options) {
   if (auto good = check(plan); !good) return fail_with(good.error());
   if (auto allowed = stage::allow_descriptors(stage::descriptors_for(plan.pipeline)); !allowed)
     return fail_with(allowed.error());
+  const int processors = plan.pipeline.has_processors() ? plan.pipeline.process.workers.max : 0;
+  if (auto allowed = stage::allow_tasks(stage::tasks_for(plan.pipeline, processors)); !allowed)
+    return fail_with(allowed.error());
 
   Manner manner{false, options.run.json, options.run.quiet, options.run.runtime_dir,
                 plan.pipeline.dead_letter_path};

@@ -95,6 +95,10 @@ int run(const RunOptions& options) {
   }
   if (auto allowed = stage::allow_descriptors(stage::descriptors_for(plan.pipeline)); !allowed)
     return fail_with(allowed.error());
+  const int processors =
+      options.follow ? plan.pipeline.process.workers.min : plan.pipeline.process.workers.max;
+  const int tasks = stage::tasks_for(plan.pipeline, plan.pipeline.has_processors() ? processors : 0);
+  if (auto allowed = stage::allow_tasks(tasks); !allowed) return fail_with(allowed.error());
   Progress progress(Progress::mode_for_stderr(options.quiet));
   supervisor::Job job = job_of(options, plan);
   auto lock = take_state(options, job, progress);

@@ -11,6 +11,7 @@
 #include "daemon/cli/human.h"
 #include "daemon/cli/state.h"
 #include "daemon/log/log.h"
+#include "workers/stage/limits.h"
 
 namespace leat::leatd {
 
@@ -61,6 +62,9 @@ void Runner::start() {
 }
 
 Result<void> Runner::try_start() {
+  const int processors = plan_.pipeline.has_processors() ? plan_.pipeline.process.workers.min : 0;
+  if (auto allowed = stage::allow_tasks(stage::tasks_for(plan_.pipeline, processors)); !allowed)
+    return allowed;
   auto job = std::make_unique<supervisor::Job>();
   job->pipeline = plan_.pipeline;
   job->pipeline_text = plan_.text;

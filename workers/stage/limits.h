@@ -1,5 +1,5 @@
-// Limits of the operating system that a pipeline must fit into. libzmq aborts its process where a descriptor is missing, so
-// what will be needed is looked at before there is a socket.
+// Limits of the operating system that a pipeline must fit into. libzmq aborts its process where a descriptor or a thread is
+// missing, so what will be needed is looked at before there is a socket.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +22,15 @@ std::uint64_t descriptors_of_supervisor(const config::Pipeline& pipeline);
 // Raises the soft limit of this process, which its children inherit, to `needed` where it is lower. kFatal, 74: the hard limit
 // is lower too.
 [[nodiscard]] Result<void> allow_descriptors(std::uint64_t needed);
+
+// Threads of libzmq in each process that has a socket.
+inline constexpr int kTasksOfSockets = 2;
+
+// Processes and threads of a pipeline with so many processors, its supervisor's threads included.
+int tasks_for(const config::Pipeline& pipeline, int processors);
+
+// Whether so many can be started now: threads that do nothing are, all at once. No other way sees all limits: of the user, of
+// a unit, of a container. kRetry, 74: they cannot.
+[[nodiscard]] Result<void> allow_tasks(int needed);
 
 }  // namespace leat::stage

@@ -186,6 +186,7 @@ void Worker::confine_by(const Confinement& confinement) {
 }
 
 void Worker::connect() {
+  if (auto allowed = allow_tasks(kTasksOfSockets); !allowed) throw Fatal(allowed.error());
   control_.emplace(context_, proto::SocketKind::kDealer, kControlHighWaterMark, proto::kMaxControlBytes);
   control_->set_routing_id(join_.empty() ? fmt::format("{}-{}.{}", proto::to_string(role_), index_, instance_)
                                          : fmt::format("join-{:x}", number_));
