@@ -139,6 +139,14 @@ class Children(Case):
                 self.assertEqual(run.summary["bytes_in"], 0)
                 self.assertIsNone(run.output())
 
+    def test_a_flood_on_stderr_is_left_out_and_counted(self):
+        """It filled the disk that the log is on."""
+        run = self.child("if n == 7: print('y' * 4_000_000, file=sys.stderr)")
+        self.assertEqual(run.code, 0, run.stderr)
+        self.assertLess(len(run.stderr), 200_000)
+        self.assertGreater(run.stderr.count("y"), 60_000)
+        self.assertRegex(run.stderr, r"\nleat: of stderr of an exec program left out, in bytes: \d{7,}\n")
+
     def test_stderr_of_a_child_is_shown_and_is_no_answer(self):
         run = self.child("if n == 7: print('seven here', file=sys.stderr)")
         self.assertSame(run.output(), self.raw)

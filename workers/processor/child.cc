@@ -65,7 +65,7 @@ struct Plan {
   int processes;
   stage::Sandbox* sandbox;  // nullptr: LEAT_SANDBOX=off
   bool asks_for_signals;
-  Pipe in, out, report, alive;
+  Pipe in, out, messages, report, alive;
   Fd program_end, keeper_end;  // a pair of sockets: the program gives its keeper the listener
 
   void tell(Report::What what, int number) const {
@@ -102,7 +102,9 @@ int confine(const Plan& plan) {
   // way.
   const int in = ::fcntl(plan.in.read.get(), F_DUPFD_CLOEXEC, 3);
   const int out = ::fcntl(plan.out.write.get(), F_DUPFD_CLOEXEC, 3);
-  if (::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || (plan.folder[0] != '\0' && ::chdir(plan.folder) != 0)) {
+  const int messages = ::fcntl(plan.messages.write.get(), F_DUPFD_CLOEXEC, 3);
+  if (::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(messages, 2) < 0 ||
+      (plan.folder[0] != '\0' && ::chdir(plan.folder) != 0)) {
     plan.tell(Report::kNoFolder, errno);
     ::_exit(127);
   }
@@ -142,7 +144,7 @@ int confine(const Plan& plan) {
   plan.report.write.reset();
   plan.program_end.reset();
   const int listener = receive_descriptor(plan.keeper_end.get());
-  keep({program, plan.alive.read.get(), listener, plan.processes, plan.temp});
+  keep({program, plan.alive.read.get(), listener, plan.processes, plan.messages.read.get(), plan.temp});
 }
 
 std::string describe(int status) {
@@ -225,7 +227,6 @@ Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std:
     auto prepared = stage::Sandbox::prepare(policy_of(step, temp));
     if (!prepared) return tl::unexpected(prepared.error());
     sandbox = *std::move(prepared);
-    sandbox->allow(STDERR_FILENO, stage::kWrite);  // for who opens /dev/stderr, should it be a file
   }
   const std::vector<std::string> environment = environment_of(step, temp);
   Plan plan{.command = pointers(step.command),
@@ -238,13 +239,14 @@ Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std:
             .asks_for_signals = stage::landlock_abi() < kLandlockWithSignals,
             .in = {},
             .out = {},
+            .messages = {},
             .report = {},
             .alive = {},
             .program_end = {},
             .keeper_end = {}};
   int ends[2];
-  if (!plan.in.open() || !plan.out.open() || !plan.report.open() || !plan.alive.open() ||
-      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+  if (!plan.in.open() || !plan.out.open() || !plan.messages.open() || !plan.report.open() ||
+      !plan.alive.open() || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return tl::unexpected(cannot(step, Fault::kRetry, "cannot open a pipe", errno));
   plan.program_end = Fd(ends[0]);
   plan.keeper_end = Fd(ends[1]);
@@ -260,7 +262,8 @@ Result<std::unique_ptr<Child>> Child::start(const config::Step& step, const std:
   child->alive_ = std::move(plan.alive.write);
   child->in_ = std::move(plan.in.write);
   child->out_ = std::move(plan.out.read);
-  for (Fd* theirs : {&plan.report.write, &plan.program_end, &plan.keeper_end, &plan.alive.read})
+  for (Fd* theirs : {&plan.messages.write, &plan.messages.read, &plan.report.write, &plan.program_end,
+                     &plan.keeper_end, &plan.alive.read})
     theirs->reset();
   const auto [program, failure] = listen(plan.report.read.get());
   if (failure) return tl::unexpected(failed(step, working_dir, *failure));

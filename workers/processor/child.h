@@ -1,4 +1,5 @@
-// A child process with a pipe to its stdin and one from its stdout; its stderr is ours.
+// A child process with a pipe to its stdin and one from its stdout; its stderr comes to ours by its
+// keeper, which bounds it.
 //
 // The child is confined (exec_sandbox.h) unless LEAT_SANDBOX=off, leads a session of its own (Ctrl-C does not reach it),
 // has default signal dispositions, no blocked signal, no descriptor of ours but 0, 1 and 2, a small environment, and a

@@ -15,7 +15,7 @@
 //     dead letter; one of eight times that is junk.
 //   - Records are written ahead, so it is never idle. It should flush after each line (Python: print(...,
 //   flush=True)).
-//   - stderr is free for messages; it is the log of the processor.
+//   - stderr is free for messages; they go to the processor's, 64 KiB in 10 s at most.
 //
 // What happens to a program that misbehaves:
 //   - It buffers its output: with nothing more to give it and answers owed for 1 s, its stdin is closed, the

@@ -30,6 +30,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <iterator>
 
 namespace leat::processor {
@@ -166,15 +167,114 @@ void remove_all(const char* folder) {
   run(remove);
 }
 
-void close_all_but(int first, int second) {
-  const auto low = static_cast<unsigned>(std::min(first, second));
-  const auto high = static_cast<unsigned>(std::max(first, second));
+// All but stderr and these, which are sorted.
+template <std::size_t kCount>
+void close_all_but(int (&kept)[kCount]) {
+  std::sort(std::begin(kept), std::end(kept));
   ::close(STDIN_FILENO);
   ::close(STDOUT_FILENO);
-  if (low > 3) ::close_range(3, low - 1, 0);
-  if (high > low + 1) ::close_range(low + 1, high - 1, 0);
-  ::close_range(high + 1, ~0U, 0);
+  unsigned from = STDERR_FILENO + 1;
+  for (const int fd : kept) {
+    if (fd < 0) continue;
+    const auto next = static_cast<unsigned>(fd);
+    if (next > from) ::close_range(from, next - 1, 0);
+    from = next + 1;
+  }
+  ::close_range(from, ~0U, 0);
 }
+
+// What the program says, on its way to stderr. A piece waits until stderr takes it, and the program with it, as it would if
+// stderr were its own.
+class Messages {
+ public:
+  explicit Messages(int from) : from_(from) {}
+
+  // What is to be waited for next: a piece, or room for it.
+  pollfd from() const { return {used_ > 0 ? -1 : from_, POLLIN, 0}; }
+  pollfd to() const { return {used_ > 0 ? STDERR_FILENO : -1, POLLOUT, 0}; }
+  // Until the count of what was left out may be told; -1: nothing was.
+  int due_ms() const {
+    return left_out_ == 0 || used_ > 0
+               ? -1
+               : static_cast<int>(std::max<std::int64_t>(0, since_ms_ + kWindowMs - now_ms()));
+  }
+
+  void take() {
+    char piece[kPiece];
+    const ssize_t count = ::read(from_, piece, sizeof piece);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (count <= 0) {
+      from_ = -1;
+      return;
+    }
+    const auto bytes = static_cast<std::size_t>(count);
+    const std::size_t passes = std::min(bytes, kMost - passed_);
+    std::memcpy(piece_, piece, passes);
+    used_ = passes;
+    passed_ += passes;
+    left_out_ += bytes - passes;
+  }
+
+  void give() {
+    const ssize_t written = ::write(STDERR_FILENO, piece_, used_);
+    if (written < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    const std::size_t done = written < 0 ? used_ : static_cast<std::size_t>(written);  // there is no stderr
+    line_ended_ = piece_[done - 1] == '\n';
+    used_ -= done;
+    std::memmove(piece_, piece_ + done, used_);
+  }
+
+  // A window that is over begins anew.
+  void tick() {
+    const std::int64_t now = now_ms();
+    if (now - since_ms_ < kWindowMs || used_ > 0) return;
+    if (left_out_ > 0) tell();
+    since_ms_ = now;
+    passed_ = left_out_ = 0;
+  }
+
+  // All that writes there has ended. Nobody is waited for any more.
+  void finish() {
+    for (;;) {
+      pollfd next = used_ > 0 ? to() : from();
+      const bool ready = next.fd >= 0 && ::poll(&next, 1, used_ > 0 ? kPatienceMs : 0) > 0;
+      if (!ready) break;
+      used_ > 0 ? give() : take();
+    }
+    if (left_out_ > 0) tell();
+  }
+
+ private:
+  static constexpr std::size_t kPiece = 4096;  // a pipe that has room takes so much at once
+  static constexpr std::size_t kMost = 64 * 1024;
+  static constexpr std::int64_t kWindowMs = 10'000;
+  static constexpr int kPatienceMs = 100;
+
+  static std::int64_t now_ms() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  }
+  void tell() {
+    Path text;
+    text << (line_ended_ ? "" : "\n") << "leat: of stderr of an exec program left out, in bytes: ";
+    char number[24] = {};
+    std::to_chars(number, number + sizeof number - 1, left_out_);
+    text << number << "\n";
+    const char* line = text.text();
+    pollfd room{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&room, 1, kPatienceMs) == 1 && ::write(STDERR_FILENO, line, std::strlen(line)) > 0)
+      line_ended_ = true;
+  }
+
+  int from_;
+  char piece_[kPiece] = {};
+  std::size_t used_ = 0;
+  std::size_t passed_ = 0;    // in this window
+  std::size_t left_out_ = 0;  // in this window
+  std::int64_t since_ms_ = now_ms();
+  bool line_ended_ = true;
+};
 
 // 0: it has gone.
 pid_t parent_of(pid_t pid) {
@@ -263,7 +363,11 @@ void keep(const Kept& kept) {
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   const int alive = ::fcntl(kept.alive, F_DUPFD_CLOEXEC, 10);
   const int listener = kept.listener < 0 ? -1 : ::fcntl(kept.listener, F_DUPFD_CLOEXEC, 10);
-  close_all_but(alive, listener < 0 ? alive : listener);
+  const int from_program = ::fcntl(kept.messages, F_DUPFD_CLOEXEC, 10);
+  int descriptors[] = {alive, listener, from_program};
+  close_all_but(descriptors);
+  ::fcntl(from_program, F_SETFL, O_NONBLOCK);
+  Messages messages(from_program);
   sigset_t child;
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);
@@ -271,17 +375,24 @@ void keep(const Kept& kept) {
 
   int status = SIGKILL;  // of one that had to be ended
   int room = 0;
-  pollfd waits[] = {{signals, POLLIN, 0}, {alive, 0, 0}, {listener, POLLIN, 0}};
+  pollfd waits[] = {
+      {signals, POLLIN, 0}, {alive, 0, 0}, {listener, POLLIN, 0}, messages.from(), messages.to()};
   while (!reap(kept.program, status)) {
-    ::poll(waits, 3, -1);
+    waits[3] = messages.from();
+    waits[4] = messages.to();
+    ::poll(waits, std::size(waits), messages.due_ms());
     if (waits[1].revents != 0) break;
     if (waits[2].revents & POLLIN) answer(listener, kept.processes, room);
     if (waits[2].revents & (POLLHUP | POLLERR)) waits[2].fd = -1;
+    if (waits[3].revents != 0) messages.take();
+    if (waits[4].revents != 0) messages.give();
+    messages.tick();
     signalfd_siginfo ignored;
     while (::read(signals, &ignored, sizeof ignored) > 0) {
     }
   }
   end_all();
+  messages.finish();
   remove_all(kept.temp);
   if (!WIFSIGNALED(status)) ::_exit(WEXITSTATUS(status));
   const rlimit no_core{0, 0};

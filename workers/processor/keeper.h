@@ -15,11 +15,13 @@ struct Kept {
   int alive;         // hangs up when the program is to end
   int listener;      // of ask_keeper(); -1: nothing is asked
   int processes;     // and threads, the program included: the most there may be
+  int messages;      // read end of what the program has for stderr
   const char* temp;  // a folder that is removed at the end, with what is in it
 };
 
 // Ends as the program ended (its exit code, its signal), with all that it has started, at its end or when `alive` hangs
-// up. Closes every descriptor but 2 and its own. Only for a process that has just been forked for this.
+// up. What the program writes to stderr is passed on to ours, up to 64 KiB in 10 s: the rest is counted and left out, as
+// a program that never stops to complain would fill a disk. Closes every descriptor but 2 and its own. Only for a process that has just been forked for this.
 [[noreturn]] void keep(const Kept& kept);
 
 // For the program, between fork and exec, when it can gain no privileges any more: every start of a process or thread,
