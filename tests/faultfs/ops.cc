@@ -51,11 +51,12 @@ bool killed(pid_t task) {
   return false;
 }
 
-// A hanging operation ends when its caller is killed, as on NFS, and when this file system is to leave.
+// A hanging operation ends when its caller is killed, as on NFS, and when this file system is to leave. libfuse is not asked:
+// from 3.17 on (Debian 13) it passes no interrupts on unless it may send signals to our threads.
 int give_up() {
   const fuse_context* context = fuse_get_context();
   if (fuse_session_exited(fuse_get_session(context->fuse))) return EIO;
-  return fuse_interrupted() && killed(context->pid) ? EINTR : 0;
+  return killed(context->pid) ? EINTR : 0;
 }
 
 Answer ask(const Question& question) {

@@ -85,6 +85,8 @@ def bare_root(cache, package):
         if (Path("/etc/apt") / name).is_dir():
             shutil.copytree(Path("/etc/apt") / name, part / "etc/apt" / name, dirs_exist_ok=True)
     (part / "etc/apt/sources.list").unlink(missing_ok=True)
+    if os.path.exists("/etc/apt/sources.list"):
+        shutil.copy("/etc/apt/sources.list", part / "etc/apt/sources.list")
     (part / "etc/dpkg/dpkg.cfg.d/no-fsync").write_text("force-unsafe-io\n")
     make("chroot", str(part), "apt-get", "update")
     make("chroot", str(part), "apt-get", "satisfy", "-y", "--no-install-recommends", depends.strip())
