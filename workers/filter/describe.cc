@@ -1,8 +1,15 @@
 #include "workers/filter/describe.h"
 
 #include <fmt/format.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
+#include <cstdio>
+
+#include "config/parse.h"
+#include "workers/filter/stage.h"
 #include "workers/stage/json/text.h"
+#include "workers/stage/worker.h"
 
 namespace leat::filter {
 namespace {
@@ -112,6 +119,26 @@ std::string describe(const Predicate& predicate) {
       break;
   }
   return (predicate.field.empty() ? "record" : predicate.field.text()) + " " + condition(predicate);
+}
+
+int print_description(const std::string& pipeline_file) {
+  auto parsed = config::load_pipeline(pipeline_file);
+  if (!parsed.problems.empty()) {
+    throw stage::Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
+  }
+  auto stage = stage::value_or_fatal(FilterStage::make(parsed.pipeline));
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+  json.StartObject();
+  json.Key("predicates");
+  json.StartArray();
+  for (const auto& predicate : parsed.pipeline.filter.keep) json.String(describe(predicate).c_str());
+  json.EndArray();
+  json.Key("sets_bytes");
+  json.Uint64(stage.predicates().memory_bytes());
+  json.EndObject();
+  std::printf("%s\n", buffer.GetString());
+  return kExitOk;
 }
 
 }  // namespace leat::filter

@@ -1,0 +1,12 @@
+// What `leat explain` shows of the reader: which files it would read.
+#pragma once
+
+#include <string>
+
+namespace leat::reader {
+
+// Prints {"files": [{"path", "bytes"}], "skipped": [{"path", "reason"}]} for the pipeline file; returns the exit code. Throws
+// stage::Fatal when the file is no pipeline.
+int print_list(const std::string& pipeline_file);
+
+}  // namespace leat::reader
