@@ -9,8 +9,8 @@
 #include "workers/filter/describe.h"
 #include "workers/filter/sandbox.h"
 #include "workers/filter/stage.h"
+#include "workers/stage/program.h"
 #include "workers/stage/pump.h"
-#include "workers/stage/worker.h"
 
 namespace {
 

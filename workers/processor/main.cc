@@ -10,8 +10,8 @@
 
 #include "workers/processor/sandbox.h"
 #include "workers/processor/stage.h"
+#include "workers/stage/program.h"
 #include "workers/stage/pump.h"
-#include "workers/stage/worker.h"
 
 namespace {
 

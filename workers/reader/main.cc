@@ -12,7 +12,7 @@
 #include "workers/reader/dispatcher.h"
 #include "workers/reader/list.h"
 #include "workers/reader/sandbox.h"
-#include "workers/stage/worker.h"
+#include "workers/stage/program.h"
 
 int main(int argc, char** argv) {
   auto work = [](leat::stage::Worker& worker) { leat::reader::Dispatcher(worker).run(); };

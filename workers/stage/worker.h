@@ -152,15 +152,4 @@ class Worker {
   std::uint64_t looked_ns_ = 0;
 };
 
-struct Program {
-  proto::Stage role;
-  std::function<int(const std::string&)>
-      inspect;  // what --list (reader) or --describe (filter) FILE prints; or empty
-  Confinement confinement;
-  std::function<void(Worker&)> work;
-};
-
-// The main() of a worker program.
-int run_worker(const Program& program, int argc, char** argv);
-
 }  // namespace leat::stage

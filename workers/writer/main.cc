@@ -9,7 +9,7 @@
 // Gaps    what it holds out of order is bounded by the reader's window, not by itself; a temporary whose {date} has passed
 //         before its first commit stays behind when the writer is killed
 
-#include "workers/stage/worker.h"
+#include "workers/stage/program.h"
 #include "workers/writer/sandbox.h"
 #include "workers/writer/session.h"
 
