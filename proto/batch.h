@@ -23,20 +23,18 @@ inline constexpr std::uint16_t kBatchVersion = 4;
 inline constexpr std::size_t kHeaderBytes = 192;
 
 // Explicit values, never renumbered.
+// But for records, the records section is one JSON object: proto/source_event.h.
 enum class BatchKind : std::uint8_t {
   kRecords = 1,
-  kSourceOpened =
-      2,  // records holds one JSON object: path, size, mtime_ns, head_bytes, head_hash, compression
-  kSourceEnded = 3,    // ... path, size, mtime_ns, lines, bytes
-  kSourceFailed = 4,   // ... path, offset, reason, retry: may another run have better luck
-  kSourceChanged = 5,  // ... path, reason
-  kEndOfInput =
-      6,  // the last sequence number of an epoch; ... stopped: was it asked to stop early; done: sources
-          // that match and were done before
-  kSourceMoved = 7,     // ... path: where it is now, from
-  kSourceFinished = 8,  // ... path, action, to: source.after was carried out, or why it was not: reason
-  kLook = 9,            // of no source: which known ones are there; ... absent, back, whole, believed
-  kInputRead = 10,  // of no source: everything was read, and source.after waits for outputs; an empty object
+  kSourceOpened = 2,
+  kSourceEnded = 3,
+  kSourceFailed = 4,
+  kSourceChanged = 5,
+  kEndOfInput = 6,
+  kSourceMoved = 7,
+  kSourceFinished = 8,
+  kLook = 9,
+  kInputRead = 10,
 };
 
 enum class Stage : std::uint8_t { kReader = 1, kFilter = 2, kProcessor = 3, kWriter = 4 };

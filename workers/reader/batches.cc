@@ -1,60 +1,17 @@
 #include "workers/reader/batches.h"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
 
+#include "proto/source_event.h"
+
 namespace leat::reader {
 
 namespace {
-
-// A JSON object as the payload of an event.
-class EventObject {
- public:
-  EventObject() { json_.StartObject(); }
-  EventObject& text(const char* key, const std::string& value) {
-    json_.Key(key);
-    json_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    return *this;
-  }
-  EventObject& identity(const File& file) {
-    return text("path", file.path)
-        .number("size", file.size)
-        .number("mtime_ns", static_cast<std::uint64_t>(file.mtime_ns));
-  }
-  EventObject& number(const char* key, std::uint64_t value) {
-    json_.Key(key);
-    json_.Uint64(value);
-    return *this;
-  }
-  EventObject& numbers(const char* key, const std::vector<std::uint64_t>& values) {
-    json_.Key(key);
-    json_.StartArray();
-    for (const std::uint64_t value : values) json_.Uint64(value);
-    json_.EndArray();
-    return *this;
-  }
-  EventObject& boolean(const char* key, bool value) {
-    json_.Key(key);
-    json_.Bool(value);
-    return *this;
-  }
-  Buffer finish() {
-    json_.EndObject();
-    Buffer payload(buffer_.GetSize(), proto::kHeaderBytes);
-    payload.append(buffer_.GetString(), buffer_.GetSize());
-    return payload;
-  }
-
- private:
-  rapidjson::StringBuffer buffer_;
-  rapidjson::Writer<rapidjson::StringBuffer> json_{buffer_};
-};
 
 const char* name_of(config::Compression compression) {
   switch (compression) {
@@ -98,80 +55,58 @@ void Batches::take(Event event) {
 }
 
 std::optional<proto::Batch> Batches::seal(const SourceOpened& opened) const {
-  proto::Header header = of(proto::BatchKind::kSourceOpened, opened.id);
-  set_position(header, opened.start);
-  return proto::Batch::seal(header, EventObject()
-                                        .identity(opened.file)
-                                        .number("head_bytes", opened.file.head.bytes)
-                                        .number("head_hash", opened.file.head.hash)
-                                        .text("compression", name_of(opened.compression))
-                                        .finish());
+  const File& file = opened.file;
+  return seal_event(opened.id,
+                    proto::SourceOpened{file.path, file.size, file.mtime_ns, file.head.bytes, file.head.hash,
+                                        name_of(opened.compression)},
+                    &opened.start);
 }
 
 std::optional<proto::Batch> Batches::seal(const SourceEnded& ended) const {
-  proto::Header header = of(proto::BatchKind::kSourceEnded, ended.id);
-  set_position(header, ended.end);
-  return proto::Batch::seal(header, EventObject()
-                                        .identity(ended.file)
-                                        .number("lines", ended.end.line - 1)
-                                        .number("bytes", ended.end.offset)
-                                        .finish());
+  const File& file = ended.file;
+  return seal_event(
+      ended.id, proto::SourceEnded{file.path, file.size, file.mtime_ns, ended.end.line - 1, ended.end.offset},
+      &ended.end);
 }
 
 std::optional<proto::Batch> Batches::seal(const SourceFailed& failed) const {
-  proto::Header header = of(proto::BatchKind::kSourceFailed, failed.id);
-  set_position(header, failed.at);
-  return proto::Batch::seal(header, EventObject()
-                                        .text("path", failed.path)
-                                        .number("offset", failed.at.offset)
-                                        .text("reason", failed.reason)
-                                        .boolean("retry", failed.retry)
-                                        .finish());
+  return seal_event(
+      failed.id, proto::SourceFailed{failed.path, failed.at.offset, failed.reason, failed.retry}, &failed.at);
 }
 
 std::optional<proto::Batch> Batches::seal(const SourceChanged& changed) const {
-  return proto::Batch::seal(of(proto::BatchKind::kSourceChanged, changed.id),
-                            EventObject().text("path", changed.path).text("reason", changed.reason).finish());
+  return seal_event(changed.id, proto::SourceChanged{changed.path, changed.reason});
 }
 
 std::optional<proto::Batch> Batches::seal(const SourceMoved& moved) const {
-  return proto::Batch::seal(of(proto::BatchKind::kSourceMoved, moved.id),
-                            EventObject().text("path", moved.path).text("from", moved.from).finish());
+  return seal_event(moved.id, proto::SourceMoved{moved.path, moved.from});
 }
 
 std::optional<proto::Batch> Batches::seal(const SourceFinished& finished) const {
-  return proto::Batch::seal(of(proto::BatchKind::kSourceFinished, finished.id),
-                            EventObject()
-                                .text("path", finished.path)
-                                .text("action", finished.action)
-                                .text("to", finished.to)
-                                .text("reason", finished.reason)
-                                .finish());
+  return seal_event(finished.id,
+                    proto::SourceFinished{finished.path, finished.action, finished.to, finished.reason});
 }
 
 std::optional<proto::Batch> Batches::seal(const Looked& looked) const {
-  return proto::Batch::seal(of(proto::BatchKind::kLook, 0), EventObject()
-                                                                .numbers("absent", looked.look.absent)
-                                                                .numbers("back", looked.look.back)
-                                                                .boolean("whole", looked.look.whole)
-                                                                .boolean("believed", looked.look.believed)
-                                                                .finish());
+  const ledger::Look& look = looked.look;
+  return seal_event(0, proto::SourcesLookedFor{look.absent, look.back, look.whole, look.believed});
 }
 
 std::optional<proto::Batch> Batches::seal(const InputRead& /*read*/) const {
-  return proto::Batch::seal(of(proto::BatchKind::kInputRead, 0), EventObject().finish());
-}
-
-proto::Header Batches::of(proto::BatchKind kind, std::uint64_t source) const {
-  proto::Header header = common_;
-  header.kind = kind;
-  header.source = source;
-  return header;
+  return seal_event(0, proto::InputRead{});
 }
 
 proto::Batch Batches::end_of_input(bool stopped, std::uint64_t done) const {
-  return proto::Batch::seal(of(proto::BatchKind::kEndOfInput, 0),
-                            EventObject().boolean("stopped", stopped).number("done", done).finish());
+  return seal_event(0, proto::EndOfInput{stopped, done});
+}
+
+template <class Event>
+proto::Batch Batches::seal_event(std::uint64_t source, Event event, const Position* at) const {
+  proto::Header header = common_;
+  header.kind = Event::kKind;
+  header.source = source;
+  if (at != nullptr) set_position(header, *at);
+  return proto::Batch::seal(header, proto::encode_payload(std::move(event)));
 }
 
 proto::Batch Batches::oversize(const Chunk& chunk) const {

@@ -43,7 +43,9 @@ class Batches {
   std::optional<proto::Batch> seal(const Other&) const {
     return std::nullopt;
   }
-  proto::Header of(proto::BatchKind kind, std::uint64_t source) const;
+  // One of proto/source_event.h, as a batch of this source; at: the position of what was read of it.
+  template <class Event>
+  proto::Batch seal_event(std::uint64_t source, Event event, const Position* at = nullptr) const;
   proto::Batch records(Chunk chunk);
   proto::Batch oversize(const Chunk& chunk) const;
   Chunk cut(std::size_t target_bytes, std::size_t target_lines);

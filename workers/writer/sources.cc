@@ -28,18 +28,10 @@ bool goes_on(const ledger::Place& place, const proto::Header& header) {
   return at && header.end_line == place.lines;
 }
 
-void identify(ledger::Source& row, const Event& event) {
-  if (event.size) row.size = *event.size;
-  if (event.mtime_ns) row.mtime_ns = *event.mtime_ns;
-  if (event.head_bytes == 0) return;
-  row.head_bytes = event.head_bytes;
-  row.head_hash = event.head_hash;
-}
-
 }  // namespace
 
-Result<const ledger::Source*> Sources::open(const proto::Header& header, const Event& event) {
-  auto row = find_or_make(header, event);
+Result<const ledger::Source*> Sources::open(const proto::Header& header, const proto::SourceOpened& event) {
+  auto row = find_or_make(header, event.path);
   if (!row) return tl::unexpected(row.error());
   // source.after has moved or deleted what it was: its path holds another file now. That stays so until something of the
   // new one was read: what the old one has become must not be taken for an output of this one.
@@ -57,7 +49,12 @@ Result<const ledger::Source*> Sources::open(const proto::Header& header, const E
   }
   if (row->run == run_.id) count(row->state, -1);
   if (!row->run.empty() && row->run != run_.id && row->place.offset > 0) resumed_ = true;
-  identify(*row, event);
+  row->size = event.size;
+  row->mtime_ns = event.mtime_ns;
+  if (event.head_bytes > 0) {
+    row->head_bytes = event.head_bytes;
+    row->head_hash = event.head_hash;
+  }
   row->state = SourceState::kReading;
   row->reason.clear();
   row->retry = false;
@@ -115,19 +112,29 @@ void Sources::add_by_reference(std::uint64_t source, std::uint64_t count) {
   run_.counts.by_reference += count;
 }
 
-Result<bool> Sources::end(const proto::Header& header, const Event& event) {
-  return close(header, event, SourceState::kDone);
+Result<bool> Sources::end(const proto::Header& header, const proto::SourceEnded& event) {
+  if (!open_.contains(header.source)) {
+    return fail(Fault::kFatal, fmt::format("source {} ended and was not open: {}", header.source, event.path),
+                kExitBug);
+  }
+  ledger::Source& row = open_.at(header.source).row;
+  row.size = event.size;
+  row.mtime_ns = event.mtime_ns;
+  if (row.counts.by_reference == 0) row.after = after_;
+  return close(header, event.path, SourceState::kDone, {});
 }
 
-Result<bool> Sources::fail_at(const proto::Header& header, const Event& event) {
-  return close(header, event, SourceState::kFailed);
+Result<bool> Sources::fail_at(const proto::Header& header, const proto::SourceFailed& event) {
+  return close(header, event.path, SourceState::kFailed, event.reason, event.retry);
 }
 
-Result<bool> Sources::change(const proto::Header& header, const Event& event) {
-  return close(header, event, SourceState::kChanged);
+// What it was is how it will be known again.
+Result<bool> Sources::change(const proto::Header& header, const proto::SourceChanged& event) {
+  return close(header, event.path, SourceState::kChanged, event.reason);
 }
 
-Result<bool> Sources::close(const proto::Header& header, const Event& event, SourceState state) {
+Result<bool> Sources::close(const proto::Header& header, const std::string& path, SourceState state,
+                            const std::string& reason, bool retry) {
   auto at = open_.find(header.source);
   bool was_open = at != open_.end();
   ledger::Source row;
@@ -137,63 +144,56 @@ Result<bool> Sources::close(const proto::Header& header, const Event& event, Sou
     // A change is noticed anywhere: its place is the last one that was applied.
     if (state != SourceState::kChanged) row.place = place_of(header);
   } else {
-    auto found = find_or_make(header, event);
+    auto found = find_or_make(header, path);
     if (!found) return tl::unexpected(found.error());
     row = *std::move(found);
-    if (state == SourceState::kDone) {
-      return fail(Fault::kFatal,
-                  fmt::format("source {} ended and was not open: {}", header.source, event.path), kExitBug);
-    }
     if (row.run == run_.id) count(row.state, -1);
   }
-  // What a changed source was is how it will be known again.
-  if (state != SourceState::kChanged) identify(row, event);
   row.state = state;
   row.after_done = false;
-  row.reason = event.reason;
-  row.retry = event.retry && state == SourceState::kFailed;
+  row.reason = reason;
+  row.retry = retry;
   row.run = run_.id;
-  if (state == SourceState::kDone && row.counts.by_reference == 0) row.after = after_;
   count(state, 1);
   ended_[header.source] = std::move(row);
   return was_open;
 }
 
-Result<void> Sources::move(const proto::Header& header, const Event& event) {
-  auto row = look_up(header, event);
+Result<void> Sources::move(const proto::Header& header, const proto::SourceMoved& event) {
+  auto row = look_up(header, event.path);
   if (!row) return tl::unexpected(row.error());
   (*row)->path = event.path;
   return {};
 }
 
-Result<void> Sources::finish(const proto::Header& header, const Event& event) {
+Result<void> Sources::finish(const proto::Header& header, const proto::SourceFinished& event) {
   if (!event.reason.empty()) return {};
-  auto row = look_up(header, event);
+  auto row = look_up(header, event.path);
   if (!row) return tl::unexpected(row.error());
   (*row)->after_done = true;
   return {};
 }
 
 // The row, in memory from now on, and to be committed.
-Result<ledger::Source*> Sources::look_up(const proto::Header& header, const Event& event) {
+Result<ledger::Source*> Sources::look_up(const proto::Header& header, const std::string& path) {
   changed_ = true;
   if (auto at = open_.find(header.source); at != open_.end()) {
     at->second.changed = true;
     return &at->second.row;
   }
-  auto row = find_or_make(header, event);
+  auto row = find_or_make(header, path);
   if (!row) return tl::unexpected(row.error());
   return &(ended_[header.source] = *std::move(row));
 }
 
-Result<ledger::Source> Sources::find_or_make(const proto::Header& header, const Event& event) {
+Result<ledger::Source> Sources::find_or_make(const proto::Header& header, const std::string& path) {
   if (auto at = ended_.find(header.source); at != ended_.end()) return at->second;
   auto known = view_.source_with(header.source);
   if (!known) return tl::unexpected(known.error());
   if (*known) return **known;
   ledger::Source row;
   row.id = header.source;
-  row.path = event.path;
+  row.path = path;
   return row;
 }
 

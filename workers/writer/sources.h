@@ -12,8 +12,8 @@
 
 #include "proto/batch.h"
 #include "proto/result.h"
+#include "proto/source_event.h"
 #include "workers/ledger/ledger.h"
-#include "workers/writer/event.h"
 
 namespace leat::writer {
 
@@ -26,7 +26,8 @@ class Sources {
 
   // Goes on at the header's position, which must be where the ledger's row is. kFatal, 70: it is not, or the source is
   // open already. The row is good until the next call of anything.
-  [[nodiscard]] Result<const ledger::Source*> open(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<const ledger::Source*> open(const proto::Header& header,
+                                                   const proto::SourceOpened& event);
 
   // A batch of records: place and counts. The row of its source. kFatal, 70: its counts do not add up, or its source is
   // not open. by_reference: of its rejects.
@@ -34,14 +35,14 @@ class Sources {
   void add_by_reference(std::uint64_t source, std::uint64_t count);
 
   // What ends it. A source that was not open is looked up, or new. True: it was open.
-  [[nodiscard]] Result<bool> end(const proto::Header& header, const Event& event);
-  [[nodiscard]] Result<bool> fail_at(const proto::Header& header, const Event& event);
-  [[nodiscard]] Result<bool> change(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<bool> end(const proto::Header& header, const proto::SourceEnded& event);
+  [[nodiscard]] Result<bool> fail_at(const proto::Header& header, const proto::SourceFailed& event);
+  [[nodiscard]] Result<bool> change(const proto::Header& header, const proto::SourceChanged& event);
 
   // The same content has another path.
-  [[nodiscard]] Result<void> move(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<void> move(const proto::Header& header, const proto::SourceMoved& event);
   // source.after was carried out, if there is no reason why not.
-  [[nodiscard]] Result<void> finish(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<void> finish(const proto::Header& header, const proto::SourceFinished& event);
 
   // It has ended, and the ledger does not know it yet.
   bool ended_untold(std::uint64_t id) const { return ended_.contains(id); }
@@ -60,9 +61,10 @@ class Sources {
     bool changed = true;
   };
 
-  Result<ledger::Source> find_or_make(const proto::Header& header, const Event& event);
-  Result<ledger::Source*> look_up(const proto::Header& header, const Event& event);
-  Result<bool> close(const proto::Header& header, const Event& event, ledger::SourceState state);
+  Result<ledger::Source> find_or_make(const proto::Header& header, const std::string& path);
+  Result<ledger::Source*> look_up(const proto::Header& header, const std::string& path);
+  Result<bool> close(const proto::Header& header, const std::string& path, ledger::SourceState state,
+                     const std::string& reason, bool retry = false);
   void count(ledger::SourceState state, int by);
 
   ledger::View& view_;

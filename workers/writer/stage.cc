@@ -67,8 +67,9 @@ Result<void> WriterStage::recover() {
 
 Result<void> WriterStage::apply(const proto::Batch& batch) {
   if (batch.header().kind == proto::BatchKind::kRecords) return apply_records(batch);
-  auto event = decode_event(batch.records());
-  return event ? apply_event(batch.header(), *event) : tl::unexpected(event.error());
+  auto event = proto::decode_source_event(batch.header().kind, batch.records());
+  if (!event) return tl::unexpected(event.error());
+  return std::visit([&](const auto& what) { return on(batch.header(), what); }, *event);
 }
 
 Result<void> WriterStage::apply_records(const proto::Batch& batch) {
@@ -118,36 +119,7 @@ void WriterStage::tell_of_staying(const std::string& path) {
       path, dead_letters_ ? " (it is longer than source.max_record)" : "; set dead_letter.path"));
 }
 
-Result<void> WriterStage::apply_event(const proto::Header& header, const Event& event) {
-  switch (header.kind) {
-    case proto::BatchKind::kSourceOpened:
-      return open(header, event);
-    case proto::BatchKind::kSourceEnded:
-    case proto::BatchKind::kSourceFailed:
-    case proto::BatchKind::kSourceChanged:
-      return end(header, event);
-    case proto::BatchKind::kSourceMoved:
-      return sources_.move(header, event);
-    case proto::BatchKind::kSourceFinished:
-      if (!event.reason.empty()) warn_of(event);
-      return sources_.finish(header, event);
-    case proto::BatchKind::kLook:
-      add(event.look);
-      return {};
-    case proto::BatchKind::kInputRead:
-      return publish_all();
-    case proto::BatchKind::kEndOfInput:
-      summary_.stopped = event.stopped;
-      summary_.already_done = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
-      ended_ = true;
-      return {};
-    case proto::BatchKind::kRecords:
-      break;
-  }
-  return fail(Fault::kFatal, "an event of an unknown kind", kExitBug);
-}
-
-Result<void> WriterStage::open(const proto::Header& header, const Event& event) {
+Result<void> WriterStage::on(const proto::Header& header, const proto::SourceOpened& event) {
   // Of a source that was open before, the ledger must know what has become of it and of its output.
   if (sources_.ended_untold(header.source)) {
     if (auto committed = commit(); !committed) return committed;
@@ -158,31 +130,55 @@ Result<void> WriterStage::open(const proto::Header& header, const Event& event) 
   return sink_.source_opened(header.source, (*source)->path, from_start);
 }
 
-Result<void> WriterStage::end(const proto::Header& header, const Event& event) {
-  Result<bool> was_open = false;
-  if (header.kind == proto::BatchKind::kSourceEnded) {
-    was_open = sources_.end(header, event);
-  } else {
-    warn_of(event);
-    was_open = header.kind == proto::BatchKind::kSourceFailed ? sources_.fail_at(header, event)
-                                                              : sources_.change(header, event);
-  }
-  if (!was_open) return tl::unexpected(was_open.error());
-  if (event.retry && header.kind == proto::BatchKind::kSourceFailed)
-    return sink_.source_suspended(header.source);
-  return sink_.source_ended(header.source);
+Result<void> WriterStage::on(const proto::Header& header, const proto::SourceEnded& event) {
+  auto ended = sources_.end(header, event);
+  return ended ? sink_.source_ended(header.source) : tl::unexpected(ended.error());
 }
 
-void WriterStage::add(const ledger::Look& part) {
+Result<void> WriterStage::on(const proto::Header& header, const proto::SourceFailed& event) {
+  warn_of(event.path, event.reason);
+  auto failed = sources_.fail_at(header, event);
+  if (!failed) return tl::unexpected(failed.error());
+  return event.retry ? sink_.source_suspended(header.source) : sink_.source_ended(header.source);
+}
+
+Result<void> WriterStage::on(const proto::Header& header, const proto::SourceChanged& event) {
+  warn_of(event.path, event.reason);
+  auto changed = sources_.change(header, event);
+  return changed ? sink_.source_ended(header.source) : tl::unexpected(changed.error());
+}
+
+Result<void> WriterStage::on(const proto::Header& header, const proto::SourceMoved& event) {
+  return sources_.move(header, event);
+}
+
+Result<void> WriterStage::on(const proto::Header& header, const proto::SourceFinished& event) {
+  if (!event.reason.empty()) warn_of(event.path, event.reason);
+  return sources_.finish(header, event);
+}
+
+Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::SourcesLookedFor& part) {
   look_.absent.insert(look_.absent.end(), part.absent.begin(), part.absent.end());
   look_.back.insert(look_.back.end(), part.back.begin(), part.back.end());
   look_.whole |= part.whole;
   look_.believed |= part.believed;
+  return {};
 }
 
-void WriterStage::warn_of(const Event& event) {
-  bool named = event.reason.find(event.path) != std::string::npos;
-  on_warning_(named ? event.reason : fmt::format("{}: {}", event.path, event.reason));
+Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::InputRead& /*event*/) {
+  return publish_all();
+}
+
+Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::EndOfInput& event) {
+  summary_.stopped = event.stopped;
+  summary_.already_done = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
+  ended_ = true;
+  return {};
+}
+
+void WriterStage::warn_of(const std::string& path, const std::string& reason) {
+  bool named = reason.find(path) != std::string::npos;
+  on_warning_(named ? reason : fmt::format("{}: {}", path, reason));
 }
 
 bool WriterStage::pending() const {

@@ -21,10 +21,10 @@
 #include "config/pipeline.h"
 #include "proto/batch.h"
 #include "proto/result.h"
+#include "proto/source_event.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/begin.h"
 #include "workers/writer/dead_letters.h"
-#include "workers/writer/event.h"
 #include "workers/writer/sink.h"
 #include "workers/writer/sources.h"
 #include "workers/writer/summary.h"
@@ -72,12 +72,17 @@ class WriterStage {
  private:
   [[nodiscard]] Result<void> apply_records(const proto::Batch& batch);
   [[nodiscard]] Result<void> apply_rejects(const proto::Batch& batch, const std::string& path);
-  [[nodiscard]] Result<void> apply_event(const proto::Header& header, const Event& event);
-  [[nodiscard]] Result<void> open(const proto::Header& header, const Event& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceOpened& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceEnded& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceFailed& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceChanged& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceMoved& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceFinished& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourcesLookedFor& part);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::InputRead& event);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::EndOfInput& event);
   [[nodiscard]] Result<void> publish_all();
-  [[nodiscard]] Result<void> end(const proto::Header& header, const Event& event);
-  void add(const ledger::Look& part);
-  void warn_of(const Event& event);
+  void warn_of(const std::string& path, const std::string& reason);
   void tell_of_loss(const DeadLetter& letter);
   void tell_of_staying(const std::string& path);
   [[nodiscard]] Result<void> check_sums();

@@ -49,27 +49,22 @@ void Script::set_place(proto::Header& header, const Input& input, std::uint64_t 
 }
 
 proto::Batch Script::opened(std::uint64_t id, const Input& input, std::uint64_t lines_before) {
-  return event(proto::BatchKind::kSourceOpened, id,
-               fmt::format(R"({{"path":"{}","size":{},"mtime_ns":5,"head_bytes":3,"head_hash":9}})",
-                           input.path, input.lines * 10),
-               &input, lines_before);
+  return event(id, proto::SourceOpened{input.path, input.lines * 10, 5, 3, 9, "none"}, &input, lines_before);
 }
 
 proto::Batch Script::ended(std::uint64_t id, const Input& input) {
-  return event(proto::BatchKind::kSourceEnded, id, fmt::format(R"({{"path":"{}"}})", input.path), &input,
-               input.lines);
+  return event(id, proto::SourceEnded{input.path, input.lines * 10, 5, input.lines, 0}, &input, input.lines);
 }
 
-proto::Batch Script::event(proto::BatchKind kind, std::uint64_t id, const std::string& json, const Input* at,
+proto::Batch Script::event(std::uint64_t id, const proto::SourceEvent& event, const Input* at,
                            std::uint64_t lines_before) {
-  proto::Header head = header(kind, id);
+  proto::Header head = header(std::visit([](const auto& what) { return what.kKind; }, event), id);
   if (at != nullptr) set_place(head, *at, lines_before);
-  return seal(head, json);
+  return proto::Batch::seal(head, proto::encode_payload(event));
 }
 
 proto::Batch Script::end_of_input(bool stopped, std::uint64_t done) {
-  return event(proto::BatchKind::kEndOfInput, 0,
-               fmt::format(R"({{"stopped":{},"done":{}}})", stopped ? "true" : "false", done));
+  return event(0, proto::EndOfInput{stopped, done});
 }
 
 proto::Batch Script::records(std::uint64_t id, const Input& input, std::uint64_t first, std::uint64_t last) {

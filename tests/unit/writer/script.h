@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proto/batch.h"
+#include "proto/source_event.h"
 #include "workers/ledger/ledger.h"
 
 namespace leat::test {
@@ -33,8 +34,8 @@ class Script {
   // Lines `first` to `last`.
   proto::Batch records(std::uint64_t id, const Input& input, std::uint64_t first, std::uint64_t last);
   proto::Batch ended(std::uint64_t id, const Input& input);
-  proto::Batch event(proto::BatchKind kind, std::uint64_t id, const std::string& json,
-                     const Input* at = nullptr, std::uint64_t lines_before = 0);
+  proto::Batch event(std::uint64_t id, const proto::SourceEvent& event, const Input* at = nullptr,
+                     std::uint64_t lines_before = 0);
   proto::Batch end_of_input(bool stopped = false, std::uint64_t done = 0);
 
  private:

@@ -185,8 +185,7 @@ TEST_CASE("a source that fails is published as far as it came, one that may have
     Script script(writer.epoch);
     writer.apply(script.opened(1, kA));
     writer.apply(script.records(1, kA, 1, 6));
-    std::string json = R"({"path":"/in/a.jsonl","offset":180,"reason":"ends in the middle","retry":)";
-    writer.apply(script.event(BatchKind::kSourceFailed, 1, json + (retry ? "true}" : "false}"), &kA, 6));
+    writer.apply(script.event(1, proto::SourceFailed{kA.path, 180, "ends in the middle", retry}, &kA, 6));
     writer.apply(script.end_of_input());
     auto summary = writer.finish();
     CHECK(writer.folder.names() == (retry ? Names{".a.leat-tmp", "dead"} : Names{"a", "dead"}));
@@ -211,8 +210,7 @@ TEST_CASE("a source that could not even be opened gets a row, and no output") {
   Writer writer("{stem}");
   writer.start();
   Script script(writer.epoch);
-  writer.apply(script.event(BatchKind::kSourceFailed, 1,
-                            R"({"path":"/in/a.jsonl","reason":"cannot open /in/a.jsonl","retry":true})"));
+  writer.apply(script.event(1, proto::SourceFailed{kA.path, 0, "cannot open /in/a.jsonl", true}));
   writer.apply(script.end_of_input());
   writer.finish();
   CHECK(writer.folder.names().empty());
@@ -226,20 +224,20 @@ TEST_CASE("a change keeps what was read, and is counted once however often it is
   Script script(writer.epoch);
   writer.apply(script.opened(1, kA));
   writer.apply(script.records(1, kA, 1, 6));
-  std::string json = R"({"path":"/in/a.jsonl","reason":"truncated"})";
-  writer.apply(script.event(BatchKind::kSourceChanged, 1, json));
+  const proto::SourceChanged truncated{kA.path, "truncated"};
+  writer.apply(script.event(1, truncated));
   writer.commit();
   CHECK(writer.source(kA).state == SourceState::kChanged);
   CHECK(writer.source(kA).place.lines == 6);
   CHECK(writer.folder.names() == Names{"a", "dead"});
   writer.start();  // the same run, another epoch
   Script again(writer.epoch);
-  writer.apply(again.event(BatchKind::kSourceChanged, 1, json));
+  writer.apply(again.event(1, truncated));
   writer.apply(again.end_of_input());
   CHECK(writer.finish()["sources"]["changed_count"].GetUint64() == 1);
   writer.start({.run = "two"});
   Script third(writer.epoch);
-  writer.apply(third.event(BatchKind::kSourceChanged, 1, json));
+  writer.apply(third.event(1, truncated));
   writer.apply(third.end_of_input());
   auto summary = writer.finish();
   CHECK(summary["sources"]["changed_count"].GetUint64() == 1);
@@ -257,17 +255,15 @@ TEST_CASE("a moved source changes its path only; finished marks what was to be d
   writer.commit();
   CHECK(writer.source(none).after == "delete");
   CHECK_FALSE(writer.source(none).after_done);
-  writer.apply(
-      script.event(BatchKind::kSourceMoved, 1, R"({"path":"/in/new.jsonl","from":"/in/none.jsonl"})"));
-  writer.apply(script.event(BatchKind::kSourceFinished, 1,
-                            R"({"path":"/in/new.jsonl","action":"delete","reason":"no permission"})"));
+  writer.apply(script.event(1, proto::SourceMoved{"/in/new.jsonl", "/in/none.jsonl"}));
+  writer.apply(script.event(1, proto::SourceFinished{"/in/new.jsonl", "delete", {}, "no permission"}));
   writer.commit();
   CHECK(writer.warnings == Names{"/in/new.jsonl: no permission"});
   CHECK_FALSE(writer.ledger->view().source_at(none.path).value());
   const Input moved{"/in/new.jsonl", 0};
   CHECK(writer.source(moved).state == SourceState::kDone);
   CHECK_FALSE(writer.source(moved).after_done);
-  writer.apply(script.event(BatchKind::kSourceFinished, 1, R"({"path":"/in/new.jsonl","action":"delete"})"));
+  writer.apply(script.event(1, proto::SourceFinished{"/in/new.jsonl", "delete", {}, {}}));
   writer.commit();
   CHECK(writer.source(moved).after_done);
 }
@@ -282,13 +278,13 @@ TEST_CASE("once the input was read all is published, at once, as source.after wa
   writer.apply(script.ended(1, kA));
   writer.commit();
   CHECK(writer.ledger->view().after_due(0, 9)->empty());
-  writer.apply(script.event(BatchKind::kInputRead, 0, "{}"));
+  writer.apply(script.event(0, proto::InputRead{}));
   CHECK(writer.out("out") == kA.kept());
   CHECK(writer.stage->commit_due());  // the reader is told
   CHECK(writer.ledger->view().after_due(0, 9)->size() == 1);
   writer.commit();
   CHECK_FALSE(writer.stage->commit_due());
-  writer.apply(script.event(BatchKind::kSourceFinished, 1, R"({"path":"/in/a.jsonl","action":"delete"})"));
+  writer.apply(script.event(1, proto::SourceFinished{kA.path, "delete", {}, {}}));
   writer.apply(script.end_of_input());
   CHECK(writer.finish()["outputs_count"].GetUint64() == 1);
   CHECK(writer.ledger->view().after_due(0, 9)->empty());
@@ -330,14 +326,12 @@ TEST_CASE("a look is committed whole and at once, and what it has missed for lon
   writer.apply(script.opened(1, none));
   writer.apply(script.ended(1, none));
   writer.commit();
-  writer.apply(
-      script.event(BatchKind::kLook, 0, R"({"absent":[1],"back":[7],"whole":false,"believed":false})"));
+  writer.apply(script.event(0, proto::SourcesLookedFor{{1}, {7}, false, false}));
   CHECK(writer.stage->pending());
   CHECK_FALSE(writer.stage->commit_due());
   for (int day = 0; day < 91; ++day) {
     CHECK(writer.ledger->view().source_with(1)->has_value());
-    writer.apply(
-        script.event(BatchKind::kLook, 0, R"({"absent":[],"back":[],"whole":true,"believed":true})"));
+    writer.apply(script.event(0, proto::SourcesLookedFor{{}, {}, true, true}));
     CHECK(writer.stage->commit_due());
     writer.commit();
     CHECK_FALSE(writer.stage->pending());
@@ -383,8 +377,7 @@ TEST_CASE("a source that is opened again before the ledger heard of its end is c
   Script script(writer.epoch);
   writer.apply(script.opened(1, kA));
   writer.apply(script.records(1, kA, 1, 6));
-  writer.apply(script.event(BatchKind::kSourceFailed, 1,
-                            R"({"path":"/in/a.jsonl","reason":"x","retry":true})", &kA, 6));
+  writer.apply(script.event(1, proto::SourceFailed{kA.path, 180, "x", true}, &kA, 6));
   writer.apply(script.opened(1, kA, 6));
   CHECK(writer.source(kA).state == SourceState::kFailed);
   writer.apply(script.records(1, kA, 7, 20));
@@ -406,7 +399,10 @@ TEST_CASE("what cannot be is a bug, and stops the writer before it is committed"
   CHECK(bug(script.records(9, kA, 1, 6)));  // not open
   CHECK(bug(script.ended(9, kA)));          // not open
   CHECK(bug(script.opened(1, kA, 3)));      // nothing is known of the first lines
-  CHECK(bug(script.event(BatchKind::kSourceOpened, 1, "no JSON")));
+  proto::Header opened;
+  opened.epoch = writer.epoch;
+  opened.kind = proto::BatchKind::kSourceOpened;
+  CHECK(bug(proto::Batch::seal(opened, Buffer(16, proto::kHeaderBytes))));  // no JSON
   writer.apply(script.opened(1, kA));
   CHECK(bug(script.opened(1, kA)));
   proto::Header header;
@@ -463,8 +459,7 @@ TEST_CASE("another file at a path that source.after has emptied starts from noth
   writer.apply(script.records(1, kA, 1, 20));
   writer.apply(script.ended(1, kA));
   writer.commit();
-  writer.apply(script.event(BatchKind::kSourceFinished, 1,
-                            R"({"path":"/in/a.jsonl","action":"delete","to":"","reason":""})"));
+  writer.apply(script.event(1, proto::SourceFinished{kA.path, "delete", {}, {}}));
   writer.commit();
   CHECK(writer.source(kA).after_done);
   writer.apply(script.opened(1, kA));
