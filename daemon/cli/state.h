@@ -35,7 +35,7 @@ int fail_with(const Error& error);
 // Absolute, without "..", whether it exists or not.
 std::string absolute(const std::string& path);
 
-// For a run that begins now: "20261005T120000Z-12345".
+// For a run that begins now: "20261005T120000Z-1f2e3d4c", never the same again.
 std::string new_run_id();
 
 // Is the sink a FIFO, a device or what stdout is? Then nothing of the run outlives it.

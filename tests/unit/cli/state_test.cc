@@ -51,11 +51,12 @@ TEST_CASE("pipes and devices are volatile, files and what is not there yet are n
   CHECK_FALSE(is_volatile(folder.path("{stem}.jsonl")));
 }
 
-TEST_CASE("a run's id is a time and a process") {
+TEST_CASE("a run's id is a time and a number, also where clock and process are the same") {
   std::string id = new_run_id();
   CHECK(id.size() > 17);
   CHECK(id[8] == 'T');
   CHECK(id.substr(15, 2) == "Z-");
+  CHECK(id != new_run_id());
 }
 
 TEST_CASE("a source is a line with its columns under their names, and a second line with the reason") {
