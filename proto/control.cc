@@ -92,21 +92,30 @@ void write(JsonWriter& json, const Stop& stop) {
   for (const auto& [kind, name] : kStopNames) {
     if (kind == stop.kind) put(json, "kind", name);
   }
-  put_bool(json, "again", stop.again);
+  put_bool(json, "rejoin", stop.rejoin);
 }
 
-void write(JsonWriter& json, const Pool& pool) {
-  put(json, "type", "pool");
-  put(json, "index", std::uint64_t{pool.index});
-  put(json, "instance", std::uint64_t{pool.instance});
-  put(json, "endpoint", pool.endpoint);
-  put_bool(json, "leaving", pool.leaving);
+void put_member(JsonWriter& json, std::string_view type, std::uint32_t index, std::uint32_t instance) {
+  put(json, "type", type);
+  put(json, "index", std::uint64_t{index});
+  put(json, "instance", std::uint64_t{instance});
 }
 
-void write(JsonWriter& json, const Retired& retired) {
-  put(json, "type", "retired");
-  put(json, "index", std::uint64_t{retired.index});
-  put(json, "instance", std::uint64_t{retired.instance});
+void write(JsonWriter& json, const MemberAdded& member) {
+  put_member(json, "member_added", member.index, member.instance);
+  put(json, "endpoint", member.endpoint);
+}
+
+void write(JsonWriter& json, const MemberDraining& member) {
+  put_member(json, "member_draining", member.index, member.instance);
+}
+
+void write(JsonWriter& json, const MemberRemoved& member) {
+  put_member(json, "member_removed", member.index, member.instance);
+}
+
+void write(JsonWriter& json, const MemberDrained& member) {
+  put_member(json, "member_drained", member.index, member.instance);
 }
 
 void write(JsonWriter& json, const Pause& pause) {
@@ -130,18 +139,18 @@ void write(JsonWriter& json, const GiveUp& give_up) {
   put(json, "text", give_up.text);
 }
 
-void write(JsonWriter& json, const Again& again) {
-  put(json, "type", "again");
-  put(json, "instance", std::uint64_t{again.instance});
+void write(JsonWriter& json, const Resend& resend) {
+  put(json, "type", "resend");
+  put(json, "instance", std::uint64_t{resend.instance});
 }
 
-void write(JsonWriter& json, const Verdict& verdict) {
-  put(json, "type", "verdict");
-  put(json, "source", verdict.source);
-  put(json, "offset", verdict.offset);
-  put(json, "role", to_string(verdict.stage));
-  put(json, "attempts", std::uint64_t{verdict.attempts});
-  put(json, "reason", verdict.reason);
+void write(JsonWriter& json, const Quarantine& record) {
+  put(json, "type", "quarantine");
+  put(json, "source", record.source);
+  put(json, "offset", record.offset);
+  put(json, "role", to_string(record.stage));
+  put(json, "attempts", std::uint64_t{record.attempts});
+  put(json, "reason", record.reason);
 }
 
 void write(JsonWriter& json, const Report& report) {
@@ -230,6 +239,14 @@ StopKind read_stop_kind(Members& members) {
   return StopKind::kNow;
 }
 
+template <class Member>
+Member read_member(Members& members) {
+  Member member;
+  member.index = static_cast<std::uint32_t>(members.number("index"));
+  member.instance = static_cast<std::uint32_t>(members.number("instance"));
+  return member;
+}
+
 std::optional<Control> read(const std::string& type, Members& members) {
   if (type == "hello") {
     Hello hello;
@@ -269,34 +286,30 @@ std::optional<Control> read(const std::string& type, Members& members) {
     welcome.runtime = members.text("runtime");
     return welcome;
   }
-  if (type == "stop") return Stop{read_stop_kind(members), members.boolean("again")};
-  if (type == "pool") {
-    Pool pool;
-    pool.index = static_cast<std::uint32_t>(members.number("index"));
-    pool.instance = static_cast<std::uint32_t>(members.number("instance"));
-    pool.endpoint = members.text("endpoint");
-    pool.leaving = members.boolean("leaving");
-    return pool;
+  if (type == "stop") return Stop{read_stop_kind(members), members.boolean("rejoin")};
+  if (type == "member_added") {
+    auto member = read_member<MemberAdded>(members);
+    member.endpoint = members.text("endpoint");
+    return member;
   }
-  if (type == "retired") {
-    return Retired{static_cast<std::uint32_t>(members.number("index")),
-                   static_cast<std::uint32_t>(members.number("instance"))};
-  }
+  if (type == "member_draining") return read_member<MemberDraining>(members);
+  if (type == "member_removed") return read_member<MemberRemoved>(members);
+  if (type == "member_drained") return read_member<MemberDrained>(members);
   if (type == "pause") return Pause{members.boolean("on")};
   if (type == "window") {
     return WindowSize{members.number("bytes"), static_cast<std::uint32_t>(members.number("batches"))};
   }
   if (type == "give_up") return GiveUp{members.text("text")};
   if (type == "refusal") return Refusal{members.text("text")};
-  if (type == "again") return Again{static_cast<std::uint32_t>(members.number("instance"))};
-  if (type == "verdict") {
-    Verdict verdict;
-    verdict.source = members.number("source");
-    verdict.offset = members.number("offset");
-    verdict.stage = read_stage(members);
-    verdict.attempts = static_cast<std::uint32_t>(members.number("attempts"));
-    verdict.reason = members.text("reason");
-    return verdict;
+  if (type == "resend") return Resend{static_cast<std::uint32_t>(members.number("instance"))};
+  if (type == "quarantine") {
+    Quarantine record;
+    record.source = members.number("source");
+    record.offset = members.number("offset");
+    record.stage = read_stage(members);
+    record.attempts = static_cast<std::uint32_t>(members.number("attempts"));
+    record.reason = members.text("reason");
+    return record;
   }
   if (type == "report") {
     Report report;

@@ -4,15 +4,15 @@
 //   hello   ------------------>             who I am
 //           <------------------ welcome     the pipeline, the endpoints, the window
 //           <------------------ stop        leave now, finish the record at hand, or drain
-//           <------------------ pool        a worker of the pool you deal to has gone, is to go, or another has come
-//           <------------------ again       (reader) send again what a dead worker held, or everything
-//           <------------------ verdict     (reader) a record has killed too often: it is a dead letter
-//           <------------------ pause       (reader) send nothing new, or go on
+//           <------------------ member_added, member_draining, member_removed   (dealers) a worker of the pool
+//           <------------------ resend      (reader) send again what a dead worker held, or everything
+//           <------------------ quarantine  (reader) a record has killed too often: it is a dead letter
+//           <------------------ pause       (reader) send nothing new, or continue
 //           <------------------ window      (reader) another size, as the pool has another size
 //           <------------------ give_up     (reader) nothing moves any more: fail, and say at what
 //           <------------------ refusal     (one that wants to join) why it cannot
 //   report  ------------------>             a warning, a failure that ends the run, the end of the work, a wish to leave, nothing at hand
-//   retired ------------------>             (who deals) a worker that is to go owes nothing any more
+//   member_drained ----------->             (dealers) every credit of a draining worker has come back
 //
 // PROTOCOL.md names every key. Unknown keys are ignored, unknown types refused; messages are capped at
 // kMaxControlBytes.
@@ -38,7 +38,7 @@ struct Hello {
   std::uint32_t instance = 0;  // which worker of this run, from 1: one that replaces another is another
   std::int64_t pid = 0;
   std::string version;  // of the programs: all must be of one release
-  bool joins = false;   // nobody here started it: it wants a place; index and instance mean nothing
+  bool joins = false;   // not started by this supervisor: it asks for a slot; index and instance mean nothing
 };
 
 struct Welcome {
@@ -48,24 +48,24 @@ struct Welcome {
   std::uint64_t window_bytes = 0;
   std::uint32_t window_batches = 0;
   bool force = false;           // replace outputs that exist
-  bool follow = false;          // go on looking for new files
+  bool follow = false;          // continue with new files as they come
   bool daemon = false;          // it is leatd's: options of `leat run` are no advice
   std::string state;            // reader, writer: folder of the ledger
   std::string run;              // writer: names this run, whatever is started again in it
   bool volatile_state = false;  // writer: the ledger ends with the run (the sink is a pipe or a device)
   bool fresh = false;           // writer, once a run: forget all sources and outputs
   bool accept_changes =
-      false;  // writer, once a run: go on although filter, steps or sink are not what they were
+      false;  // writer, once a run: resume although filter, steps or sink are not what they were
   std::uint64_t fingerprint = 0;     // writer: of filter, steps and sink (config/fingerprint.h)
   std::vector<std::string> reread;   // writer, once a run: sources to start over
   std::string input;                 // where this worker binds its PULL for batches; empty for the reader
   std::vector<std::string> outputs;  // the inputs of the next stage, by index; empty for the writer
-  std::vector<std::uint64_t> output_instances;  // who binds them; 0: nobody yet (a pool message will come)
+  std::vector<std::uint64_t> output_instances;  // who binds them; 0: none yet (member_added will come)
   std::string credits;  // where this worker binds its PULL for credits; empty: it deals to no pool
   std::vector<std::string>
       credit_to;         // credits of the stage before, by Header::dealt_by; empty: none are wanted
   std::string accepted;  // reader: where it binds its PULL for accepted positions; writer: where it connects
-  // What one that joins has not been told at its start.
+  // For a worker that joins: what others get when they are started.
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
   std::string runtime;  // folder for its page
@@ -82,17 +82,29 @@ enum class StopKind : std::uint8_t {
 
 struct Stop {
   StopKind kind = StopKind::kDrain;
-  bool again = false;  // one that joined: join again when there is something to join
+  bool rejoin = false;  // to a worker that joined: join again when there is something to join
 };
 
-struct Pool {
+// A member is a worker of the pool that the receiver deals to: an instance at an index.
+struct MemberAdded {
   std::uint32_t index = 0;
-  std::uint32_t instance = 0;  // that has gone, or has come
-  std::string endpoint;        // its input; empty: it has gone
-  bool leaving = false;        // it is to go: deal it nothing more, and say `retired` when it owes nothing
+  std::uint32_t instance = 0;
+  std::string endpoint;  // of its input
 };
 
-struct Retired {
+// Deal it nothing more, and answer with MemberDrained when every credit has come back.
+struct MemberDraining {
+  std::uint32_t index = 0;
+  std::uint32_t instance = 0;
+};
+
+// It has died, or left: what its socket still held comes again.
+struct MemberRemoved {
+  std::uint32_t index = 0;
+  std::uint32_t instance = 0;
+};
+
+struct MemberDrained {
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
 };
@@ -110,7 +122,7 @@ struct Refusal {
   std::string text;
 };
 
-struct Again {
+struct Resend {
   std::uint32_t instance = 0;  // 0: everything that is not accepted
 };
 
@@ -120,7 +132,7 @@ struct GiveUp {
 
 // Identity of the record is source and offset. It is taken out of its batch, which is sent again with a reject in its
 // place.
-struct Verdict {
+struct Quarantine {
   std::uint64_t source = 0;
   std::uint64_t offset = 0;
   Stage stage = Stage::kProcessor;
@@ -135,7 +147,7 @@ enum class ReportKind : std::uint8_t {
   kFailed = 3,
   kDone = 4,
   kLeave = 5,
-  kFinished = 6,  // told to finish, nothing is at hand any more
+  kFinished = 6,  // after StopKind::kFinish: nothing is at hand any more
 };
 
 struct Report {
@@ -143,11 +155,11 @@ struct Report {
   int exit_code = 0;    // kFailed
   std::string text;     // kWarning, kFailed: for a person
   std::string details;  // kDone, kReady: one JSON object, or empty
-  bool retry = false;   // kFailed: passing trouble; start again what depends on it
+  bool retry = false;   // kFailed: it may pass; restart what depends on it
 };
 
-using Control = std::variant<Hello, Welcome, Stop, Pool, Again, Verdict, Report, Retired, Pause, WindowSize,
-                             Refusal, GiveUp>;
+using Control = std::variant<Hello, Welcome, Stop, MemberAdded, MemberDraining, MemberRemoved, MemberDrained,
+                             Resend, Quarantine, Report, Pause, WindowSize, Refusal, GiveUp>;
 
 Message encode(const Control& control);
 [[nodiscard]] Result<Control> decode_control(std::string_view message);

@@ -1,10 +1,10 @@
-// Deals batches to the workers of a pool: the next one goes to the worker that owes least, and nobody owes
-// more than kMaxUnanswered. PUSH alone would deal round-robin without looking, and its high-water mark is
-// loose (PROTOCOL.md).
+// Deals batches to the workers of a pool: the next one goes to the worker with the fewest unanswered batches. A worker
+// has at most kMaxUnanswered of them; a fast one as many as make kMaxUnansweredUs of work, up to kMaxUnansweredFast.
+// PUSH alone would deal round-robin, whatever a worker has still to do, and its high-water mark is loose (PROTOCOL.md).
 //
-// A worker is an instance at an index. When one dies its place is empty (nothing is dealt there, and what its socket
-// still held is dropped) until another instance takes it. One that is to go gets nothing more, and has retired when it owes
-// nothing. Places are added as workers come.
+// A worker is an instance at an index. When one dies its index is empty (nothing is dealt there, and what its socket
+// still held is dropped) until another instance takes it. A draining worker gets nothing more, and is drained when all its
+// credits have come back. Indexes are added as workers come.
 #pragma once
 
 #include <cstdint>
@@ -25,21 +25,23 @@ class Dealer {
  public:
   static constexpr int kMaxUnanswered = 2;
   static constexpr int kMaxUnansweredFast = 8;
-  static constexpr std::uint32_t kMaxOwedUs = 4'000;
+  static constexpr std::uint32_t kMaxUnansweredUs = 4'000;
 
-  // Connects one PUSH socket to each worker's endpoint (instance 0: an empty place) and binds `credit_endpoint` for
+  // Connects one PUSH socket to each worker's endpoint (instance 0: an empty index) and binds `credit_endpoint` for
   // their answers. The context must outlive this.
   Dealer(Context& context, const std::vector<std::string>& workers,
          const std::vector<std::uint64_t>& instances, const std::string& credit_endpoint);
 
-  // More places than that no pool has.
-  static constexpr std::uint32_t kMaxPlaces = 1024;
+  // No pool has more workers.
+  static constexpr std::uint32_t kMaxMembers = 1024;
 
-  // A worker has gone, is to go, or has come. One that is not the latest at its place is no news.
-  void change(const Pool& pool);
-  bool retiring() const;  // somebody is to go and still owes: credits are waited for
-  // Those who were to go and owe nothing now; each is told once.
-  std::vector<Retired> take_retired() { return std::exchange(retired_, {}); }
+  // Each ignores an instance that is older than the latest at its index.
+  void add(const MemberAdded& member);
+  void drain(const MemberDraining& member);
+  void remove(const MemberRemoved& member);
+  bool draining() const;  // a draining worker has unanswered batches: credits are waited for
+  // Those that are drained since the last call.
+  std::vector<MemberDrained> take_drained() { return std::exchange(drained_, {}); }
 
   // May another batch be dealt now?
   bool ready() const;
@@ -55,19 +57,21 @@ class Dealer {
 
  private:
   struct Worker {
-    std::unique_ptr<Socket> socket;  // none: an empty place
+    std::unique_ptr<Socket> socket;  // none: an empty index
     std::uint32_t instance = 0;
-    int owed = 0;
-    int may_owe = kMaxUnanswered;
+    int unanswered = 0;
+    int most_unanswered = kMaxUnanswered;
     std::uint32_t service_us = 0;  // of the slowest of its last batches, the older the less
-    bool leaving = false;
-    bool ready() const { return socket && !leaving && owed < may_owe; }
+    bool draining = false;
+    bool ready() const { return socket && !draining && unanswered < most_unanswered; }
   };
-  void retire_if_through(std::uint32_t index);
+  // What is at the index, for news of that instance; nullptr: a later one is there already.
+  Worker* find(std::uint32_t index, std::uint32_t instance);
+  void note_if_drained(std::uint32_t index);
 
   Context& context_;
   std::vector<Worker> workers_;
-  std::vector<Retired> retired_;
+  std::vector<MemberDrained> drained_;
   Socket credits_;
   double record_us_ = 0;
   std::size_t next_ = 0;  // ties go round

@@ -60,12 +60,12 @@ WorkerStatus worker_of(const Value& value) {
   worker.role = text(value, "role");
   worker.kind = text(value, "kind");
   worker.state = text(value, "state");
-  worker.at = text(value, "at");
+  worker.activity = text(value, "activity");
   worker.index = number(value, "index");
   worker.pid = number(value, "pid");
   worker.records = number(value, "records");
   worker.memory_bytes = number(value, "memory_bytes");
-  worker.for_s = real(value, "for_s");
+  worker.state_seconds = real(value, "state_seconds");
   worker.busy = real(value, "busy");
   worker.blocked = real(value, "blocked");
   worker.idle = real(value, "idle");
@@ -87,9 +87,9 @@ PipelineStatus pipeline_of(const Value& value) {
   pipeline.name = text(value, "name");
   pipeline.file = text(value, "file");
   pipeline.state = text(value, "state");
-  pipeline.says = text(value, "says");
+  pipeline.message = text(value, "message");
   pipeline.bottleneck = text(value, "bottleneck");
-  pipeline.since_s = real(value, "since_s");
+  pipeline.state_seconds = real(value, "state_seconds");
   const Value& records = part(value, "records");
   pipeline.in = number(records, "in");
   pipeline.kept = number(records, "kept");
@@ -130,8 +130,8 @@ std::string local_time(const std::string& iso) {
   return human_time(::timegm(&utc));
 }
 
-bool needs_a_look(const PipelineStatus& pipeline) {
-  return !pipeline.says.empty() || pipeline.state == "failed" || pipeline.state == "refused";
+bool needs_attention(const PipelineStatus& pipeline) {
+  return !pipeline.message.empty() || pipeline.state == "failed" || pipeline.state == "refused";
 }
 
 // Busy, then blocked, then idle.
@@ -157,11 +157,11 @@ class Page {
   void line(std::string_view text) { text_ += cut_to(text, width_) + "\n"; }
   void row(std::string_view name, std::string_view text) { line(fmt::format("  {:<12}{}", name, text)); }
   // This and the events must be read: they are never cut.
-  void warn(std::string_view says) {
-    for (bool first = true; !says.empty(); first = false) {
-      std::size_t end = says.find('\n');
-      text_ += fmt::format("  {} {}\n", first ? "!" : " ", printable(says.substr(0, end)));
-      says.remove_prefix(end == std::string_view::npos ? says.size() : end + 1);
+  void warn(std::string_view message) {
+    for (bool first = true; !message.empty(); first = false) {
+      std::size_t end = message.find('\n');
+      text_ += fmt::format("  {} {}\n", first ? "!" : " ", printable(message.substr(0, end)));
+      message.remove_prefix(end == std::string_view::npos ? message.size() : end + 1);
     }
   }
   void gap() { text_ += '\n'; }
@@ -222,13 +222,14 @@ void Page::workers(const PipelineStatus& pipeline) {
   for (const auto& worker : pipeline.workers) {
     std::string name = fmt::format("{}-{}{}", printable(worker.role), worker.index,
                                    worker.kind == "joined" ? " (joined)" : "");
-    line(fmt::format("  {:<22}{:>8}  {:<8}{:>7}  {}{:>4}{:>6}{:>5}  {:>8}{:>9}", name, worker.pid,
-                     printable(worker.state), worker.for_s < 86400 ? span(worker.for_s) : "> 1 d",
-                     bar(worker, unicode_), percent_of(worker.busy), percent_of(worker.blocked),
-                     percent_of(worker.idle), human_count(static_cast<double>(worker.records)),
-                     human_bytes(worker.memory_bytes)));
-    bool said = pipeline.says.find(worker.at) != std::string::npos;
-    if (worker.for_s >= kLong && worker.state != "idle" && !said) line("      " + printable(worker.at));
+    line(fmt::format(
+        "  {:<22}{:>8}  {:<8}{:>7}  {}{:>4}{:>6}{:>5}  {:>8}{:>9}", name, worker.pid, printable(worker.state),
+        worker.state_seconds < 86400 ? span(worker.state_seconds) : "> 1 d", bar(worker, unicode_),
+        percent_of(worker.busy), percent_of(worker.blocked), percent_of(worker.idle),
+        human_count(static_cast<double>(worker.records)), human_bytes(worker.memory_bytes)));
+    bool said = pipeline.message.find(worker.activity) != std::string::npos;
+    if (worker.state_seconds >= kLong && worker.state != "idle" && !said)
+      line("      " + printable(worker.activity));
   }
 }
 
@@ -245,16 +246,16 @@ void Page::events(const PipelineStatus& pipeline) {
 
 void Page::pipeline(const PipelineStatus& pipeline) {
   line(fmt::format("{}: {}{}   {}", printable(pipeline.name), printable(pipeline.state),
-                   pipeline.state == "refused" ? "" : " for " + span(pipeline.since_s),
+                   pipeline.state == "refused" ? "" : " for " + span(pipeline.state_seconds),
                    printable(pipeline.file)));
   // The problems of a file, a line each; anything else is one line.
-  warn(pipeline.state == "refused" ? pipeline.says : printable(pipeline.says));
+  warn(pipeline.state == "refused" ? pipeline.message : printable(pipeline.message));
   if (pipeline.state != "refused") {
     numbers(pipeline);
     processors(pipeline);
     workers(pipeline);
   }
-  if (needs_a_look(pipeline)) events(pipeline);
+  if (needs_attention(pipeline)) events(pipeline);
 }
 
 }  // namespace
@@ -275,7 +276,7 @@ Result<LeatdStatus> parse_leatd_status(std::string_view data) {
 
 std::string to_text(const LeatdStatus& status, std::size_t width, bool unicode) {
   Page page(width, unicode);
-  auto wrong = static_cast<std::uint64_t>(std::ranges::count_if(status.pipelines, needs_a_look));
+  auto wrong = static_cast<std::uint64_t>(std::ranges::count_if(status.pipelines, needs_attention));
   page.line(fmt::format("leatd {}, pid {}, since {}: {}{}", printable(status.version), status.pid,
                         local_time(status.since), counted(status.pipelines.size(), "pipeline"),
                         wrong == 0 ? "" : fmt::format(", {} to look at", wrong)));

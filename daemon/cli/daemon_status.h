@@ -11,17 +11,17 @@
 namespace leat::cli {
 
 struct WorkerStatus {
-  std::string role, kind, state, at;
+  std::string role, kind, state, activity;
   std::uint64_t index = 0, pid = 0, records = 0, memory_bytes = 0;
-  double for_s = 0;
+  double state_seconds = 0;
   double busy = 0, blocked = 0, idle = 0;  // shares, 0 to 1
 };
 struct EventStatus {
   std::string time, level, event, text;
 };
 struct PipelineStatus {
-  std::string name, file, state, says, bottleneck;
-  double since_s = 0;
+  std::string name, file, state, message, bottleneck;
+  double state_seconds = 0;
   std::uint64_t in = 0, kept = 0, dropped = 0, dead = 0, bytes_in = 0;
   double records_per_s = 0, bytes_per_s = 0;
   std::uint64_t sources = 0, sources_done = 0, sources_failed = 0;

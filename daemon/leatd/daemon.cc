@@ -300,8 +300,8 @@ std::string Daemon::summary() const {
   for (const auto& runner : pipelines_.running()) {
     Runner::State state = runner->state();
     text += fmt::format("{}{}: ", text.empty() ? "" : "; ", runner->name());
-    if (state.name != "running" || !state.says.empty()) {
-      text += fmt::format("{}{}{}", state.name, state.says.empty() ? "" : ", ", state.says);
+    if (state.name != "running" || !state.message.empty()) {
+      text += fmt::format("{}{}{}", state.name, state.message.empty() ? "" : ", ", state.message);
       continue;
     }
     auto status = runner->status();

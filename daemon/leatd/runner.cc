@@ -228,7 +228,7 @@ void Runner::swap(cli::Plan plan) {
 
 Result<void> Runner::scale(std::optional<std::uint32_t> processors) {
   if (!supervisor_)
-    return fail(Fault::kReject, fmt::format("{} is not running: {}", name(), state().says), kExitStopped);
+    return fail(Fault::kReject, fmt::format("{} is not running: {}", name(), state().message), kExitStopped);
   auto scaled =
       processors ? supervisor_->scale(static_cast<int>(*processors)) : supervisor_->scale_automatically();
   if (scaled) processors_ = processors;
@@ -255,7 +255,7 @@ std::optional<supervisor::Status> Runner::status() const {
 
 Runner::State Runner::state() const {
   State state = state_now();
-  state.for_s = state.name == state_name_ ? seconds_since(state_since_) : 0;
+  state.state_seconds = state.name == state_name_ ? seconds_since(state_since_) : 0;
   return state;
 }
 
@@ -263,8 +263,8 @@ Runner::State Runner::state_now() const {
   if (supervisor_) {
     auto status = supervisor_->status();
     // After a failure it has not proved yet that it works.
-    if (status.phase == supervisor::Phase::kStarting && status.says.empty()) status.says = failure_;
-    return {to_string(status.phase), status.says};
+    if (status.phase == supervisor::Phase::kStarting && status.message.empty()) status.message = failure_;
+    return {to_string(status.phase), status.message};
   }
   if (wish_ == Wish::kStopped)
     return {"stopped", fmt::format("stopped: run `leat resume {}` to continue", name())};

@@ -68,8 +68,8 @@ class Runner : public supervisor::Observer {
   // The phase as status names it, and what is to be said of it.
   struct State {
     std::string_view name;
-    std::string says;
-    double for_s = 0;
+    std::string message;
+    double state_seconds = 0;
   };
   State state() const;
   std::optional<supervisor::Status> status() const;

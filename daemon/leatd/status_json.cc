@@ -19,8 +19,8 @@ void put_worker(cli::Json& json, const supervisor::WorkerStatus& worker) {
     json.put("pid", static_cast<std::uint64_t>(worker.pid));
     json.put("kind", worker.joined ? "joined" : "own");
     json.put("state", worker.state);
-    json.put("for_s", worker.for_s);
-    json.put("at", worker.at);
+    json.put("state_seconds", worker.state_seconds);
+    json.put("activity", worker.activity);
     json.put("busy", worker.shares.busy);
     json.put("blocked", worker.shares.blocked);
     json.put("idle", worker.shares.idle);
@@ -73,8 +73,8 @@ void put_pipeline(cli::Json& json, const Runner& runner) {
     json.put("name", runner.name());
     json.put("file", runner.plan().pipeline.file);
     json.put("state", state.name);
-    json.put("says", state.says);
-    json.put("since_s", state.for_s);
+    json.put("message", state.message);
+    json.put("state_seconds", state.state_seconds);
     put_totals(json, runner, runner.totals());
     json.put("epoch", status.epoch);
     json.put("window_batches", status.window_batches);
@@ -108,7 +108,7 @@ void put_refused(cli::Json& json, const cli::Candidate& candidate) {
     json.put("name", std::filesystem::path(candidate.file).filename().string());
     json.put("file", candidate.file);
     json.put("state", "refused");
-    json.put("says", problems_of(candidate));
+    json.put("message", problems_of(candidate));
   });
 }
 

@@ -29,7 +29,7 @@ void Supervisor::Loop::check_start_up() {
     if (worker.seat.stage == Stage::kReader && worker.page) continue;
     // Waiting for the writer's epoch is no fault of theirs.
     if (worker.seat.stage != Stage::kWriter && worker.page && epoch_ == 0) continue;
-    if (std::string at = worker.at(); !at.empty()) {
+    if (std::string at = worker.activity(); !at.empty()) {
       bool waits = worker.seat.stage == Stage::kWriter &&
                    !job_.volatile_state;  // the reader of a FIFO may take its time
       if (waits && !trouble_since_) trouble_since_ = worker.started;
@@ -57,7 +57,7 @@ void Supervisor::Loop::check_trouble() {
     return;
   }
   if (over_ || job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
-  if (std::string at = writer.at(); !writer.ready && !at.empty()) trouble_ = std::move(at);
+  if (std::string at = writer.activity(); !writer.ready && !at.empty()) trouble_ = std::move(at);
   end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue", trouble_,
                            config::format_duration(job_.pipeline.source.give_up)));
 }
@@ -107,7 +107,7 @@ void Supervisor::Loop::check_stall() {
       return give_up(fmt::format("batches were sent again {} times and have not arrived", kMostResends));
     }
     observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
-    static_cast<void>(team_.tell(reader, proto::Again{0}, control_));
+    static_cast<void>(team_.tell(reader, proto::Resend{0}, control_));
   } else if (!still || now - *still_since_ > kStalled) {
     still_since_.reset();
   }
@@ -159,7 +159,7 @@ void Supervisor::Loop::check_progress() {
   if (now - reason_at_ < job_.no_progress) return;
   reason_at_ = now;
   for (const Worker& worker : team_.workers()) {
-    if (is_stopped(worker.child->pid())) return;  // says() says so
+    if (is_stopped(worker.child->pid())) return;  // the status message says so
   }
   give_up(fmt::format("no progress for {}: {}", config::format_duration(job_.no_progress), what_all_do()));
 }

@@ -20,7 +20,7 @@ class Deaths {
   // page names the record exactly, so a third time at the very same one is not.
   static constexpr int kMostAtARecord = 3;
 
-  // progress: any number that grows when something was committed or a record condemned.
+  // progress: any number that grows when something was committed or a record quarantined.
   int in_a_row(proto::Stage stage, std::uint64_t progress) {
     Row& row = rows_[static_cast<std::size_t>(stage)];
     if (row.progress != progress) row = {progress, 0};

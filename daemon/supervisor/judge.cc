@@ -18,7 +18,7 @@ constexpr std::size_t kRecordsRemembered = 10'000;  // at which somebody died
 }  // namespace
 
 std::string Supervisor::Loop::obituary(const Worker& worker) const {
-  std::string at = worker.at();
+  std::string at = worker.activity();
   if (!at.empty()) at = fmt::format(" It was at: {}.", at);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
   return fmt::format("{} {}.{}", worker.title(), fate, at);
@@ -27,14 +27,14 @@ std::string Supervisor::Loop::obituary(const Worker& worker) const {
 // Grows with whatever shows that the run gets on.
 std::uint64_t Supervisor::Loop::progress() {
   if (team_.writer().page) commits_seen_ = read((*team_.writer().page)->commits);
-  return commits_before_ + commits_seen_ + condemned_;
+  return commits_before_ + commits_seen_ + quarantined_;
 }
 
 void Supervisor::Loop::judge_deaths() {
   auto is_due = [](const Worker& worker) {
     if (!worker.ended || worker.judged) return false;
     // By a signal: there were no last words. A worker of which all is known need not be waited for either.
-    bool spoke = worker.child->exit_code() < 0 || !worker.retry.empty() || worker.told_to_leave;
+    bool spoke = worker.child->exit_code() < 0 || !worker.retry.empty() || worker.leaving;
     return spoke || Clock::now() - *worker.ended >= kLastWords;
   };
   while (!over_) {
@@ -48,8 +48,8 @@ void Supervisor::Loop::judge_deaths() {
 
 // One with a seat of its own in the pool (it had joined, or it was to go): with it goes the seat.
 void Supervisor::Loop::judge(Worker& worker) {
-  if (!worker.joined && !worker.retiring) return judge_own(worker);
-  if (worker.told_to_leave) {
+  if (!worker.joined && !worker.draining) return judge_own(worker);
+  if (worker.leaving) {
     observer_.happened("worker-left",
                        {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
   } else {
@@ -113,11 +113,11 @@ void Supervisor::Loop::judge_own(Worker& worker) {
 // A filter or processor that has gone: nobody deals to it any more, and what it held is sent again.
 void Supervisor::Loop::take_out(Worker& worker) {
   worker.ready = false;
-  tell_dealers(worker, {worker.seat.index, worker.instance, {}, false});
+  tell_dealers(worker, proto::MemberRemoved{worker.seat.index, worker.instance});
   if (worker.seat.stage == Stage::kFilter) dealer_has_gone(worker);
   descriptors_.forget(worker.instance);
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.tell(reader, proto::Again{worker.instance}, control_));
+  if (reader.welcomed) static_cast<void>(team_.tell(reader, proto::Resend{worker.instance}, control_));
 }
 
 // Which record was it at? The third death at one makes it a dead letter.
@@ -131,15 +131,15 @@ void Supervisor::Loop::blame(Worker& worker) {
   if (deaths < Deaths::kMostAtARecord) return;
   deaths_.forget_record(source, offset);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
-  proto::Verdict verdict{
+  proto::Quarantine record{
       source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
       fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)};
-  observer_.warning("record-condemned",
+  observer_.warning("record-quarantined",
                     fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
-                                source, verdict.reason));
-  ++condemned_;
+                                source, record.reason));
+  ++quarantined_;
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.tell(reader, verdict, control_));
+  if (reader.welcomed) static_cast<void>(team_.tell(reader, record, control_));
 }
 
 void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {

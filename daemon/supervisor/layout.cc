@@ -133,7 +133,7 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t insta
 std::string Layout::problem() const {
   constexpr std::uint32_t kLong = 9'999'999;
   std::size_t longest = path("reader.accepted").size();
-  for (const Seat& seat : seats(pipeline_, proto::Dealer::kMaxPlaces)) {
+  for (const Seat& seat : seats(pipeline_, proto::Dealer::kMaxMembers)) {
     longest = std::max(longest, path(seat_name(seat) + ".credits").size());
     longest = std::max(longest, path(worker_name(seat, kLong) + ".in").size());
   }

@@ -208,8 +208,8 @@ void Supervisor::Loop::receive() {
       on_hello(*worker, *hello);
     } else if (const auto* report = std::get_if<proto::Report>(&*control)) {
       on_report(*worker, *report);
-    } else if (const auto* retired = std::get_if<proto::Retired>(&*control)) {
-      on_retired(*worker, *retired);
+    } else if (const auto* drained = std::get_if<proto::MemberDrained>(&*control)) {
+      on_drained(*worker, *drained);
     }
   }
 }
@@ -294,15 +294,15 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
       }
       worker.ready = true;
       if (worker.seat.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
-      if (dies_alone(worker.seat.stage) && !worker.retiring) {
-        tell_dealers(worker, {worker.seat.index, worker.instance,
-                              team_.layout().input(worker.seat, worker.instance), false});
+      if (dies_alone(worker.seat.stage) && !worker.draining) {
+        tell_dealers(worker, proto::MemberAdded{worker.seat.index, worker.instance,
+                                                team_.layout().input(worker.seat, worker.instance)});
       }
       observer_.happened(worker.joined ? "worker-joined" : "worker-ready",
                          {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
       break;
     case proto::ReportKind::kWarning:
-      observer_.warning(fmt::format("{}-says", to_string(worker.seat.stage)), report.text);
+      observer_.warning(fmt::format("{}-warning", to_string(worker.seat.stage)), report.text);
       break;
     case proto::ReportKind::kFailed:
       on_failure(worker, report);
@@ -316,7 +316,7 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
       worker.finished = true;
       break;
     case proto::ReportKind::kLeave:
-      if (worker.joined && !worker.retiring) retire(worker);
+      if (worker.joined && !worker.draining) start_draining(worker);
       break;
   }
 }

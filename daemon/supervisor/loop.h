@@ -69,16 +69,16 @@ class Supervisor::Loop {
   void tick(bool last);
 
   void on_join(const std::string& identity, const proto::Hello& hello);
-  void on_retired(Worker& dealer, const proto::Retired& retired);
-  void retire(Worker& worker);
+  void on_drained(Worker& dealer, const proto::MemberDrained& drained);
+  void start_draining(Worker& worker);
   void dealer_has_gone(const Worker& dealer);
-  void dismiss_retired();
+  void dismiss_drained();
   void adjust_pool();
   void grow_pool();
   void control_pool();
   void fit_window();
   Result<config::Budget> budget_for(int processors) const;
-  void tell_dealers(const Worker& worker, proto::Pool pool);
+  void tell_dealers(const Worker& worker, const proto::Control& news);
 
   void judge_deaths();
   void judge(Worker& worker);
@@ -98,7 +98,7 @@ class Supervisor::Loop {
   void give_up(std::string why);
   std::string what_all_do() const;
 
-  std::string says() const;
+  std::string status_message() const;
   std::string waited_for() const;
   WorkerStatus status_of(const Worker& worker) const;
 
@@ -118,7 +118,7 @@ class Supervisor::Loop {
 
   std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
   Deaths deaths_;
-  std::uint64_t condemned_ = 0;       // records that became dead letters as they had killed
+  std::uint64_t quarantined_ = 0;     // records that became dead letters as they had killed
   std::uint64_t commits_before_ = 0;  // of writers that have gone
   std::uint64_t commits_seen_ = 0;
   std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away

@@ -1,9 +1,9 @@
 // Processors that come and go while the pipeline runs.
 //
-// One that is to go is dealt nothing more from the moment at which its dealers hear of it. It finishes the record at hand and
-// gives back what is queued, which is sent again. Each dealer reports when it is drained; then it gets `stop`,
-// and leaves when the writer has taken the last of its results. So no work is done twice, and no stage waits. Nothing depends
-// on it either: whatever a worker had when it has gone comes again.
+// A draining processor is dealt nothing more once its dealers have got `member_draining`. It finishes the record at hand and
+// gives back what is queued, which is sent again. Each dealer answers `member_drained` when all its credits have come back;
+// then the processor gets `stop`, and leaves when the writer has taken the last of its results. So no work is done twice,
+// and no stage waits. Nothing depends on it either: whatever a worker had when it has gone comes again.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -72,7 +72,9 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
   }
   int processors = team_.processors(false) + team_.processors(true) + 1;
   if (auto budget = budget_for(processors); !budget) return refuse(budget.error().text);
-  if (team_.workers().size() >= proto::Dealer::kMaxPlaces) return refuse("all places are taken");
+  if (team_.workers().size() >= proto::Dealer::kMaxMembers)
+    return refuse(
+        fmt::format("the pipeline has {} workers already, which is the most", proto::Dealer::kMaxMembers));
   team_.admit(identity, *std::move(child), std::move(arrival->memory));
   fit_window();
 }
@@ -113,7 +115,7 @@ void Supervisor::Loop::grow_pool() {
   if (now < grow_at_) return;
   try {
     for (int own = team_.processors(false);
-         own < wanted_ && team_.workers().size() < proto::Dealer::kMaxPlaces; ++own) {
+         own < wanted_ && team_.workers().size() < proto::Dealer::kMaxMembers; ++own) {
       team_.add_processor();
     }
   } catch (const std::system_error& error) {
@@ -124,7 +126,7 @@ void Supervisor::Loop::grow_pool() {
 
 // As many of our own as are wanted. Those with the highest index leave first.
 void Supervisor::Loop::adjust_pool() {
-  dismiss_retired();
+  dismiss_drained();
   if (!job_.pipeline.has_processors()) return;
   if (drain_) {
     // Nobody is there to finish what is under way: it comes again.
@@ -135,50 +137,50 @@ void Supervisor::Loop::adjust_pool() {
   for (int own = team_.processors(false); own > wanted_; --own) {
     Worker* last = nullptr;
     for (Worker& worker : team_.workers()) {
-      if (worker.seat.stage == Stage::kProcessor && !worker.joined && !worker.retiring) last = &worker;
+      if (worker.seat.stage == Stage::kProcessor && !worker.joined && !worker.draining) last = &worker;
     }
-    retire(*last);
+    start_draining(*last);
   }
   fit_window();
 }
 
-void Supervisor::Loop::retire(Worker& worker) {
-  worker.retiring = true;
-  worker.retires_since = Clock::now();
-  observer_.happened("worker-retires",
+void Supervisor::Loop::start_draining(Worker& worker) {
+  worker.draining = true;
+  worker.draining_since = Clock::now();
+  observer_.happened("worker-draining",
                      {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
   for (const Worker& dealer : team_.workers()) {
     if (dealer.seat.stage == Stage::kFilter && dealer.welcomed && dealer.running())
-      worker.owes.push_back(dealer.instance);
+      worker.undrained.push_back(dealer.instance);
   }
-  tell_dealers(worker, {worker.seat.index, worker.instance, {}, true});
+  tell_dealers(worker, proto::MemberDraining{worker.seat.index, worker.instance});
   if (worker.ready) tell_to_finish(worker);
 }
 
-void Supervisor::Loop::on_retired(Worker& dealer, const proto::Retired& retired) {
+void Supervisor::Loop::on_drained(Worker& dealer, const proto::MemberDrained& drained) {
   for (Worker& worker : team_.workers()) {
-    if (worker.seat != Seat{Stage::kProcessor, retired.index} || worker.instance != retired.instance)
+    if (worker.seat != Seat{Stage::kProcessor, drained.index} || worker.instance != drained.instance)
       continue;
-    std::erase(worker.owes, dealer.instance);
+    std::erase(worker.undrained, dealer.instance);
   }
 }
 
-// It owes to nobody any more what that one dealt: the reader has it all sent again.
+// What that dealer had dealt is not waited for: the reader sends it all again.
 void Supervisor::Loop::dealer_has_gone(const Worker& dealer) {
-  for (Worker& worker : team_.workers()) std::erase(worker.owes, dealer.instance);
+  for (Worker& worker : team_.workers()) std::erase(worker.undrained, dealer.instance);
 }
 
-void Supervisor::Loop::dismiss_retired() {
-  // A credit that was lost on its way is owed for ever: who is to go and has been idle for so long has nothing.
+void Supervisor::Loop::dismiss_drained() {
+  // A credit that was lost on its way never comes: a draining worker that has been idle for so long has nothing.
   constexpr milliseconds kIdle{5'000};
   for (Worker& worker : team_.workers()) {
-    if (!worker.retiring || worker.told_to_leave || !worker.running()) continue;
+    if (!worker.draining || worker.leaving || !worker.running()) continue;
     if (worker.ready) tell_to_finish(worker);
-    bool has_nothing = Clock::now() - worker.retires_since >= kIdle && worker.idle_for(kIdle);
-    if (!worker.owes.empty() && !has_nothing) {
+    bool is_idle = Clock::now() - worker.draining_since >= kIdle && worker.idle_for(kIdle);
+    if (!worker.undrained.empty() && !is_idle) {
       // One that joined is not ours to end.
       milliseconds patience = job_.pipeline.process.timeout + kIdle;
-      if (!worker.joined && worker.killed_for.empty() && Clock::now() - worker.retires_since >= patience) {
+      if (!worker.joined && worker.killed_for.empty() && Clock::now() - worker.draining_since >= patience) {
         worker.killed_for =
             fmt::format("was to leave, and had not finished within {}", config::format_duration(patience));
         worker.child->kill();
@@ -187,19 +189,19 @@ void Supervisor::Loop::dismiss_retired() {
     }
     if (!worker.ready && !worker.joined) {
       worker.child->kill();  // it has never had anything
-      worker.told_to_leave = true;
+      worker.leaving = true;
       continue;
     }
-    worker.told_to_leave = team_.tell(worker, proto::Stop{proto::StopKind::kDrain}, control_);
+    worker.leaving = team_.tell(worker, proto::Stop{proto::StopKind::kDrain}, control_);
   }
 }
 
-void Supervisor::Loop::tell_dealers(const Worker& worker, proto::Pool pool) {
+void Supervisor::Loop::tell_dealers(const Worker& worker, const proto::Control& news) {
   auto dealers = team_.layout().dealer_of(worker.seat.stage);
   if (!dealers) return;
   for (const Worker& other : team_.workers()) {
     if (other.seat.stage == *dealers && other.welcomed && other.running()) {
-      static_cast<void>(team_.tell(other, pool, control_));
+      static_cast<void>(team_.tell(other, news, control_));
     }
   }
 }
@@ -222,7 +224,7 @@ void Supervisor::Loop::control_pool() {
       view.blocked_before += shares.blocked;
       ++filters;
     }
-    if (worker.seat.stage != Stage::kProcessor || worker.retiring) continue;
+    if (worker.seat.stage != Stage::kProcessor || worker.draining) continue;
     ++view.workers;
     view.busy += shares.busy;
     view.delivered += worker.recent.new_records > 0 ? 1 : 0;

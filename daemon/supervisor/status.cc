@@ -71,18 +71,18 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
   status.pid = worker.child ? worker.child->pid() : 0;
   status.memory_bytes = worker.memory_bytes;
   status.shares = worker.recent.shares;
-  status.at = worker.at();
+  status.activity = worker.activity();
   status.state = "starting";
-  status.for_s = seconds_since(worker.started);
+  status.state_seconds = seconds_since(worker.started);
   if (worker.page) {
     const stage::Page& page = **worker.page;
     status.records = read(page.records_in);
     auto activity = static_cast<stage::Activity>(page.activity.load(std::memory_order_relaxed));
     std::uint64_t now = stage::monotonic_ns();
-    status.for_s = static_cast<double>(now - std::min(now, read(page.activity_since_ns))) / 1e9;
+    status.state_seconds = static_cast<double>(now - std::min(now, read(page.activity_since_ns))) / 1e9;
     if (worker.ready) status.state = name_of(activity);
   }
-  if (worker.retiring) status.state = "leaving";
+  if (worker.draining) status.state = "leaving";
   if (!worker.running()) {
     status.state = "gone";
   } else if (is_stopped(status.pid)) {
@@ -95,18 +95,18 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
 std::string Supervisor::Loop::waited_for() const {
   Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
   for (const Worker& worker : team_.workers()) {
-    if (worker.seat.stage != last || !worker.running() || worker.finished || worker.told_to_leave) continue;
+    if (worker.seat.stage != last || !worker.running() || worker.finished || worker.leaving) continue;
     return fmt::format("{:.0f} s: waiting for {} to finish its record: {}", seconds_since(*stop_since_),
-                       seat_name(worker.seat), worker.at());
+                       seat_name(worker.seat), worker.activity());
   }
   return fmt::format("{:.0f} s: waiting for the writer to commit", seconds_since(*stop_since_));
 }
 
 // The first thing that a person should know; empty: all is well.
-std::string Supervisor::Loop::says() const {
+std::string Supervisor::Loop::status_message() const {
   if (stop_since_) return waited_for();
   if (trouble_since_) {
-    std::string text = trouble_.empty() ? team_.writer().at() : trouble_;
+    std::string text = trouble_.empty() ? team_.writer().activity() : trouble_;
     return fmt::format("{:.0f} s: {}", seconds_since(*trouble_since_), text);
   }
   for (const Worker& worker : team_.workers()) {
@@ -139,7 +139,7 @@ std::string Supervisor::Loop::says() const {
   std::string text;
   for (const Worker& worker : team_.workers()) {
     if (worker.ready || worker.joined || (worker.seat.stage == Stage::kReader && !worker.welcomed)) continue;
-    std::string at = worker.at();
+    std::string at = worker.activity();
     text += fmt::format("{}{}{}", text.empty() ? "waiting for " : ", ", seat_name(worker.seat),
                         at.empty() ? "" : ": " + at);
   }
@@ -148,7 +148,7 @@ std::string Supervisor::Loop::says() const {
 
 Status Supervisor::Loop::status() const {
   Status status;
-  status.says = says();
+  status.message = status_message();
   team_.count(status.totals);
   if (reading_since_) status.totals.seconds = seconds_since(*reading_since_);
   status.totals.peak_memory_bytes = peak_memory_;

@@ -19,10 +19,10 @@ struct WorkerStatus {
   std::uint32_t instance = 0;
   std::int64_t pid = 0;
   bool joined = false;
-  std::string state;  // starting, busy, blocked, idle, leaving, gone, stopped (SIGSTOP)
-  double for_s = 0;   // since it last changed
-  std::string at;
-  StageShares shares;  // of the last second
+  std::string state;         // starting, busy, blocked, idle, leaving, gone, stopped (SIGSTOP)
+  double state_seconds = 0;  // since the state last changed
+  std::string activity;      // in words: "read() of /mnt/nas/a.jsonl"
+  StageShares shares;        // of the last second
   std::uint64_t records = 0;
   std::uint64_t memory_bytes = 0;
 };
@@ -38,7 +38,7 @@ struct PoolStatus {
 
 struct Status {
   Phase phase = Phase::kStarting;
-  std::string says;  // what is wrong, or what it waits for; empty: all is well
+  std::string message;  // what is wrong, or what it waits for; empty: all is well
   Snapshot totals;
   std::string bottleneck;  // the stage that holds the others up; empty: none does
   std::uint64_t epoch = 0;

@@ -53,17 +53,16 @@ void Supervisor::Loop::stop() {
 }
 
 bool Supervisor::Loop::tell_to_finish(Worker& worker) {
-  if (!worker.told_to_finish)
-    worker.told_to_finish = team_.tell(worker, proto::Stop{StopKind::kFinish}, control_);
-  return worker.told_to_finish;
+  if (!worker.finishing) worker.finishing = team_.tell(worker, proto::Stop{StopKind::kFinish}, control_);
+  return worker.finishing;
 }
 
 void Supervisor::Loop::end_late(Worker& worker, milliseconds patience) {
   observer_.warning("worker-late",
                     fmt::format("{} has not finished what it had at hand within {}: it is not waited for; {}",
-                                worker.title(), config::format_duration(patience), worker.at()));
+                                worker.title(), config::format_duration(patience), worker.activity()));
   if (!worker.joined) worker.child->kill();
-  worker.told_to_leave = true;
+  worker.leaving = true;
 }
 
 void Supervisor::Loop::see_stop_through() {
@@ -78,7 +77,7 @@ void Supervisor::Loop::see_stop_through() {
   for (Worker& worker : team_.workers()) {
     if (&worker == &writer || !worker.welcomed || !worker.running()) continue;
     tell_to_finish(worker);
-    if (worker.seat.stage != last || worker.finished || worker.told_to_leave) continue;
+    if (worker.seat.stage != last || worker.finished || worker.leaving) continue;
     if (late) {
       end_late(worker, patience);
     } else {
@@ -90,7 +89,7 @@ void Supervisor::Loop::see_stop_through() {
   if (!writer_finishes_since_ || Clock::now() - *writer_finishes_since_ < kCommit) return;
   observer_.warning("commit-late",
                     fmt::format("{} has not committed within {}: leaving, that comes again; {}",
-                                writer.title(), config::format_duration(kCommit), writer.at()));
+                                writer.title(), config::format_duration(kCommit), writer.activity()));
   leave();
 }
 
@@ -105,7 +104,7 @@ void Supervisor::Loop::disband() {
   if (!leave_until_) {
     tick(true);
     // Who was to leave when it owes nothing and its results are taken: nobody will take them now.
-    for (Worker& worker : team_.workers()) worker.told_to_leave = false;
+    for (Worker& worker : team_.workers()) worker.leaving = false;
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
   }
   team_.dismiss(control_);

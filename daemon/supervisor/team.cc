@@ -17,7 +17,7 @@ std::string Worker::title() const {
   return fmt::format("{} {} (pid {})", program_name(seat.stage), seat.index, child ? child->pid() : 0);
 }
 
-std::string Worker::at() const {
+std::string Worker::activity() const {
   if (!page) return {};
   std::string text = page->text();
   std::uint64_t sequence = (*page)->sequence.load(std::memory_order_relaxed);
@@ -120,7 +120,7 @@ void Team::start_all_again(proto::Socket& control) {
     leaving_.push_back(std::move(*worker.child));
     worker.child.reset();
   }
-  workers_.remove_if([](const Worker& worker) { return worker.joined || worker.retiring; });
+  workers_.remove_if([](const Worker& worker) { return worker.joined || worker.draining; });
   remove_sockets();
   ++generation_;
   std::destroy_at(&layout_);
@@ -168,13 +168,13 @@ bool Team::all_but_reader_ready() const {
 
 int Team::processors(bool joined) const {
   return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
-    return w.seat.stage == Stage::kProcessor && w.joined == joined && !w.retiring;
+    return w.seat.stage == Stage::kProcessor && w.joined == joined && !w.draining;
   }));
 }
 
 bool Team::anyone_left() const {
   return !leaving_.empty() || std::any_of(workers_.begin(), workers_.end(), [](const Worker& w) {
-    return w.running() && !(w.joined && w.told_to_leave);
+    return w.running() && !(w.joined && w.leaving);
   });
 }
 
@@ -202,13 +202,13 @@ bool Team::tell(const Worker& worker, const proto::Control& message, proto::Sock
 
 void Team::dismiss(proto::Socket& control) {
   for (Worker& worker : workers_) {
-    if (worker.told_to_leave || !worker.running()) continue;
+    if (worker.leaving || !worker.running()) continue;
     if (!worker.page && !worker.joined) {
       worker.child->kill();
-      worker.told_to_leave = true;
+      worker.leaving = true;
       continue;
     }
-    worker.told_to_leave = tell(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control);
+    worker.leaving = tell(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control);
   }
 }
 
@@ -278,7 +278,7 @@ void Team::welcome_endpoints(proto::Welcome& welcome, const Worker& worker) cons
   // Who is not ready yet is announced when he is; who is to go is dealt nothing.
   layout_.fill(welcome, worker.seat, worker.instance, places, [this](const Seat& seat) {
     for (const Worker& other : workers_) {
-      if (other.seat == seat) return other.retiring || (other.joined && !other.ready) ? 0U : other.instance;
+      if (other.seat == seat) return other.draining || (other.joined && !other.ready) ? 0U : other.instance;
     }
     return 0U;
   });

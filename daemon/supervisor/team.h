@@ -41,12 +41,13 @@ struct Worker {
   Clock::time_point started{};
   bool ready = false;
   bool welcomed = false;
-  bool told_to_finish = false;
+  bool finishing = false;
   bool finished = false;  // and has nothing at hand any more
-  bool told_to_leave = false;
-  bool retiring = false;            // nothing is dealt to it any more
-  std::vector<std::uint32_t> owes;  // retiring: instances of the dealers that it owes something
-  Clock::time_point retires_since{};
+  bool leaving = false;
+  bool draining = false;  // nothing is dealt to it any more
+  std::vector<std::uint32_t>
+      undrained;  // draining: instances of the dealers that have not said MemberDrained
+  Clock::time_point draining_since{};
   std::optional<Clock::time_point> ended;     // it has died
   bool judged = false;                        // and that was seen to
   std::optional<Clock::time_point> start_at;  // when another one will be started
@@ -61,8 +62,8 @@ struct Worker {
   std::uint64_t memory_bytes = 0;  // PSS, when it was last looked at
 
   bool running() const { return child && child->running(); }
-  std::string title() const;  // "leat-filter 0 (pid 123)"
-  std::string at() const;     // what its page says it is at; may be empty
+  std::string title() const;     // "leat-filter 0 (pid 123)"
+  std::string activity() const;  // of its page, in words; may be empty
   // Ready, and nothing to do for so long already.
   bool idle_for(std::chrono::milliseconds time) const;
 };

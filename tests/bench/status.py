@@ -53,7 +53,7 @@ class Subject:
         os.rename(os.path.join(self.backing, name + ".part"), os.path.join(self.backing, name))
 
     def says(self):
-        return self.leatd.pipeline(NAME).get("says", "")
+        return self.leatd.pipeline(NAME).get("message", "")
 
     def requests(self, count):
         """Milliseconds each."""

@@ -12,9 +12,9 @@ import unittest
 from harness import BIN, SANITIZED, Case, lines
 
 STATUS = {"version": "0.1.0", "pid": 1, "since": "2026-11-24T09:00:00Z", "pipelines": [
-    {"name": "reviews", "state": "running", "says": "waits for the mount /mnt/nas"},
-    {"name": "logs", "state": "running", "says": ""},
-    {"name": "bad.yaml", "state": "refused", "says": "1:1: sink: is missing"}]}
+    {"name": "reviews", "state": "running", "message": "waits for the mount /mnt/nas"},
+    {"name": "logs", "state": "running", "message": ""},
+    {"name": "bad.yaml", "state": "refused", "message": "1:1: sink: is missing"}]}
 
 
 class FakeLeatd:

@@ -34,8 +34,8 @@ class Folder(LeatdCase):
         self.until_output("a.jsonl", self.expected(content))
         bad = self.status("bad.yaml")
         self.assertEqual(bad["state"], "refused")
-        self.assertIn("bad.yaml:3", bad["says"])
-        self.assertIn("sauce", bad["says"])
+        self.assertIn("bad.yaml:3", bad["message"])
+        self.assertIn("sauce", bad["message"])
 
     def test_too_few_open_files_are_refused_with_the_number_that_is_needed(self):
         """libzmq aborted leatd, and a processor that joins, where a descriptor was missing."""
@@ -59,7 +59,7 @@ class Folder(LeatdCase):
         (self.folder / "etc/pipelines.d/folder.yaml").mkdir()
         self.start_leatd(ready=False)
         self.until(lambda: self.ask("status")["data"]["pipelines"], "they are read", 5)
-        states = {p["name"]: (p["state"], p["says"]) for p in self.ask("status")["data"]["pipelines"]}
+        states = {p["name"]: (p["state"], p["message"]) for p in self.ask("status")["data"]["pipelines"]}
         self.assertNotEqual(states["good"][0], "refused")
         for name in ("pipe.yaml", "folder.yaml"):
             self.assertEqual(states[name][0], "refused")
@@ -73,9 +73,9 @@ class Folder(LeatdCase):
         self.start_leatd()
         states = {p["name"]: p for p in self.ask("status")["data"]["pipelines"]}
         self.assertEqual(states["one"]["state"], "running")
-        self.assertIn("'one' is", states["second.yaml"]["says"].replace('"', "'"))
-        self.assertIn("sink.path", states["three.yaml"]["says"])
-        self.assertIn("placeholder", states["four.yaml"]["says"])
+        self.assertIn("'one' is", states["second.yaml"]["message"].replace('"', "'"))
+        self.assertIn("sink.path", states["three.yaml"]["message"])
+        self.assertIn("placeholder", states["four.yaml"]["message"])
 
     def test_a_copy_with_the_name_of_what_runs_is_refused_even_if_it_sorts_first(self):
         self.pipeline("reviews")
@@ -89,7 +89,7 @@ class Folder(LeatdCase):
             states = {p["file"].rpartition("/")[2]: p for p in self.ask("status")["data"]["pipelines"]}
             self.assertEqual(states["reviews.yaml"]["state"], "running")
             self.assertEqual(states["a-copy.yaml"]["state"], "refused")
-            self.assertIn("reviews.yaml's already", states["a-copy.yaml"]["says"])
+            self.assertIn("reviews.yaml's already", states["a-copy.yaml"]["message"])
 
         check()
         self.assertEqual(self.workers("writer")[0]["pid"], pid)
@@ -160,7 +160,7 @@ class Pool(LeatdCase):
         self.feed("a.jsonl", content)
         self.until(lambda: all(w["state"] == "busy" for w in self.workers("processor")), "both are at work")
         self.ask("scale", "reviews", role="processor", workers=1)
-        self.until(lambda: "worker-retires" in self.said(), "one is to go")
+        self.until(lambda: "worker-draining" in self.said(), "a processor drains")
         self.until_pool(1)
         self.until_output("a.jsonl", self.expected(content))
         self.assertNotIn("worker-died", self.said())
@@ -257,13 +257,13 @@ class Pool(LeatdCase):
         self.start_leatd()
         content = self.numbers(10)
         self.feed("a.jsonl", content)
-        self.until(lambda: "no processor" in self.status()["says"], "says that there is no processor")
+        self.until(lambda: "no processor" in self.status()["message"], "says that there is no processor")
         joined = self.join()
         self.until_output("a.jsonl", self.expected(content))
         joined.terminate()
         self.assertEqual(joined.wait(20), 0)
         self.feed("b.jsonl", content)
-        self.until(lambda: "no processor" in self.status()["says"], "again without")
+        self.until(lambda: "no processor" in self.status()["message"], "again without")
         self.assertEqual(self.stop_leatd(), 0)
 
 
@@ -635,7 +635,7 @@ class Trouble(LeatdCase):
         self.start_leatd()
         content = self.numbers(8000)
         self.feed("a.jsonl", content)
-        self.until(lambda: "space" in self.status()["says"], "says that there is no room")
+        self.until(lambda: "space" in self.status()["message"], "says that there is no room")
         self.assertEqual(self.status()["state"], "waiting")
         subprocess.run(["mount", "-o", "remount,size=16m", str(small)], check=True)
         self.until((small / "a.jsonl").exists, "it goes on by itself")
@@ -650,7 +650,7 @@ class Trouble(LeatdCase):
         content = self.numbers(10)
         self.feed("a.jsonl", content)
         self.until(lambda: self.status()["state"] in ("failed", "waiting"), "it has failed")
-        self.assertIn("a.jsonl", self.status()["says"])
+        self.assertIn("a.jsonl", self.status()["message"])
         self.assertEqual(self.output("a.jsonl"), b"precious\n")
         (self.folder / "out/a.jsonl").unlink()
         self.ask("resume", "reviews")
@@ -659,7 +659,7 @@ class Trouble(LeatdCase):
     def test_a_worker_that_cannot_start_is_tried_again(self):
         self.pipeline(process={"steps": [{"exec": {"command": [str(self.folder / "later.sh")]}}]})
         self.start_leatd()
-        self.until(lambda: "later.sh" in self.status()["says"], "says what is missing")
+        self.until(lambda: "later.sh" in self.status()["message"], "says what is missing")
         self.write("later.sh", "#!/bin/sh\nexec cat\n")
         os.chmod(self.folder / "later.sh", 0o755)
         self.ask("resume", "reviews")

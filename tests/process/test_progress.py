@@ -53,7 +53,7 @@ class Daemon(LeatdCase):
         self.assertIn("a.jsonl line ", failed[0])
         self.assertIn("exit=70", failed[0])
         self.until(lambda: self.status()["state"] == "waiting", "it waits")
-        self.assertIn("no progress", self.status()["says"])
+        self.assertIn("no progress", self.status()["message"])
 
 
 if __name__ == "__main__":

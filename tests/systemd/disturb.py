@@ -106,7 +106,7 @@ class Disturbances:
     def the_nas_is_mounted_again(self):
         self.service.arrived()
         self.machine.systemctl("stop", "mnt-nas.mount")
-        self.service.wait(lambda: nas.MOUNT in (self.service.status() or {}).get("says", ""), "leat status says what is missing")
+        self.service.wait(lambda: nas.MOUNT in (self.service.status() or {}).get("message", ""), "leat status says what is missing")
         self.service.wait(lambda: nas.MOUNT in self.machine.show(UNITS[0], "StatusText"), "systemctl status says so too")
         self.machine.systemctl("start", "mnt-nas.mount")
         self.give()

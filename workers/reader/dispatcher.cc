@@ -47,7 +47,7 @@ Dispatcher::Dispatcher(stage::Worker& worker)
       outlet_(worker, [this](const proto::Credit& credit) { take(credit); }),
       ahead_(read_ahead_options(worker, target_bytes())) {
   accepted_.bind(worker.welcome().accepted);
-  worker.on_news([this](const proto::Control& news) { handle_control(news); });
+  worker.on_control([this](const proto::Control& control) { handle_control(control); });
 }
 
 void Dispatcher::run() {
@@ -95,20 +95,20 @@ void Dispatcher::drain_acks() {
 }
 
 // Workers come and go, and with them batches; and records that kill are taken out of theirs.
-void Dispatcher::handle_control(const proto::Control& news) {
-  if (const auto* pool = std::get_if<proto::Pool>(&news)) outlet_.change(*pool);
-  if (const auto* again = std::get_if<proto::Again>(&news)) {
-    Buffer::reclaim(again->instance);
-    window_.again(again->instance);
+void Dispatcher::handle_control(const proto::Control& control) {
+  outlet_.handle_control(control);
+  if (const auto* resend = std::get_if<proto::Resend>(&control)) {
+    Buffer::reclaim(resend->instance);
+    window_.resend(resend->instance);
   }
-  if (const auto* pause = std::get_if<proto::Pause>(&news)) paused_ = pause->on;
-  if (const auto* size = std::get_if<proto::WindowSize>(&news)) {
+  if (const auto* pause = std::get_if<proto::Pause>(&control)) paused_ = pause->on;
+  if (const auto* size = std::get_if<proto::WindowSize>(&control)) {
     window_.resize(size->bytes, size->batches);
   }
-  if (const auto* hopeless = std::get_if<proto::GiveUp>(&news)) give_up(window_.oldest(), hopeless->text);
-  if (const auto* verdict = std::get_if<proto::Verdict>(&news)) {
-    verdicts_.push_back(*verdict);
-    window_.condemn(*verdict);
+  if (const auto* hopeless = std::get_if<proto::GiveUp>(&control)) give_up(window_.oldest(), hopeless->text);
+  if (const auto* record = std::get_if<proto::Quarantine>(&control)) {
+    quarantined_.push_back(*record);
+    window_.quarantine(*record);
   }
 }
 
@@ -211,8 +211,8 @@ void Dispatcher::send() {
   commits_.sent(header);
   Batch batch = std::move(*next_).reseal(header);
   next_.reset();
-  for (const auto& verdict : verdicts_) {
-    if (auto changed = without_record(batch, verdict)) batch = *std::move(changed);
+  for (const auto& record : quarantined_) {
+    if (auto changed = without_record(batch, record)) batch = *std::move(changed);
   }
   page.sequence = header.sequence;
   page.source = header.source;

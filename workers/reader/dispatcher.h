@@ -37,7 +37,7 @@ class Dispatcher {
 
  private:
   void drain_acks();
-  void handle_control(const proto::Control& news);
+  void handle_control(const proto::Control& control);
   std::size_t target_bytes() const { return std::min(pace_.target_bytes(), growth_.input_bytes()); }
   void take(const proto::Credit& credit);
   [[noreturn]] void give_up(const proto::Batch* batch, const std::string& why) const;
@@ -66,7 +66,7 @@ class Dispatcher {
   Commits commits_;
   std::optional<proto::Batch> next_;            // to be sent, without a sequence number
   std::map<std::uint64_t, std::string> paths_;  // of the sources that were opened last
-  std::vector<proto::Verdict> verdicts_;
+  std::vector<proto::Quarantine> quarantined_;
   stage::TestHook hook_{proto::Stage::kReader};
   std::uint64_t sequence_ = 0;
   std::uint64_t done_ = 0;  // sources that match and were done before

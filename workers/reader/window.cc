@@ -122,7 +122,7 @@ void Window::credit(const proto::Credit& credit) {
   }
 }
 
-void Window::again(std::uint32_t instance) {
+void Window::resend(std::uint32_t instance) {
   if (instance != 0) {
     constexpr std::size_t kRemembered = 256;
     dead_.push_back(instance);
@@ -141,12 +141,12 @@ const proto::Batch* Window::hopeless() const {
   return entry == sent_.end() ? nullptr : &entry->batch;
 }
 
-bool Window::condemn(const proto::Verdict& verdict) {
+bool Window::quarantine(const proto::Quarantine& record) {
   for (Entry& entry : sent_) {
-    auto changed = without_record(entry.batch, verdict);
+    auto changed = without_record(entry.batch, record);
     if (!changed) continue;
     // The writer has it already.
-    if (verdict.offset - entry.batch.header().first_offset < entry.begin) return true;
+    if (record.offset - entry.batch.header().first_offset < entry.begin) return true;
     entry.batch = *std::move(changed);
     entry.piece.reset();
     mark(entry);
@@ -204,24 +204,24 @@ proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t e
   return proto::Batch::seal(header, std::move(payload), {}, rejects.view());
 }
 
-std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Verdict& verdict) {
+std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Quarantine& quarantine) {
   proto::Header header = batch.header();
   std::string_view records = batch.records();
-  if (header.kind != proto::BatchKind::kRecords || header.source != verdict.source ||
-      verdict.offset < header.first_offset || verdict.offset - header.first_offset >= records.size()) {
+  if (header.kind != proto::BatchKind::kRecords || header.source != quarantine.source ||
+      quarantine.offset < header.first_offset || quarantine.offset - header.first_offset >= records.size()) {
     return std::nullopt;
   }
-  auto begin = static_cast<std::size_t>(verdict.offset - header.first_offset);
+  auto begin = static_cast<std::size_t>(quarantine.offset - header.first_offset);
   std::size_t end = std::min(records.find('\n', begin), records.size());
   std::string_view record = records.substr(begin, end - begin);
-  if (record.find_first_not_of(' ') == std::string_view::npos) return std::nullopt;  // condemned before
+  if (record.find_first_not_of(' ') == std::string_view::npos) return std::nullopt;  // quarantined before
 
   proto::Reject reject;
   reject.origin = {static_cast<std::uint32_t>(count_newlines(records.data(), begin)),
                    static_cast<std::uint32_t>(begin)};
-  reject.stage = verdict.stage;
-  reject.attempts = static_cast<std::uint8_t>(std::min(verdict.attempts, 255U));
-  reject.reason = verdict.reason;
+  reject.stage = quarantine.stage;
+  reject.attempts = static_cast<std::uint8_t>(std::min(quarantine.attempts, 255U));
+  reject.reason = quarantine.reason;
   reject.record = record;
   std::vector<proto::Reject> all;
   auto before = proto::decode_rejects(batch.rejects(), [&](const proto::Reject& r) { all.push_back(r); });

@@ -59,9 +59,9 @@ class Window {
   // A filter has passed a batch on, or could not use it.
   void credit(const proto::Credit& credit);
   // Whatever that instance had is to be sent again; 0: everything is.
-  void again(std::uint32_t instance);
+  void resend(std::uint32_t instance);
   // The record becomes a reject of its batch, which is to be sent again. False: it is not in the window.
-  bool condemn(const proto::Verdict& verdict);
+  bool quarantine(const proto::Quarantine& record);
 
   // The oldest one; nullptr: none.
   const proto::Batch* oldest() const { return sent_.empty() ? nullptr : &sent_.front().batch; }
@@ -127,8 +127,8 @@ class Window {
 // the rejects that stand in them.
 proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines);
 
-// The batch with the record at verdict.offset blanked out and a reject of it added; nullopt: the batch does not hold
+// The batch with the record at record.offset blanked out and a reject of it added; nullopt: the batch does not hold
 // the record. A blank line is no record, so lines and offsets of the others stay.
-std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Verdict& verdict);
+std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Quarantine& record);
 
 }  // namespace leat::reader

@@ -38,11 +38,11 @@ bool Outlet::has_room() {
 void Outlet::collect() {
   if (!dealer_) return;
   dealer_->collect(worker_.welcome().epoch, on_credit_);
-  tell_retired();
+  report_drained();
 }
 
-void Outlet::tell_retired() {
-  for (const auto& retired : dealer_->take_retired()) worker_.tell(retired);
+void Outlet::report_drained() {
+  for (const auto& drained : dealer_->take_drained()) worker_.tell(drained);
 }
 
 bool Outlet::wait_for_room() {
@@ -59,12 +59,15 @@ bool Outlet::wait_for_room() {
   return false;
 }
 
-void Outlet::change(const proto::Pool& pool) {
-  if (dealer_) {
-    dealer_->change(pool);
-    tell_retired();
+void Outlet::handle_control(const proto::Control& control) {
+  if (const auto* removed = std::get_if<proto::MemberRemoved>(&control)) {
+    if (dealer_) dealer_->remove(*removed);
+    Buffer::reclaim(removed->instance);
+  } else if (dealer_) {
+    if (const auto* added = std::get_if<proto::MemberAdded>(&control)) dealer_->add(*added);
+    if (const auto* draining = std::get_if<proto::MemberDraining>(&control)) dealer_->drain(*draining);
+    report_drained();
   }
-  if (pool.endpoint.empty() && !pool.leaving) Buffer::reclaim(pool.instance);
 }
 
 std::optional<std::uint32_t> Outlet::send(proto::Batch& batch) {

@@ -29,16 +29,16 @@ class Outlet {
   // Precondition: has_room(). Returns the instance of the pool it went to, 0 for the writer; nullopt: the worker is to
   // leave.
   std::optional<std::uint32_t> send(proto::Batch& batch);
-  // A worker of the pool has gone, or come. What one that has gone held is free again.
-  void change(const proto::Pool& pool);
-  // Somebody is to go and still owes: his credits must be taken in even when there is nothing to deal.
-  bool retiring() const { return dealer_ && dealer_->retiring(); }
+  // Takes MemberAdded, MemberDraining and MemberRemoved, and ignores all else. What a removed worker held is free again.
+  void handle_control(const proto::Control& control);
+  // A draining worker has unanswered batches: its credits must be taken in even when there is nothing to deal.
+  bool draining() const { return dealer_ && dealer_->draining(); }
   std::optional<std::size_t> add_to(
       proto::Poller& poller);  // the index of the credits; nullopt: there are none
   double record_us() const { return dealer_ ? dealer_->record_us() : 0; }
 
  private:
-  void tell_retired();
+  void report_drained();
 
   Worker& worker_;
   OnCredit on_credit_;

@@ -118,9 +118,9 @@ int take_part(const Program& program, const Arguments& arguments) {
     worker->learn(program.confinement);
     if (!worker->leaving()) worker->join();
     if (!worker->leaving()) program.work(*worker);
-    const bool again = worker->again_;
+    const bool rejoin = worker->rejoin_;
     worker.reset();
-    return again ? kJoinAgain : int{kExitOk};
+    return rejoin ? kJoinAgain : int{kExitOk};
   } catch (const Fatal& fatal) {
     if (fatal.error().exit_code == kExitStopped) return kExitOk;  // it was told to leave: not its failure
     error = fatal.error();

@@ -120,9 +120,7 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
   Outlet outlet(worker, [&](const proto::Credit& credit) {
     if (credit.refused) credits.refuse(0, credit.sequence);
   });
-  worker.on_news([&](const proto::Control& news) {
-    if (const auto* pool = std::get_if<proto::Pool>(&news)) outlet.change(*pool);
-  });
+  worker.on_control([&](const proto::Control& control) { outlet.handle_control(control); });
   proto::Poller poller;
   poller.add(input);
   worker.add_to(poller);
@@ -138,10 +136,10 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
       page.enter(Activity::kIdle);
       if (worker.finishing()) worker.finished();
       // Credits alone are no reason to wake up, unless somebody waits for the last of them.
-      if (credits_index) poller.watch(*credits_index, outlet.retiring());
+      if (credits_index) poller.watch(*credits_index, outlet.draining());
       poller.wait(milliseconds(-1));
       worker.look_for_stop();
-      if (outlet.retiring()) outlet.collect();
+      if (outlet.draining()) outlet.collect();
       continue;
     }
     page.enter(Activity::kBusy);

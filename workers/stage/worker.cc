@@ -34,9 +34,9 @@ void Worker::add_to(proto::Poller& poller) {
   if (supervisor_) poller.add(supervisor_.get());
 }
 
-void Worker::leave(bool again) {
+void Worker::leave(bool rejoin) {
   leaving_ = true;
-  again_ = again && !asked_to_leave_;
+  rejoin_ = rejoin && !asked_to_leave_;
 }
 
 // Told to go by a person or systemd. One that joined asks its supervisor first, so that nothing is dealt to it any more;
@@ -74,7 +74,7 @@ void Worker::take_in(const proto::Control& control) {
   if (const auto* stop = std::get_if<proto::Stop>(&control)) {
     switch (stop->kind) {
       case proto::StopKind::kNow:
-        leave(stop->again);
+        leave(stop->rejoin);
         break;
       case proto::StopKind::kFinish:
         if (!finishing_since_) finishing_since_ = std::chrono::steady_clock::now();
@@ -88,16 +88,16 @@ void Worker::take_in(const proto::Control& control) {
     welcome_ = *welcome;
   } else if (const auto* refusal = std::get_if<proto::Refusal>(&control)) {
     refusal_ = refusal->text;
-  } else if (on_news_) {
-    on_news_(control);
+  } else if (on_control_) {
+    on_control_(control);
   } else if (!welcome_.pipeline_text.empty()) {
     early_news_.push_back(control);
   }
 }
 
-void Worker::on_news(std::function<void(const proto::Control&)> on_news) {
-  on_news_ = std::move(on_news);
-  for (const auto& control : std::exchange(early_news_, {})) on_news_(control);
+void Worker::on_control(std::function<void(const proto::Control&)> on_control) {
+  on_control_ = std::move(on_control);
+  for (const auto& control : std::exchange(early_news_, {})) on_control_(control);
 }
 
 void Worker::send(const proto::Control& control) {

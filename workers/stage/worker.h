@@ -79,9 +79,9 @@ class Worker {
     constexpr std::uint64_t kLongNs = 10'000'000;
     if (++unlooked_ % 16 == 0 || monotonic_ns() - looked_ns_ >= kLongNs) look_for_stop();
   }
-  // Called with what else the supervisor has to say (pool, again, verdict), from look_for_stop(); at once with what came
+  // Called with each message of the supervisor but welcome and stop, from look_for_stop(); at once with those that came
   // behind the welcome.
-  void on_news(std::function<void(const proto::Control&)> on_news);
+  void on_control(std::function<void(const proto::Control&)> on_control);
   bool leaving() const { return leaving_; }  // leave now
   bool draining() const {
     return draining_;
@@ -116,7 +116,7 @@ class Worker {
   void take_place();
   void say(const std::string& text) const;  // to stderr
   void on_signal();
-  void leave(bool again);
+  void leave(bool rejoin);
   void take_in(const proto::Control& control);
   void send(const proto::Control& control);
   std::shared_ptr<proto::Arena> make_arena() const;
@@ -144,9 +144,9 @@ class Worker {
   std::optional<std::chrono::steady_clock::time_point> finishing_since_;
   bool finished_ = false;
   bool asked_to_leave_ = false;
-  bool again_ = false;  // join again
+  bool rejoin_ = false;  // join again
   std::string refusal_;
-  std::function<void(const proto::Control&)> on_news_;
+  std::function<void(const proto::Control&)> on_control_;
   std::vector<proto::Control> early_news_;  // nobody has asked for it yet
   std::uint32_t unlooked_ = 0;
   std::uint64_t looked_ns_ = 0;

@@ -14,17 +14,17 @@ using namespace leat::cli;
 namespace {
 
 std::string worker(const std::string& role, int index, const std::string& state, double busy, double blocked,
-                   const std::string& more = "\"for_s\":0.1") {
+                   const std::string& more = "\"state_seconds\":0.1") {
   return fmt::format(
       R"({{"role":"{}","index":{},"instance":7,"pid":4132,"kind":"own","state":"{}","busy":{},"blocked":{},"idle":{},)"
       R"("records":412345,"memory_bytes":5000000,{}}})",
       role, index, state, busy, blocked, 1 - busy - blocked, more);
 }
 
-std::string reviews(const std::string& says, const std::string& workers) {
-  return R"({"name":"reviews","file":"/etc/leat/pipelines.d/reviews.yaml","state":"running","says":")" +
-         says +
-         R"(","since_s":11520.5,"records":{"in":1234567,"kept":1200000,"dropped":34000,"dead":567},)"
+std::string reviews(const std::string& message, const std::string& workers) {
+  return R"({"name":"reviews","file":"/etc/leat/pipelines.d/reviews.yaml","state":"running","message":")" +
+         message +
+         R"(","state_seconds":11520.5,"records":{"in":1234567,"kept":1200000,"dropped":34000,"dead":567},)"
          R"("bytes_in":10500000000,"rate":{"records":12345.6,"bytes":45200000},)"
          R"("sources":{"total":4000,"done":120,"failed":2},"epoch":7,"window_batches":12,"memory_bytes":44040192,)"
          R"("bottleneck":"processor",)"
@@ -87,7 +87,7 @@ TEST_CASE("what is wrong comes first, whole, and the last events behind the numb
 
 TEST_CASE("a file that could not be read is its mistakes, a line each, and nothing else") {
   std::string text = shown(leatd(
-      R"({"name":"bad.yaml","file":"/etc/leat/pipelines.d/bad.yaml","state":"refused","says":"1:1: sink: missing\n2:3: x"})"));
+      R"({"name":"bad.yaml","file":"/etc/leat/pipelines.d/bad.yaml","state":"refused","message":"1:1: sink: missing\n2:3: x"})"));
   CHECK(has(text,
             "bad.yaml: refused   /etc/leat/pipelines.d/bad.yaml\n"
             "  ! 1:1: sink: missing\n"
@@ -96,15 +96,17 @@ TEST_CASE("a file that could not be read is its mistakes, a line each, and nothi
 }
 
 TEST_CASE("what a worker is at is shown when that takes long, unless it was said already") {
-  std::string hangs = worker("reader", 0, "busy", 1, 0, R"("for_s":42.0,"at":"read() of /mnt/nas/a")");
+  std::string hangs =
+      worker("reader", 0, "busy", 1, 0, R"("state_seconds":42.0,"activity":"read() of /mnt/nas/a")");
   CHECK(has(shown(leatd(reviews("", hangs))), "\n      read() of /mnt/nas/a\n"));
   CHECK_FALSE(has(shown(leatd(reviews("42 s in read() of /mnt/nas/a", hangs))), "\n      read() of"));
-  std::string rests = worker("reader", 0, "idle", 0, 0, R"("for_s":42.0,"at":"waiting")");
+  std::string rests = worker("reader", 0, "idle", 0, 0, R"("state_seconds":42.0,"activity":"waiting")");
   CHECK_FALSE(has(shown(leatd(reviews("", rests))), "waiting"));
 }
 
 TEST_CASE("lines keep to the width, with block elements too") {
-  std::string joined = worker("processor", 15, "blocked", 0.33, 0.33, R"("for_s":3600,"kind":"joined")");
+  std::string joined =
+      worker("processor", 15, "blocked", 0.33, 0.33, R"("state_seconds":3600,"kind":"joined")");
   for (bool unicode : {false, true}) {
     std::string text =
         shown(leatd(reviews("", joined + "," + worker("writer", 0, "busy", 1.7, -3))), 100, unicode);

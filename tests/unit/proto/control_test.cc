@@ -68,21 +68,23 @@ TEST_CASE("a welcome carries text of any kind unharmed") {
   CHECK(came.output_instances == welcome.output_instances);
 }
 
-TEST_CASE("what becomes of a dead worker's place, batches and record is said") {
-  auto pool = round_trip(Pool{3, 17, "ipc:///run/x"});
-  CHECK(pool.index == 3);
-  CHECK(pool.instance == 17);
-  CHECK(pool.endpoint == "ipc:///run/x");
-  CHECK(round_trip(Again{17}).instance == 17);
-  auto verdict = round_trip(Verdict{5, 1ULL << 40, Stage::kFilter, 3, "killed by signal 11 (SIGSEGV)"});
-  CHECK(verdict.source == 5);
-  CHECK(verdict.offset == 1ULL << 40);
-  CHECK(verdict.stage == Stage::kFilter);
-  CHECK(verdict.attempts == 3);
-  CHECK(verdict.reason == "killed by signal 11 (SIGSEGV)");
+TEST_CASE("what becomes of a dead worker's index, batches and record") {
+  auto added = round_trip(MemberAdded{3, 17, "ipc:///run/x"});
+  CHECK(added.index == 3);
+  CHECK(added.instance == 17);
+  CHECK(added.endpoint == "ipc:///run/x");
+  CHECK(round_trip(MemberRemoved{3, 17}).index == 3);
+  CHECK(round_trip(MemberRemoved{3, 17}).instance == 17);
+  CHECK(round_trip(Resend{17}).instance == 17);
+  auto record = round_trip(Quarantine{5, 1ULL << 40, Stage::kFilter, 3, "killed by signal 11 (SIGSEGV)"});
+  CHECK(record.source == 5);
+  CHECK(record.offset == 1ULL << 40);
+  CHECK(record.stage == Stage::kFilter);
+  CHECK(record.attempts == 3);
+  CHECK(record.reason == "killed by signal 11 (SIGSEGV)");
 }
 
-TEST_CASE("a worker that comes by itself, and one that is to go, are told of") {
+TEST_CASE("a worker that joins, and one that drains") {
   Hello hello;
   hello.role = Stage::kProcessor;
   hello.joins = true;
@@ -95,12 +97,13 @@ TEST_CASE("a worker that comes by itself, and one that is to go, are told of") {
   CHECK(came.index == 3);
   CHECK(came.instance == 9);
   CHECK(came.runtime == "/run/leat/reviews");
-  CHECK(round_trip(Pool{3, 17, "", true}).leaving);
-  CHECK(round_trip(Retired{3, 17}).index == 3);
-  CHECK(round_trip(Retired{3, 17}).instance == 17);
+  CHECK(round_trip(MemberDraining{3, 17}).index == 3);
+  CHECK(round_trip(MemberDraining{3, 17}).instance == 17);
+  CHECK(round_trip(MemberDrained{3, 17}).index == 3);
+  CHECK(round_trip(MemberDrained{3, 17}).instance == 17);
   CHECK(round_trip(Refusal{"another user"}).text == "another user");
   CHECK(round_trip(GiveUp{"nothing moves"}).text == "nothing moves");
-  CHECK(round_trip(Stop{StopKind::kNow, true}).again);
+  CHECK(round_trip(Stop{StopKind::kNow, true}).rejoin);
   CHECK(round_trip(Report{ReportKind::kLeave, 0, {}, {}, false}).kind == ReportKind::kLeave);
 }
 
@@ -123,10 +126,10 @@ TEST_CASE("stop and report keep their meaning") {
 }
 
 TEST_CASE("unknown keys are ignored, unknown types and missing keys refused by name") {
-  CHECK(decode_control(R"({"type":"stop","kind":"drain","again":false,"new":[1]})").has_value());
+  CHECK(decode_control(R"({"type":"stop","kind":"drain","rejoin":false,"new":[1]})").has_value());
   CHECK(decode_control(R"({"type":"dance"})").error().text.find("'dance'") != std::string::npos);
-  CHECK(decode_control(R"({"type":"stop","again":true})").error().text.find("'kind'") != std::string::npos);
-  CHECK(decode_control(R"({"type":"stop","kind":"yes","again":true})").error().text.find("'kind'") !=
+  CHECK(decode_control(R"({"type":"stop","rejoin":true})").error().text.find("'kind'") != std::string::npos);
+  CHECK(decode_control(R"({"type":"stop","kind":"yes","rejoin":true})").error().text.find("'kind'") !=
         std::string::npos);
   CHECK_FALSE(
       decode_control(R"({"type":"hello","role":"king","index":0,"pid":1,"version":"1"})").has_value());

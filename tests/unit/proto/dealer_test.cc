@@ -56,7 +56,8 @@ Batch numbered(std::uint64_t sequence) {
 
 }  // namespace
 
-TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes room for its sender") {
+TEST_CASE(
+    "no worker is dealt more than two unanswered batches at first, and a credit makes room for its sender") {
   Folder folder;
   Context context;
   Inputs pool(context, folder, 2);
@@ -85,7 +86,7 @@ TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes 
   answer(Credit{2, 1, 1, 12, 10, 1});
   CHECK_FALSE(dealer.ready());  // a credit of another epoch is none
   answer(Credit{1, 3, 1, 10, 500, 5});
-  CHECK_FALSE(dealer.ready());  // nor is one of the worker that was at that place before
+  CHECK_FALSE(dealer.ready());  // nor is one of the worker that was at that index before
   answer(Credit{1, 3, 1, 12, 500, 5});
   CHECK(dealer.ready());
   CHECK(dealer.record_us() == doctest::Approx(100));
@@ -94,7 +95,7 @@ TEST_CASE("nobody is dealt more than two unanswered batches, and a credit makes 
   CHECK(pool.receive(1).header().sequence == 5);
 }
 
-TEST_CASE("a worker may owe more while it is fast, and one quick batch does not make it fast") {
+TEST_CASE("a worker gets more while it is fast, and one quick batch does not make it fast") {
   Folder folder;
   Context context;
   Inputs pool(context, folder, 1);
@@ -103,29 +104,29 @@ TEST_CASE("a worker may owe more while it is fast, and one quick batch does not 
   answers.connect(folder.endpoint("credits"));
   Poller poller;
   poller.add(dealer.credits());
-  int owed = 0;
-  // One is answered; then it is dealt as many as it may owe.
-  auto owes_after = [&](std::uint32_t service_us, std::uint32_t records) {
+  int unanswered = 0;
+  // One is answered; then it is dealt as many as it may have.
+  auto unanswered_after = [&](std::uint32_t service_us, std::uint32_t records) {
     Message message = encode(Credit{1, 1, 0, 1, service_us, records});
     REQUIRE(answers.try_send(message));
     REQUIRE(poller.wait(milliseconds(10'000)));
     dealer.collect(1);
-    for (owed = std::max(0, owed - 1); dealer.ready(); ++owed) {
+    for (unanswered = std::max(0, unanswered - 1); dealer.ready(); ++unanswered) {
       Batch batch = numbered(1);
       dealer.deal(batch);
     }
-    return owed;
+    return unanswered;
   };
-  CHECK(owes_after(400, 100) == Dealer::kMaxUnansweredFast);
-  for (int i = 0; i < 10; ++i) owes_after(90'000, 9);
-  CHECK(owes_after(90'000, 9) == Dealer::kMaxUnanswered);
-  CHECK(owes_after(5, 0) == Dealer::kMaxUnanswered);  // the end of a source
-  CHECK(owes_after(5, 9) == Dealer::kMaxUnanswered);  // the filter dropped all
-  for (int i = 0; i < 10; ++i) owes_after(400, 100);
-  CHECK(owes_after(400, 100) == Dealer::kMaxUnansweredFast);
+  CHECK(unanswered_after(400, 100) == Dealer::kMaxUnansweredFast);
+  for (int i = 0; i < 10; ++i) unanswered_after(90'000, 9);
+  CHECK(unanswered_after(90'000, 9) == Dealer::kMaxUnanswered);
+  CHECK(unanswered_after(5, 0) == Dealer::kMaxUnanswered);  // the end of a source
+  CHECK(unanswered_after(5, 9) == Dealer::kMaxUnanswered);  // the filter dropped all
+  for (int i = 0; i < 10; ++i) unanswered_after(400, 100);
+  CHECK(unanswered_after(400, 100) == Dealer::kMaxUnansweredFast);
 }
 
-TEST_CASE("an empty place is dealt nothing until another worker has it") {
+TEST_CASE("an empty index is dealt nothing until another worker has it") {
   Folder folder;
   Context context;
   Inputs pool(context, folder, 2);
@@ -137,20 +138,20 @@ TEST_CASE("an empty place is dealt nothing until another worker has it") {
   CHECK(deal(1) == 1);
   CHECK(deal(2) == 1);
   CHECK_FALSE(dealer.ready());
-  dealer.change({1, 5, pool.endpoints[1]});
+  dealer.add({1, 5, pool.endpoints[1]});
   CHECK(deal(3) == 5);
-  dealer.change({1, 5, ""});
+  dealer.remove({1, 5});
   CHECK_FALSE(dealer.ready());
-  dealer.change({1, 5, ""});
-  dealer.change({1, 4, pool.endpoints[1]});  // late news of one that came before
+  dealer.remove({1, 5});
+  dealer.add({1, 4, pool.endpoints[1]});  // late news of one that came before
   CHECK_FALSE(dealer.ready());
-  dealer.change({0, 1, ""});
-  dealer.change({0, 6, pool.endpoints[0]});
-  CHECK(deal(4) == 6);  // and owes nothing of what its forerunner owed
+  dealer.remove({0, 1});
+  dealer.add({0, 6, pool.endpoints[0]});
+  CHECK(deal(4) == 6);  // what its forerunner had not answered does not count
   CHECK(deal(5) == 6);
 }
 
-TEST_CASE("one that is to go gets nothing more, and has retired when it owes nothing") {
+TEST_CASE("a draining worker gets nothing more, and is drained when all its credits are back") {
   Folder folder;
   Context context(1);
   Inputs pool(context, folder, 2);
@@ -160,9 +161,9 @@ TEST_CASE("one that is to go gets nothing more, and has retired when it owes not
   Batch first = numbered(1), second = numbered(2), third = numbered(3);
   CHECK(dealer.deal(first) == 1);
   CHECK(dealer.deal(second) == 2);
-  dealer.change({0, 1, "", true});
-  CHECK(dealer.retiring());
-  CHECK(dealer.take_retired().empty());
+  dealer.drain({0, 1});
+  CHECK(dealer.draining());
+  CHECK(dealer.take_drained().empty());
   CHECK(dealer.deal(third) == 2);
   CHECK(pool.receive(0).header().sequence == 1);  // what it was dealt it still gets
   Credit credit;
@@ -176,30 +177,32 @@ TEST_CASE("one that is to go gets nothing more, and has retired when it owes not
   poller.add(dealer.credits());
   REQUIRE(poller.wait(milliseconds(10'000)));
   dealer.collect(1);
-  CHECK_FALSE(dealer.retiring());
-  auto retired = dealer.take_retired();
-  REQUIRE(retired.size() == 1);
-  CHECK(retired[0].index == 0);
-  CHECK(retired[0].instance == 1);
-  CHECK(dealer.take_retired().empty());
-  dealer.change({0, 7, pool.endpoints[0], false});
+  CHECK_FALSE(dealer.draining());
+  auto drained = dealer.take_drained();
+  REQUIRE(drained.size() == 1);
+  CHECK(drained[0].index == 0);
+  CHECK(drained[0].instance == 1);
+  CHECK(dealer.take_drained().empty());
+  dealer.add({0, 7, pool.endpoints[0]});
   Batch fourth = numbered(4);
   CHECK(dealer.deal(fourth) == 7);
 }
 
-TEST_CASE("one that owes nothing, or was never there, has retired at once; new places come at the end") {
+TEST_CASE(
+    "a worker without unanswered batches, or that was never there, is drained at once; new indexes come at "
+    "the end") {
   Folder folder;
   Context context(1);
   Inputs pool(context, folder, 3);
   Dealer dealer(context, {pool.endpoints[0]}, {1}, folder.endpoint("credits"));
-  dealer.change({0, 1, "", true});
-  dealer.change({5, 9, "", true});
-  CHECK(dealer.take_retired().size() == 2);
+  dealer.drain({0, 1});
+  dealer.drain({5, 9});
+  CHECK(dealer.take_drained().size() == 2);
   CHECK_FALSE(dealer.ready());
-  dealer.change({2, 4, pool.endpoints[2], false});
+  dealer.add({2, 4, pool.endpoints[2]});
   Batch batch = numbered(1);
   CHECK(dealer.deal(batch) == 4);
-  dealer.change({Dealer::kMaxPlaces, 5, pool.endpoints[1], false});  // beyond all places: no news
+  dealer.add({Dealer::kMaxMembers, 5, pool.endpoints[1]});  // beyond all indexes: ignored
   Batch more = numbered(2);
   CHECK(dealer.deal(more) == 4);
 }

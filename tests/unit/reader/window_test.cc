@@ -72,9 +72,9 @@ TEST_CASE("what a dead filter was dealt is sent again, in order, and nothing els
   Window window(1 << 20, 16);
   for (std::uint64_t sequence = 1; sequence <= 4; ++sequence)
     window.sent(lines(sequence, "1\n"), sequence % 2 == 1 ? 11 : 12);
-  window.again(11);
+  window.resend(11);
   CHECK(resends(window, 13) == Sequences{1, 3});
-  window.again(11);
+  window.resend(11);
   CHECK_FALSE(window.wants_resend());
 }
 
@@ -85,21 +85,21 @@ TEST_CASE("what a dead processor was passed is sent again, but for what the writ
   window.credit(passed_on(2, 11, 22));
   window.credit(passed_on(3, 11, 21));
   window.accepted(up_to(1));
-  window.again(21);
+  window.resend(21);
   CHECK(resends(window, 11) == Sequences{3});
 }
 
 TEST_CASE("a credit that comes after the news of a death is understood") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "1\n"), 11);
-  window.again(21);
+  window.resend(21);
   window.credit(passed_on(1, 11, 21));
   CHECK(resends(window, 11) == Sequences{1});
 }
 
 TEST_CASE("a batch dealt to a filter whose death was told just before is sent again") {
   Window window(1 << 20, 16);
-  window.again(11);
+  window.resend(11);
   window.sent(lines(1, "1\n"), 11);
   CHECK(window.wants_resend());
   window.resent(11);
@@ -111,10 +111,10 @@ TEST_CASE("a batch dealt to a filter whose death was told just before is sent ag
 TEST_CASE("a late credit of the filter before does not tell who has the batch now") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "1\n"), 11);
-  window.again(11);
+  window.resend(11);
   window.resent(12);
   window.credit(passed_on(1, 11, 21));
-  window.again(21);
+  window.resend(21);
   CHECK_FALSE(window.wants_resend());
 }
 
@@ -125,18 +125,18 @@ TEST_CASE("a refused batch, or everything, is sent again on request") {
   refused.refused = true;
   window.credit(refused);
   CHECK(resends(window, 11) == Sequences{2});
-  window.again(0);
+  window.resend(0);
   CHECK(resends(window, 11) == Sequences{1, 2});
-  window.again(0);
+  window.resend(0);
   window.accepted(up_to(2));
   CHECK_FALSE(window.wants_resend());
 }
 
-TEST_CASE("a condemned record leaves as a reject, and the others keep their lines and offsets") {
+TEST_CASE("a quarantined record leaves as a reject, and the others keep their lines and offsets") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
-  proto::Verdict verdict{kSource, 1008, proto::Stage::kProcessor, 3, "was killed by signal 11 (SIGSEGV)"};
-  REQUIRE(window.condemn(verdict));
+  proto::Quarantine record{kSource, 1008, proto::Stage::kProcessor, 3, "was killed by signal 11 (SIGSEGV)"};
+  REQUIRE(window.quarantine(record));
   const Batch& batch = window.next_resend(kGrowth);
   CHECK(batch.records() == "{\"a\":1}\n       \n{\"c\":3}\n");
   CHECK(batch.header().sequence == 1);
@@ -148,28 +148,28 @@ TEST_CASE("a condemned record leaves as a reject, and the others keep their line
             CHECK(reject.origin.line_delta == 1);
             CHECK(reject.origin.offset_delta == 8);
             CHECK(reject.record == "{\"b\":2}");
-            CHECK(reject.reason == verdict.reason);
+            CHECK(reject.reason == record.reason);
             CHECK(reject.attempts == 3);
             CHECK(reject.stage == proto::Stage::kProcessor);
           }).has_value());
   CHECK(rejects == 1);
-  CHECK_FALSE(window.condemn(verdict));  // once
-  verdict.offset = 1000;
-  REQUIRE(window.condemn(verdict));
+  CHECK_FALSE(window.quarantine(record));  // once
+  record.offset = 1000;
+  REQUIRE(window.quarantine(record));
   CHECK(window.next_resend(kGrowth).header().rejected == 2);
 }
 
-TEST_CASE("a record of another source or place is not there to be condemned") {
-  proto::Verdict verdict{kSource, 1000, proto::Stage::kProcessor, 3, "x"};
+TEST_CASE("a record of another source or place is not there to be quarantined") {
+  proto::Quarantine record{kSource, 1000, proto::Stage::kProcessor, 3, "x"};
   Batch batch = lines(1, "12345678\n");
-  CHECK(without_record(batch, verdict));
-  verdict.offset = 1009;
-  CHECK_FALSE(without_record(batch, verdict));
-  verdict.offset = 999;
-  CHECK_FALSE(without_record(batch, verdict));
-  verdict.offset = 1000;
-  verdict.source = kSource + 1;
-  CHECK_FALSE(without_record(batch, verdict));
+  CHECK(without_record(batch, record));
+  record.offset = 1009;
+  CHECK_FALSE(without_record(batch, record));
+  record.offset = 999;
+  CHECK_FALSE(without_record(batch, record));
+  record.offset = 1000;
+  record.source = kSource + 1;
+  CHECK_FALSE(without_record(batch, record));
 }
 
 TEST_CASE("the rest of a batch that was cut is sent as its next part") {
@@ -191,7 +191,7 @@ TEST_CASE("the rest of a batch that was cut is sent as its next part") {
   // Said again, it changes nothing; a death of whoever has it sends the part, not the batch.
   window.accepted(cut_at(1, 11, 1009));
   CHECK_FALSE(window.wants_resend());
-  window.again(12);
+  window.resend(12);
   CHECK(window.next_resend(kGrowth).header().part == 1);
   window.accepted(up_to(1));
   CHECK(window.empty());
@@ -231,14 +231,14 @@ TEST_CASE("a part is as long as what grows fits a grant") {
   CHECK(header.grant <= 64 * 1024);
 }
 
-TEST_CASE("a record that is condemned in the rest of a batch is a reject of its part") {
+TEST_CASE("a record that is quarantined in the rest of a batch is a reject of its part") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
-  proto::Verdict verdict{kSource, 1008, proto::Stage::kProcessor, 3, "killed"};
+  proto::Quarantine record{kSource, 1008, proto::Stage::kProcessor, 3, "killed"};
   window.accepted(cut_at(1, 10, 1008));
   window.next_resend(kGrowth);
   window.resent(12);
-  REQUIRE(window.condemn(verdict));
+  REQUIRE(window.quarantine(record));
   const Batch& part = window.next_resend(kGrowth);
   CHECK(part.header().part == 1);
   CHECK(part.records() == "       \n{\"c\":3}\n");
@@ -255,7 +255,7 @@ TEST_CASE("a record that is condemned in the rest of a batch is a reject of its 
 TEST_CASE("a reject travels with the part that holds its line, and with no other") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
-  REQUIRE(window.condemn({kSource, 1016, proto::Stage::kProcessor, 3, "killed"}));
+  REQUIRE(window.quarantine({kSource, 1016, proto::Stage::kProcessor, 3, "killed"}));
   window.accepted(cut_at(1, 10, 1008, 3'000'000));
   const Header alone = window.next_resend(kGrowth).header();
   CHECK(alone.records_bytes == 8);
@@ -269,13 +269,13 @@ TEST_CASE("a reject travels with the part that holds its line, and with no other
   CHECK(last.rejects_bytes > 0);
 }
 
-TEST_CASE("a verdict on what the writer has already changes nothing") {
+TEST_CASE("a quarantine of what the writer has already changes nothing") {
   Window window(1 << 20, 16);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n"), 11);
   window.accepted(cut_at(1, 10, 1008));
   window.next_resend(kGrowth);
   window.resent(12);
-  window.condemn({kSource, 1000, proto::Stage::kProcessor, 3, "killed"});
+  window.quarantine({kSource, 1000, proto::Stage::kProcessor, 3, "killed"});
   CHECK_FALSE(window.wants_resend());
 }
 

@@ -258,28 +258,29 @@ TEST_CASE("who waited for the writer longer than a start may take is not late") 
   CHECK(play.find({Stage::kFilter, 0})->last<proto::Stop>() == nullptr);
 }
 
-TEST_CASE("one that is to go and idle does not wait for ever for a dealer that believes it owes") {
+TEST_CASE(
+    "a draining worker that is idle does not wait for ever for a dealer that has not said it is drained") {
   Play play;
   play.begin();
   REQUIRE(play.supervisor->scale(1));
   Actor& last = *play.find({Stage::kProcessor, 1});
-  CHECK(play.until([&] { return play.find({Stage::kFilter, 0})->last<proto::Pool>() != nullptr; }));
+  CHECK(play.until([&] { return play.find({Stage::kFilter, 0})->last<proto::MemberDraining>() != nullptr; }));
   REQUIRE(play.until([&] { return last.was_told(proto::StopKind::kDrain); }));
   CHECK(last.last<proto::Stop>()->kind == proto::StopKind::kDrain);
 }
 
-TEST_CASE("one that joined and is on its way out is told to go when everything ends") {
+TEST_CASE("a draining worker that joined gets stop when everything ends") {
   Play play;
   play.begin();
   Actor& joined = play.join();
   joined.report(proto::ReportKind::kLeave);
-  auto* pool = static_cast<const proto::Pool*>(nullptr);
+  auto* draining = static_cast<const proto::MemberDraining*>(nullptr);
   Actor& filter = *play.find({Stage::kFilter, 0});
   CHECK(play.until([&] {
-    pool = filter.last<proto::Pool>();
-    return pool != nullptr && pool->leaving;
+    draining = filter.last<proto::MemberDraining>();
+    return draining != nullptr;
   }));
-  filter.say(proto::Retired{pool->index, pool->instance});
+  filter.say(proto::MemberDrained{draining->index, draining->instance});
   REQUIRE(play.until([&] { return joined.was_told(proto::StopKind::kDrain); }));
   CHECK(joined.last<proto::Stop>()->kind == proto::StopKind::kDrain);
   play.supervisor->leave();
@@ -298,7 +299,7 @@ TEST_CASE("a supervisor that goes without a farewell tells those who joined to j
     joined.listen();
   }
   REQUIRE(joined.last<proto::Stop>() != nullptr);
-  CHECK(joined.last<proto::Stop>()->again);
+  CHECK(joined.last<proto::Stop>()->rejoin);
 }
 
 TEST_CASE("a processor that cannot be started does not take the others with it") {
@@ -332,8 +333,8 @@ TEST_CASE("one that joined and never got ready does not hide that batches were l
   CHECK(play.until([&] { return joined.last<proto::Welcome>() != nullptr; }));
   Actor& reader = *play.find({Stage::kReader, 0});
   (*reader.page)->window_batches = 1;
-  REQUIRE(play.until([&] { return reader.last<proto::Again>() != nullptr; }, seconds(8)));
-  CHECK(reader.last<proto::Again>()->instance == 0);
+  REQUIRE(play.until([&] { return reader.last<proto::Resend>() != nullptr; }, seconds(8)));
+  CHECK(reader.last<proto::Resend>()->instance == 0);
 }
 
 TEST_CASE("a stop waits for the last stage, then for the writer, and everybody stays until it is through") {
