@@ -39,7 +39,7 @@ void check_placeholders(const Value& path, const std::string& text, bool rotates
   if (rotates && !numbered) {
     path.problem("sink.rotate wants {n}, the number of the file, in the path: such as out/reviews-{n}.jsonl");
   } else if (!rotates && numbered) {
-    path.problem("{n} is the number of a rotated file and there is no sink.rotate: add it or take {n} out");
+    path.problem("{n} is the number of a rotated file and there is no sink.rotate: add it, or remove {n}");
   }
 }
 
@@ -88,7 +88,7 @@ void check_growing(const Value& growing, const Pipeline& pipeline) {
 // A source that is moved must not be found again, and one that is never finished is never done with.
 void check_after(const Value& after, const Pipeline& pipeline) {
   if (pipeline.source.growing) {
-    after.problem("a source that is growing is never finished: take source.growing or source.after out");
+    after.problem("a source that is growing is never finished: remove source.growing or source.after");
   }
   if (!pipeline.source.after.starts_with("move:")) return;
   const std::string folder = pipeline.source.after.substr(5);

@@ -235,7 +235,7 @@ Map::Map(const Value& value, const KeyTable& table) : value_(value) {
   if (value.is(Node::Kind::kNull) || value.is(Node::Kind::kMap)) {
     for (const Node::Key& key : value.node().keys) {
       if (knows(table.later, key.text)) {
-        value.problem_at(key, "not supported yet by this version of leat: take the key out");
+        value.problem_at(key, "not supported yet by this version of leat: remove the key");
       } else if (!knows(table.keys, key.text)) {
         std::string advice = did_you_mean(key.text, table.keys);
         if (key.text.find(':') != std::string::npos) advice = "; write a blank behind the colon";

@@ -91,7 +91,7 @@ class Builder final : public YAML::EventHandler {
   };
 
   [[noreturn]] static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
-    stop(place(mark), fmt::format("YAML tags are not used here, got {:.60}: leave it out", tag));
+    stop(place(mark), fmt::format("YAML tags are not used here, got {:.60}: remove it", tag));
   }
 
   void charge(Where where, std::size_t bytes) {
@@ -172,9 +172,9 @@ struct Hint {
 };
 const Hint kHints[] = {
     {YAML::ErrorMsg::UNKNOWN_TOKEN, "; put text that begins with @ or ` in quotes"},
-    {YAML::ErrorMsg::MAP_VALUE, "; put text that holds \": \" in quotes, or look at the indentation"},
-    {YAML::ErrorMsg::END_OF_MAP, "; put text that begins with { or [ in quotes, or look at the indentation"},
-    {YAML::ErrorMsg::END_OF_SEQ, "; put text that begins with { or [ in quotes, or look at the indentation"},
+    {YAML::ErrorMsg::MAP_VALUE, "; put text that holds \": \" in quotes, or check the indentation"},
+    {YAML::ErrorMsg::END_OF_MAP, "; put text that begins with { or [ in quotes, or check the indentation"},
+    {YAML::ErrorMsg::END_OF_SEQ, "; put text that begins with { or [ in quotes, or check the indentation"},
     {YAML::ErrorMsg::END_OF_MAP_FLOW, "; a } is missing, or text that begins with { wants quotes"},
     {YAML::ErrorMsg::END_OF_SEQ_FLOW, "; a ] is missing, or text that begins with [ wants quotes"},
     {YAML::ErrorMsg::FLOW_END, "; a bracket is missing or one too many"},

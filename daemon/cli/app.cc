@@ -118,14 +118,14 @@ CLI::App* add_sources(CLI::App& app, SourcesOptions& options) {
       ->check(one_of(kStates));
   sources->add_flag("--json", options.json, "Write them to stdout as JSON Lines, one object a source");
   sources->footer(
-      "Works while a run goes on. Exits with 66 when there is none to show.\n"
+      "Works during a run. Exits with 66 when there is none to show.\n"
       "Examples:\n  leat sources reviews.yaml --state-filter failed\n  leat sources reviews.yaml --json | jq "
       "-r .path\n  leat sources reviews                          of the reviews that leatd runs");
   return sources;
 }
 
 CLI::App* add_status(CLI::App& app, StatusOptions& options) {
-  CLI::App* status = app.add_subcommand("status", "Show what leatd is at, or what a pipeline file has done");
+  CLI::App* status = app.add_subcommand("status", "Show what leatd does, or what a pipeline file has done");
   add_state_of(status, options.of, options.runtime_dir);
   status->add_flag("--json", options.json, "Write it to stdout as one JSON object");
   status->footer(

@@ -24,10 +24,11 @@ constexpr std::array<Verb, 4> kVerbs{
     {{"pause", "Take in nothing new; what is under way is finished, the workers stay",
       "Example:\n  leat pause reviews"},
      {"resume", "Continue after pause, drain, stop or a failure", "Example:\n  leat resume --all"},
-     {"drain", "Finish what is under way, commit, and let the workers go; waits until that is done",
+     {"drain", "Finish what is under way, commit, and end the workers; waits until that is done",
       "Example:\n  leat drain reviews"},
      {"stop",
-      "Finish the records at hand, commit, and let the workers go (again: at once); what is not committed "
+      "Finish the records at hand, commit, and end the workers (a second time: at once); what is not "
+      "committed "
       "comes again after resume",
       "Example:\n  leat stop reviews"}}};
 

@@ -184,7 +184,7 @@ void Page::numbers(const PipelineStatus& pipeline) {
       fmt::format("{} records/s, {}{}", human_count(pipeline.records_per_s), human_rate(pipeline.bytes_per_s),
                   pipeline.bottleneck.empty()
                       ? ""
-                      : fmt::format("; the {} holds it back", printable(pipeline.bottleneck))));
+                      : fmt::format("; bottleneck: {}", printable(pipeline.bottleneck))));
   row("records", fmt::format("{} in ({}), {} kept, {} dropped, {} dead", exact_count(pipeline.in),
                              human_bytes(pipeline.bytes_in), exact_count(pipeline.kept),
                              exact_count(pipeline.dropped), exact_count(pipeline.dead)));
@@ -277,9 +277,10 @@ Result<LeatdStatus> parse_leatd_status(std::string_view data) {
 std::string to_text(const LeatdStatus& status, std::size_t width, bool unicode) {
   Page page(width, unicode);
   auto wrong = static_cast<std::uint64_t>(std::ranges::count_if(status.pipelines, needs_attention));
-  page.line(fmt::format("leatd {}, pid {}, since {}: {}{}", printable(status.version), status.pid,
-                        local_time(status.since), counted(status.pipelines.size(), "pipeline"),
-                        wrong == 0 ? "" : fmt::format(", {} to look at", wrong)));
+  page.line(
+      fmt::format("leatd {}, pid {}, since {}: {}{}", printable(status.version), status.pid,
+                  local_time(status.since), counted(status.pipelines.size(), "pipeline"),
+                  wrong == 0 ? "" : fmt::format(", {} {} attention", wrong, wrong == 1 ? "needs" : "need")));
   for (const auto& pipeline : status.pipelines) {
     page.gap();
     page.pipeline(pipeline);

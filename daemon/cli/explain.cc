@@ -39,8 +39,9 @@ config::Workers processors(const config::Pipeline& pipeline) {
 
 std::string sink_text(const config::Sink& sink) {
   if (sink.compression == config::Compression::kNone) return printable(sink.path) + " (not compressed)";
-  return fmt::format("{} ({}, level {}{})", printable(sink.path), name(sink.compression), sink.level,
-                     sink.threads > 0 ? fmt::format(", {} threads", sink.threads) : "");
+  return fmt::format(
+      "{} ({}, level {}{})", printable(sink.path), name(sink.compression), sink.level,
+      sink.threads > 0 ? fmt::format(", {} thread{}", sink.threads, sink.threads == 1 ? "" : "s") : "");
 }
 
 std::uint64_t total(const Listing& listing) {

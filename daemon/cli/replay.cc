@@ -37,9 +37,9 @@ Result<Replay> new_replay(const ReplayOptions& options, const config::Pipeline& 
   if (!options.output.empty()) {
     replay.sink = absolute(options.output);
     if (is_volatile(replay.sink)) {
-      return refuse(fmt::format("--output {}: a replay can be gone on with only when it writes to a file",
-                                printable(replay.sink)),
-                    kExitUsage);
+      return refuse(
+          fmt::format("--output {}: only a replay into a file can be continued", printable(replay.sink)),
+          kExitUsage);
     }
     replay.keep_rotate = holds(replay.sink, "{n}");
     return replay;

@@ -151,7 +151,7 @@ Result<rapidjson::Document> read_json(const std::string& path) {
   if (*line) document.Parse<rapidjson::kParseIterativeFlag>((*line)->data(), (*line)->size());
   if (*line && !document.HasParseError() && document.IsObject()) return document;
   return fail(Fault::kFatal,
-              fmt::format("{} is damaged; look at what is in its folder, and move that away", path));
+              fmt::format("{} is damaged; check what is in its folder, and move that elsewhere", path));
 }
 
 std::string text(const rapidjson::Document& document, const char* key) {

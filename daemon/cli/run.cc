@@ -84,7 +84,7 @@ int run(const RunOptions& options) {
     return kExitConfig;
   }
   if (options.json && sink_is_stdout(plan.pipeline.sink.path)) {
-    fmt::print(stderr, "leat: the sink is stdout, so --json cannot write there too; leave --json out\n");
+    fmt::print(stderr, "leat: the sink is stdout, so --json cannot write there too; remove --json\n");
     return kExitUsage;
   }
   if (std::string name = pipeline_of_leatd(options.pipeline); !name.empty()) {

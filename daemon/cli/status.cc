@@ -82,7 +82,7 @@ void print_text(const Facts& facts) {
                                 human_time(facts.last->started_s), ending(facts), facts.epoch));
     if (facts.failure) row("", printable(facts.failure->text));
     row("", records(facts.last->counts));
-    row("", fmt::format("{} sources done, {} changed, {} failed", exact_count(facts.last->sources_done),
+    row("", fmt::format("{} done, {} changed, {} failed", counted(facts.last->sources_done, "source"),
                         exact_count(facts.last->sources_changed), exact_count(facts.last->sources_failed)));
   }
   const auto& sources = facts.sources;

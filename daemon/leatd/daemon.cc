@@ -215,7 +215,8 @@ control::Answer Daemon::change(const control::Request& request, Runner& runner) 
     if (auto scaled = runner.scale(request.workers); !scaled)
       return refuse(scaled.error().exit_code, scaled.error().text);
     return control::Reply{kExitOk,
-                          request.workers ? fmt::format("{}: {} processors", name, *request.workers)
+                          request.workers ? fmt::format("{}: {} processor{}", name, *request.workers,
+                                                        *request.workers == 1 ? "" : "s")
                                           : fmt::format("{}: as many processors as are worth having", name),
                           {}};
   }

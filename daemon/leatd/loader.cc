@@ -116,7 +116,7 @@ std::vector<cli::Candidate> Loader::take() {
       candidate.plan = std::move(found->second);
     } else {
       candidate.plan = unreadable(file, fmt::format("could not be read within {} s, with the files that it "
-                                                    "names: is one of them on a mount that is away?",
+                                                    "names: is one of them on a mount that is unavailable?",
                                                     kPatience.count()));
     }
     candidates.push_back(std::move(candidate));

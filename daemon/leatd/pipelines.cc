@@ -86,7 +86,7 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
     bool runs = keep(before, [&](const auto& runner) {
                   return runner->newest_plan().pipeline.file == file;
                 }) != nullptr;
-    return refuse(std::move(candidate), runs ? "\nwhat ran before goes on" : "");
+    return refuse(std::move(candidate), runs ? "\nwhat ran before continues" : "");
   }
   std::string name = candidate.plan.pipeline.name;
   Runner* old = keep(before, named(name));
@@ -96,7 +96,7 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
   }
   if (auto allowed = allow_descriptors(candidate.plan, before); !allowed) {
     candidate.plan.problems.push_back({file, {}, "", allowed.error().text});
-    return refuse(std::move(candidate), old != nullptr ? "\nwhat ran before goes on" : "");
+    return refuse(std::move(candidate), old != nullptr ? "\nwhat ran before continues" : "");
   }
   if (old == nullptr) {
     const Runner* other = find(name);

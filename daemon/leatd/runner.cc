@@ -135,7 +135,7 @@ void Runner::step() {
   }
   if (supervisor_ && !failure_.empty() && Clock::now() - started_ >= kWorksAgain && moves_again() &&
       state().name == "running") {
-    happened("pipeline-back", {{"after_s", fmt::format("{:.0f}", seconds_since(*failing_since_))}});
+    happened("pipeline-recovered", {{"after_s", fmt::format("{:.0f}", seconds_since(*failing_since_))}});
     failure_.clear();
     failing_since_.reset();
     pause_ = milliseconds{0};

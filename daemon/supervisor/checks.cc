@@ -52,7 +52,7 @@ void Supervisor::Loop::check_trouble() {
   if (writer.ready && writer.running()) {
     if (read((*writer.page)->commits) == 0) return;  // it has not been tried yet
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *trouble_since_).count();
-    observer_.note("sink-back", fmt::format("the sink is back after {} s", seconds));
+    observer_.note("sink-recovered", fmt::format("the sink has recovered after {} s", seconds));
     trouble_since_.reset();
     return;
   }

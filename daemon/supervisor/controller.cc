@@ -43,7 +43,7 @@ std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
   not_before_ = view.now + hold_;
   hold_ = std::min(hold_ * 2, kLongestHold);
   return Decision{view.own - 1,
-                  fmt::format("the last one brought nothing: {:.0f} records/s with {}, {:.0f} with {}",
+                  fmt::format("the last processor gave no speed-up: {:.0f} records/s with {}, {:.0f} with {}",
                               trial.before, view.workers - 1, after, view.workers)};
 }
 
@@ -74,7 +74,7 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
       return Decision{
           view.own + 1,
           fmt::format(
-              "the pool is what is slow: {:.0f} % busy, and the stage before it waits {:.0f} % of the time",
+              "processors are the bottleneck: {:.0f} % busy, and the stage before waits {:.0f} % of the time",
               view.busy * 100, view.blocked_before * 100)};
     }
   }
@@ -84,8 +84,8 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
   spare_ = spare ? spare_ + 1 : 0;
   if (spare_ < kLooksForLess) return std::nullopt;
   spare_ = 0;
-  return Decision{view.own - 1,
-                  fmt::format("{} are {:.0f} % busy: one less is enough", view.workers, view.busy * 100)};
+  return Decision{view.own - 1, fmt::format("{} processor{} {:.0f} % busy: one fewer is enough", view.workers,
+                                            view.workers == 1 ? " is" : "s are", view.busy * 100)};
 }
 
 }  // namespace leat::supervisor

@@ -14,12 +14,12 @@ using proto::Stage;
 
 namespace {
 constexpr milliseconds kLastWords{300};
-constexpr std::size_t kRecordsRemembered = 10'000;  // at which somebody died
+constexpr std::size_t kRecordsRemembered = 10'000;  // at which a worker died
 }  // namespace
 
 std::string Supervisor::Loop::obituary(const Worker& worker) const {
   std::string at = worker.activity();
-  if (!at.empty()) at = fmt::format(" It was at: {}.", at);
+  if (!at.empty()) at = fmt::format(" Its activity: {}.", at);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
   return fmt::format("{} {}.{}", worker.title(), fate, at);
 }
@@ -89,7 +89,7 @@ void Supervisor::Loop::judge_own(Worker& worker) {
     // The sink is away: that is no fault of the worker, and lasts as long as it lasts.
     if (!trouble_since_) {
       trouble_since_ = Clock::now();
-      observer_.warning("sink-away", fmt::format("{}; trying again until it works", worker.retry));
+      observer_.warning("sink-unavailable", fmt::format("{}; trying again until it works", worker.retry));
     }
     trouble_ = worker.retry;
     pause = milliseconds{500};
@@ -102,7 +102,7 @@ void Supervisor::Loop::judge_own(Worker& worker) {
                              text, in_a_row));
     }
     pause = Deaths::pause(in_a_row);
-    observer_.warning("worker-died", fmt::format("{} Another one takes its place", text));
+    observer_.warning("worker-died", fmt::format("{} It is restarted", text));
   }
   if (!dies_alone(worker.seat.stage)) return replace_all(worker, pause);
   blame(worker);

@@ -201,7 +201,7 @@ void Supervisor::Loop::receive() {
       if (hello != nullptr ||
           (name && !team_.has_seat(name->seat) && name->seat.stage != Stage::kProcessor)) {
         observer_.warning("worker-refused",
-                          fmt::format("a worker without a place in this pipeline was refused: {}",
+                          fmt::format("a worker without a slot in this pipeline was refused: {}",
                                       config::in_quotes(routed->identity)));
       }
     } else if (hello != nullptr) {

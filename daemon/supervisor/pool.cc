@@ -182,7 +182,7 @@ void Supervisor::Loop::dismiss_drained() {
       milliseconds patience = job_.pipeline.process.timeout + kIdle;
       if (!worker.joined && worker.killed_for.empty() && Clock::now() - worker.draining_since >= patience) {
         worker.killed_for =
-            fmt::format("was to leave, and had not finished within {}", config::format_duration(patience));
+            fmt::format("was draining, and had not finished within {}", config::format_duration(patience));
         worker.child->kill();
       }
       continue;

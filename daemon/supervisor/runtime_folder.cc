@@ -112,7 +112,7 @@ Fd open_root(const std::string& root, bool chosen) {
   if (!folder) refuse(root, errno);
   struct stat status {};
   if (::fstat(folder.get(), &status) != 0) refuse(root, errno);
-  if (!chosen && status.st_uid != ::geteuid()) refuse(root, "belongs to somebody else");
+  if (!chosen && status.st_uid != ::geteuid()) refuse(root, "belongs to another user");
   if (!chosen && (status.st_mode & 077) != 0) {
     refuse(root, fmt::format("is open to others (mode {:04o}, expected 0700)", status.st_mode & 07777));
   }

@@ -111,10 +111,9 @@ std::string Supervisor::Loop::status_message() const {
   }
   for (const Worker& worker : team_.workers()) {
     if (!worker.running() && !worker.retry.empty()) return fmt::format("{}; trying again", worker.retry);
-    if (!worker.running())
-      return fmt::format("{} has gone; another one takes its place", seat_name(worker.seat));
+    if (!worker.running()) return fmt::format("{} has ended; it is restarted", seat_name(worker.seat));
     if (is_stopped(worker.child->pid())) {
-      return fmt::format("{} (pid {}) is stopped by a signal: kill -CONT {} lets it go on",
+      return fmt::format("{} (pid {}) is stopped by a signal: kill -CONT {} continues it",
                          seat_name(worker.seat), worker.child->pid(), worker.child->pid());
     }
     if (worker.seat.stage == Stage::kReader && worker.page && (*worker.page)->troubled != 0)

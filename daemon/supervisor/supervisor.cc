@@ -62,7 +62,7 @@ Outcome run_in_foreground(const Job& job, Observer& observer) {
       case StopRequests::kNone:
         break;
       case StopRequests::kFirst:
-        observer.note("stopping", "stopping: finishing the records at hand (again to stop at once)");
+        observer.note("stopping", "stopping: finishing the records at hand (a second signal stops at once)");
         supervisor.stop();
         break;
       case StopRequests::kAgain:

@@ -157,7 +157,7 @@ class Between(Case):
         self.assertEqual(self.outputs(), {"out-000001.jsonl": A})
         append(self.a, b"  \n" + B)
         run = self.run_on(code=74)
-        self.assertIn(f"its last line, which ended without a newline at offset {len(A) - 1}, goes on there now", run.stderr)
+        self.assertIn(f"its last line, which ended without a newline at offset {len(A) - 1}, is longer now", run.stderr)
         self.assertEqual(self.outputs(), {"out-000001.jsonl": A})
         self.assertEqual(self.states(), {"in/a.jsonl": "changed"})
 
@@ -349,7 +349,7 @@ class InTheMiddle(BlockedCase):
         self.write("in/b.jsonl", B)
         run = self.run_on()
         self.assertIn(f"{self.a}: it was read up to line", run.stderr)
-        self.assertIn(f"offset {place}, and is not there now; a run that finds it goes on with it", run.stderr)
+        self.assertIn(f"offset {place}, and is not there now; a run that finds it continues there", run.stderr)
         self.assertSame(run.output("out-000001.jsonl"), self.WHOLE[:place] + B)
         (self.folder / "elsewhere").rename(self.a)
         run = self.run_on()

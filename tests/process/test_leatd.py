@@ -512,7 +512,7 @@ class Reload(LeatdCase):
         self.pipeline(process={"workers": "many"})
         answer = self.ask("reload")
         self.assertEqual(answer["exit_code"], 78)
-        self.assertIn("what ran before goes on", answer["text"])
+        self.assertIn("what ran before continues", answer["text"])
         self.assertEqual(self.pids(), before)
         self.file.write_text(good)
         self.assertEqual(self.ask("reload")["exit_code"], 0)
@@ -640,7 +640,7 @@ class Trouble(LeatdCase):
         subprocess.run(["mount", "-o", "remount,size=16m", str(small)], check=True)
         self.until((small / "a.jsonl").exists, "it goes on by itself")
         self.assertSame((small / "a.jsonl").read_bytes(), self.expected(content))
-        self.until(lambda: "pipeline-back" in self.said(), "says that it is back")
+        self.until(lambda: "pipeline-recovered" in self.said(), "says that it is back")
         self.assertEqual(self.said().count("pipeline-failed"), 1)
 
     def test_a_target_that_is_there_already_waits_for_a_person(self):

@@ -559,7 +559,7 @@ class SinkAway(Case):
         self.nas.command("back")
         run = self.finish(process)
         self.assertEqual(run.code, 0, run.stderr)
-        self.assertRegex(run.stderr, r"the sink is back after \d+ s")
+        self.assertRegex(run.stderr, r"the sink has recovered after \d+ s")
         self.assertSame((self.nas.backing / "out.jsonl").read_bytes(), self.want)
         self.assertEqual(run.counts(), (12_000, 12_000, 0, 0))
         self.assertClean()

@@ -36,7 +36,7 @@ class Killed(BlockedCase):
                     os.unlink(self.folder / "started")
                     os.kill(pid, how)
                     self.hear(process, f"leat-{role} 0 (pid {pid})")
-                    self.hear(process, "takes its place")
+                    self.hear(process, "It is restarted")
                     self.open_gate()
                     run = self.finish(process)
                     self.assertEqual(run.code, 0, run.stderr)

@@ -38,7 +38,7 @@ class Status(Case):
         subject = self.subject()
         subject.add("a.jsonl")
         says, go_on = subject.stop_processor()
-        self.assertRegex(says, r"^processor-0 \(pid \d+\) is stopped by a signal: kill -CONT \d+ lets it go on$")
+        self.assertRegex(says, r"^processor-0 \(pid \d+\) is stopped by a signal: kill -CONT \d+ continues it$")
         self.assertAnswers(subject.requests(200))
         go_on()
         subject.leatd.until(lambda: subject.says() == "", "all is well again")

@@ -102,7 +102,7 @@ Result<void> claim_file(Connection& db, View& view, const std::string& pipeline_
                               file, *owner, pipeline_file),
                   kExitConfig);
     }
-    note = fmt::format("{} is no more: {} goes on with its state", *owner, pipeline_file);
+    note = fmt::format("{} does not exist any more: {} continues with its state", *owner, pipeline_file);
   }
   auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
   if (!transaction) return tl::unexpected(transaction.error());

@@ -72,7 +72,7 @@ Error io_error(const std::string& file, const char* why, int error) {
   std::string text = fmt::format("cannot use the ledger {}: {}{}{}", file, why, error == 0 ? "" : ": ",
                                  error == 0 ? "" : std::strerror(error));
   if (passes(error)) return {Fault::kRetry, std::move(text), kExitIo};
-  return {Fault::kFatal, text + "; look at the disk and run again", kExitIo};
+  return {Fault::kFatal, text + "; check the disk and run again", kExitIo};
 }
 
 std::string file_of(sqlite3* db) {

@@ -80,7 +80,7 @@ Result<void> make_folder(const std::string& folder) {
   if (::stat(folder.c_str(), &info) == 0) {
     return S_ISDIR(info.st_mode) ? Result<void>() : unusable(folder, "is no folder");
   }
-  if (errno != ENOENT) return unusable(folder, fmt::format("cannot be looked at: {}", std::strerror(errno)));
+  if (errno != ENOENT) return unusable(folder, fmt::format("cannot be checked: {}", std::strerror(errno)));
   std::string above = fs::path(folder).parent_path().string();
   if (auto made = make_folder(above); !made) return made;
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {

@@ -350,11 +350,10 @@ void Exec::close_in(bool for_silence) {
   listening_ = for_silence;
   closed_at_ = now_;
   if (for_silence && !overdue_ && !std::exchange(warned_of_buffering_, true))
-    on_warning_(
-        fmt::format("{}: no answer for {} with nothing more to read: its stdin was closed to get the answers "
-                    "it owes, and it is started again for the next records. It should flush its stdout after "
-                    "each line (Python: flush=True)",
-                    name_, in_words(habit_.patience())));
+    on_warning_(fmt::format(
+        "{}: no answer for {}: its stdin was closed to get what is missing, and it is restarted for "
+        "the next records. It should flush its stdout after each line (Python: flush=True)",
+        name_, in_words(habit_.patience())));
 }
 
 void Exec::give(ExecResult result) {

@@ -97,7 +97,7 @@ Result<std::size_t> InputFile::read(char* into, std::size_t capacity) {
   if (got == 0 && offset_ < file_.size) {
     // sshfs answers a read with nothing when it has just lost its server: an end only if the file is shorter now.
     struct stat now {};
-    if (::fstat(fd_.get(), &now) != 0) return tl::unexpected(io_error("look at", file_.path, offset_, errno));
+    if (::fstat(fd_.get(), &now) != 0) return tl::unexpected(io_error("stat", file_.path, offset_, errno));
     if (static_cast<std::uint64_t>(now.st_size) > offset_) {
       return fail(Fault::kRetry,
                   fmt::format("cannot read {} at offset {}: the mount gave nothing, and the file has {} "

@@ -130,7 +130,7 @@ void LineReader::pass_newline() {
   read_some(1);
   if (buffer_.empty()) return;
   if (buffer_.view() != "\n") {
-    return refuse(fmt::format("its last line, which ended without a newline at offset {}, goes on there now",
+    return refuse(fmt::format("its last line, which ended without a newline at offset {}, is longer now",
                               position_.offset));
   }
   tail_.append(buffer_.view());

@@ -188,14 +188,14 @@ class Walk {
     if (error == ENOENT && ::lstat(path.c_str(), &link) == 0 && S_ISLNK(link.st_mode)) {
       listing_.skipped.push_back({path, "a link to nothing"});
     } else if (error != ENOENT && error != ENOTDIR) {
-      skip(path, "cannot look at it", error);
+      skip(path, "cannot stat it", error);
     } else if (named) {
       listing_.skipped.push_back({path, "no such file"});
     }
   }
 
   void missing(const std::string& folder, const std::vector<State>& states, bool named, int error) {
-    if (error != ENOENT && error != ENOTDIR) return skip(folder, "cannot look at the folder", error);
+    if (error != ENOENT && error != ENOTDIR) return skip(folder, "cannot stat the folder", error);
     if (!named) return;
     bool wild = false;
     for (const State state : states) {

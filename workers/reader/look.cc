@@ -83,7 +83,7 @@ Result<void> DailyLook::look_for(const ledger::View::Sought& source, ledger::Loo
   struct stat found;  // of a link, not of what it leads to: that may be on another mount
   const int error = ::lstat(source.path.c_str(), &found) == 0 ? 0 : errno;
   if (error != 0 && fault_of(error) == Fault::kRetry) {
-    return tl::unexpected(io_error("look at", source.path, 0, error));
+    return tl::unexpected(io_error("stat", source.path, 0, error));
   }
   const bool gone = error == ENOENT || error == ENOTDIR;
   if (!gone && source.absent) look.back.push_back(source.id);

@@ -222,7 +222,7 @@ void Worker::join() {
 // and sent again.
 void Worker::share_memory() {
   auto warn_of = [this](std::string_view why) {
-    warn(fmt::format("leat-{}: {}; going on without it", proto::to_string(role_), why));
+    warn(fmt::format("leat-{}: {}; continuing without it", proto::to_string(role_), why));
   };
   auto connected = proto::DescriptorClient::connect(descriptors_);
   if (!connected) return warn_of(connected.error().text);

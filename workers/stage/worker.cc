@@ -44,8 +44,8 @@ void Worker::leave(bool rejoin) {
 void Worker::on_signal() {
   if (join_.empty() || asked_to_leave_ || !page_) return leave(false);
   asked_to_leave_ = true;
-  say("leaving as soon as it owes nothing (again to leave at once)");
-  tell_service_manager("STOPPING=1\nSTATUS=leaving as soon as it owes nothing");
+  say("leaving when it is drained (a second signal: at once)");
+  tell_service_manager("STOPPING=1\nSTATUS=draining");
   send(proto::Report{proto::ReportKind::kLeave, 0, {}, {}, false});
 }
 

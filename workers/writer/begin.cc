@@ -55,8 +55,8 @@ Result<void> check_fingerprint(ledger::Ledger& ledger, const std::optional<std::
   if (!half) return tl::unexpected(half.error());
   if (!*half) return {};
   return fail(Fault::kFatal,
-              "filter, steps or sink have changed since the last run, and that one was not finished: "
-              "--accept-changes goes on with what is left as it is now, --fresh starts over",
+              "filter, steps or sink have changed since the last run, which was not finished: "
+              "--accept-changes continues with them, --fresh starts over",
               kExitConfig);
 }
 

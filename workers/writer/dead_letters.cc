@@ -117,7 +117,7 @@ Result<void> DeadLetters::try_check(const std::optional<ledger::DeadLetterFile>&
 
 // It is made by the first letter.
 Result<void> DeadLetters::check_absent() const {
-  if (passes(errno)) return io_failure("look at", path(), errno);
+  if (passes(errno)) return io_failure("stat", path(), errno);
   const std::string folder = folder_of(path());
   struct stat info {};
   if (::lstat(path().c_str(), &info) == 0 && !is_private(folder)) return is_a_link(path());
@@ -137,8 +137,8 @@ Result<void> DeadLetters::try_start(const std::optional<ledger::DeadLetterFile>&
   } else {
     if (auto checked = check_absent(); !checked) return checked;
     if (ours && known->length > 0) {
-      note_ =
-          fmt::format("{} has gone, with {} dead letters: going on with a new one", path(), known->letters);
+      note_ = fmt::format("{} is missing, with {} dead letter{} in it: starting a new one", path(),
+                          known->letters, known->letters == 1 ? "" : "s");
       file_.letters = 0;
     }
   }
@@ -158,7 +158,7 @@ Result<void> DeadLetters::open() {
   fd_ = stage::Fd(::open(path().c_str(), access | O_CLOEXEC | follow, 0666));
   if (!fd_ && errno == ELOOP) return is_a_link(path());
   if (!fd_ && errno == ENXIO) {
-    return fail(Fault::kRetry, fmt::format("nobody reads the FIFO {}: start its reader", path()));
+    return fail(Fault::kRetry, fmt::format("no process reads the FIFO {}: start its reader", path()));
   }
   if (!fd_) return io_failure("open the dead-letter file", path(), errno);
   if (auto ours = check_owner(fd_.get(), path()); !ours) return ours;
@@ -180,7 +180,7 @@ Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, s
                                           bool whole) {
   file_.length = size;
   if (size < known.length) {
-    note_ = fmt::format("{} has {} bytes, of {} that were written: going on at its end", path(), size,
+    note_ = fmt::format("{} has {} of the {} bytes that were written: continuing at its end", path(), size,
                         known.length);
     return cut_partial_line(size);
   }

@@ -68,7 +68,7 @@ const char* remedy(int error) {
     case ENFILE:
       return "raise `ulimit -n`";
     default:
-      return passes(error) ? "the disk or the network mount is in trouble" : nullptr;
+      return passes(error) ? "the disk or the network mount is failing" : nullptr;
   }
 }
 
@@ -136,12 +136,12 @@ Result<std::optional<FileInfo>> look_at(const std::string& path) {
                     .regular = S_ISREG(info.st_mode)};
   }
   if (errno == ENOENT || errno == ENOTDIR) return std::optional<FileInfo>();
-  return io_failure("look at", path, errno);
+  return io_failure("stat", path, errno);
 }
 
 Result<FileInfo> look_at(int fd, const std::string& path) {
   struct stat info {};
-  if (::fstat(fd, &info) != 0) return io_failure("look at", path, errno);
+  if (::fstat(fd, &info) != 0) return io_failure("stat", path, errno);
   return FileInfo{.device = info.st_dev,
                   .inode = info.st_ino,
                   .size = static_cast<std::uint64_t>(info.st_size),
@@ -186,8 +186,8 @@ Result<void> check_owner(int fd, const std::string& path) {
   struct stat info {
   }, folder{};
   std::string in = folder_of(path);
-  if (::fstat(fd, &info) != 0) return io_failure("look at", path, errno);
-  if (::stat(in.c_str(), &folder) != 0) return io_failure("look at", in, errno);
+  if (::fstat(fd, &info) != 0) return io_failure("stat", path, errno);
+  if (::stat(in.c_str(), &folder) != 0) return io_failure("stat", in, errno);
   if (is_private(in) || is_network(fd)) return {};
   if (S_ISREG(info.st_mode) && info.st_nlink > 1) {
     return fail(Fault::kFatal,

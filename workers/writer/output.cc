@@ -39,7 +39,8 @@ Result<stage::Fd> open_fifo(const std::string& path) {
     if (errno != ENXIO) return io_failure("open", path, errno);
     ::nanosleep(&kFifoPause, nullptr);
   }
-  return fail(Fault::kRetry, fmt::format("nobody reads the FIFO {}: start its reader and run again", path));
+  return fail(Fault::kRetry,
+              fmt::format("no process reads the FIFO {}: start its reader and run again", path));
 }
 
 Result<stage::Fd> open_device(const std::string& path) {
@@ -105,7 +106,7 @@ Result<void> Output::open_special(bool& special) {
   // Where others can put links, a link is in the way like any other file.
   bool follow = is_private(folder_of(target));
   bool found = (follow ? ::stat(target.c_str(), &info) : ::lstat(target.c_str(), &info)) == 0;
-  if (!found && passes(errno)) return io_failure("look at", target, errno);
+  if (!found && passes(errno)) return io_failure("stat", target, errno);
   special = target == kStdout || (found && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode));
   if (!special) return check_free();
   if (target != kStdout && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) {

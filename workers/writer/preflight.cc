@@ -113,7 +113,7 @@ class Preflight {
       if (!*there || (*there)->size <= most) continue;
       return older(fmt::format("{} has {} bytes, and the state knows of {}", row.temporary, (*there)->size,
                                row.length),
-                   fmt::format("`truncate -s {} {}` goes on from there", row.length, row.temporary));
+                   fmt::format("`truncate -s {} {}` continues from there", row.length, row.temporary));
     }
     return {};
   }

@@ -53,9 +53,9 @@ class Recovery {
                                      row.length, row.temporary, row.target, state);
       if (!options_.force) {
         return fail(Fault::kFatal, fmt::format("{}: is its file system mounted? Put it back{}", text,
-                                               options_.daemon ? "" : ", or go on without it with --force"));
+                                               options_.daemon ? "" : ", or continue without it by --force"));
       }
-      found_.notes.push_back(text + ": going on without it");
+      found_.notes.push_back(text + ": continuing without it");
     } else if (auto synced = sync_folder(folder_of(row.target)); !synced) {
       return synced;
     }

@@ -36,7 +36,7 @@ std::string reviews(const std::string& message, const std::string& workers) {
          R"({"time":"2026-11-24T08:52:00Z","level":"info","event":"e2","text":""},)"
          R"({"time":"2026-11-24T08:53:00Z","level":"info","event":"e3","text":""},)"
          R"({"time":"2026-11-24T08:54:00Z","level":"info","event":"e4","text":""},)"
-         R"({"time":"2026-11-24T08:55:00Z","level":"error","event":"nas-away","text":"path=/mnt/nas"}]})";
+         R"({"time":"2026-11-24T08:55:00Z","level":"error","event":"source-unavailable","text":"path=/mnt/nas"}]})";
 }
 
 std::string leatd(const std::string& pipelines) {
@@ -64,7 +64,7 @@ TEST_CASE("a pipeline that is well is shown with its numbers and workers, and no
       "leatd 0.1.0, pid 4123, since 2026-11-24 09:00:00: 1 pipeline\n"
       "\n"
       "reviews: running for 3 h 12 min   /etc/leat/pipelines.d/reviews.yaml\n"
-      "  rate        12.3 k records/s, 45.2 MB/s; the processor holds it back\n"
+      "  rate        12.3 k records/s, 45.2 MB/s; bottleneck: processor\n"
       "  records     1,234,567 in (9.78 GiB), 1,200,000 kept, 34,000 dropped, 567 dead\n"
       "  sources     120 of 4,000 done, 2 failed: leat sources reviews --state-filter failed\n"
       "  memory      42.0 MiB, 12 batches under way (epoch 7)\n"
@@ -76,12 +76,12 @@ TEST_CASE("a pipeline that is well is shown with its numbers and workers, and no
 TEST_CASE("what is wrong comes first, whole, and the last events behind the numbers") {
   std::string says = "42 s in read() of /mnt/nas/in/" + std::string(120, 'x');
   std::string text = shown(leatd(reviews(says, "")));
-  CHECK(has(text, "1 pipeline, 1 to look at"));
+  CHECK(has(text, "1 pipeline, 1 needs attention"));
   std::size_t first = text.find("  ! " + says + "\n");
   REQUIRE(first != std::string::npos);
   CHECK(first < text.find("rate"));
   CHECK(has(text, "  events      2026-11-24 08:51:00  warning: worker-died worker=processor-0\n"));
-  CHECK(has(text, "error: nas-away path=/mnt/nas\n"));
+  CHECK(has(text, "error: source-unavailable path=/mnt/nas\n"));
   CHECK_FALSE(has(text, "oldest"));
 }
 

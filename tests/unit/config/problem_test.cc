@@ -47,13 +47,13 @@ TEST_CASE("unknown keys are named with the nearest known one") {
 
 TEST_CASE("keys of later versions are refused, never ignored") {
   check_all({
-      {"tests: []\n", "5:1: tests: not supported yet by this version of leat: take the key out"},
+      {"tests: []\n", "5:1: tests: not supported yet by this version of leat: remove the key"},
       {"process: {steps: [{lua: x}]}\n",
-       "5:20: process.steps[0].lua: not supported yet by this version of leat: take the key out"},
+       "5:20: process.steps[0].lua: not supported yet by this version of leat: remove the key"},
       {"process: {steps: [{plugin: x}]}\n",
-       "5:20: process.steps[0].plugin: not supported yet by this version of leat: take the key out"},
+       "5:20: process.steps[0].plugin: not supported yet by this version of leat: remove the key"},
       {"filter: {keep: [{field: /a, schema: s.json, exists: true}]}\n",
-       "5:29: filter.keep[0].schema: not supported yet by this version of leat: take the key out"},
+       "5:29: filter.keep[0].schema: not supported yet by this version of leat: remove the key"},
   });
 }
 

@@ -31,11 +31,11 @@ TEST_CASE("YAML's own traps come with what to write") {
   CHECK(problems("sink:\n  path: -\n") ==
         "2:9: not valid YAML: a list begins on the next line; put text that is - in quotes");
   CHECK(problems("sink:\n  path: {stem}.jsonl\n") ==
-        "2:15: not valid YAML: end of map not found; put text that begins with { or [ in quotes, or look at "
+        "2:15: not valid YAML: end of map not found; put text that begins with { or [ in quotes, or check "
         "the "
         "indentation");
   CHECK(problems("name: t: u\n") ==
-        "1:8: not valid YAML: illegal map value; put text that holds \": \" in quotes, or look at the "
+        "1:8: not valid YAML: illegal map value; put text that holds \": \" in quotes, or check the "
         "indentation");
   CHECK(problems("source:\n  paths: [/in/*\nsink:\n  path: x\n")
             .ends_with(

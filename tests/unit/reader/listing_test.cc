@@ -155,7 +155,7 @@ TEST_CASE("links to files are followed, links to nothing and to themselves are t
   CHECK(listing.files[0].path == folder / "a.jsonl");
   CHECK(listing.files[0].size == 5);
   CHECK(reason(listing, folder / "b.jsonl") == "a link to nothing");
-  CHECK(reason(listing, folder / "c.jsonl") == "cannot look at it: Too many levels of symbolic links");
+  CHECK(reason(listing, folder / "c.jsonl") == "cannot stat it: Too many levels of symbolic links");
 }
 
 TEST_CASE("links to folders are followed, but not in a circle") {

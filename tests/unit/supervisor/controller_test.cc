@@ -95,7 +95,7 @@ TEST_CASE("a worker that brings nothing is taken away again and not tried for a 
   world.supply = 1000;
   world.pass(seconds(30));
   CHECK(world.workers == 2);
-  CHECK(world.reason.find("brought nothing") != std::string::npos);
+  CHECK(world.reason.find("gave no speed-up") != std::string::npos);
   int before = world.changes;
   world.pass(seconds(30));
   CHECK(world.changes == before);

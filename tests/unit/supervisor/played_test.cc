@@ -320,7 +320,7 @@ TEST_CASE("drained while the sink is away it does not wait for the sink for ever
   Actor& writer = *play.find({Stage::kWriter, 0});
   writer.report(proto::ReportKind::kFailed, {}, true);
   ::kill(static_cast<pid_t>(play.pid_of(writer)), SIGKILL);
-  CHECK(play.until([&] { return play.observer.count("sink-away") == 1; }));
+  CHECK(play.until([&] { return play.observer.count("sink-unavailable") == 1; }));
   play.supervisor->drain();
   CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
   CHECK(play.supervisor->take_outcome().exit_code == kExitStopped);
@@ -482,7 +482,7 @@ TEST_CASE("a processor that cannot start a program is tried again, and a plain r
     return 0U;
   };
   REQUIRE(play.until([&] { return again() != 0; }));
-  CHECK(play.observer.count("sink-away") == 0);
+  CHECK(play.observer.count("sink-unavailable") == 0);
   play.enter();
   fail(again());
   CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));

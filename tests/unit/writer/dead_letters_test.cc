@@ -202,7 +202,7 @@ TEST_CASE("a dead-letter file that was rotated away is gone on with at its new e
   ledger::DeadLetterFile known{folder.path("dead"), 1000, 5};
   DeadLetters gone(folder.path("dead"));
   REQUIRE(gone.start(known, false));
-  CHECK(gone.take_note().find("has gone, with 5 dead letters") != std::string::npos);
+  CHECK(gone.take_note().find("is missing, with 5 dead letters in it") != std::string::npos);
   CHECK(gone.file()->length == 0);
   test::write_file(folder.path("dead"), "{\"source\":\"a\"}\n");
   DeadLetters shorter(folder.path("dead"));
