@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs process_data() on every record: one JSON line in, one out, as leat's `exec` step wants it.
 
-Change process_data() and leave the rest. What it returns goes on: a record (dict), None to drop it, or a list of
+Change process_data() and leave the rest. What it returns is passed on: a record (dict), None to drop it, or a list of
 records. An exception makes the record a dead letter with the exception as its reason.
 
 Reading a line and flushing an answer at a time would cost two system calls a record. So whatever is waiting is read

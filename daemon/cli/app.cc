@@ -76,7 +76,7 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
 
 CLI::App* add_check(CLI::App& app, CheckOptions& options) {
   CLI::App* check =
-      app.add_subcommand("check", "Validate pipeline files and show every mistake with its place");
+      app.add_subcommand("check", "Validate pipeline files and show every mistake with line and column");
   check->add_option("PIPELINE", options.pipelines, "Pipeline files (YAML)")->required();
   check->add_flag("--for-service", options.for_service,
                   "As leatd's unit would run them: also what its sandbox does not allow");
