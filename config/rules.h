@@ -14,7 +14,7 @@ namespace leat::config {
 std::vector<Predicate> parse_predicates(const Value& value, const std::string& base_dir);
 std::vector<Step> parse_steps(const Value& value, const std::string& base_dir);
 
-// `text` as an absolute path without "." and "..", by its letters only: no file is looked at. nullopt: a
+// `text` as an absolute path without "." and "..", by its letters only: no file is touched. nullopt: a
 // problem.
 std::optional<std::string> parse_path(const Value& value, const std::string& base_dir);
 

@@ -10,7 +10,7 @@ namespace leat::config {
 void parse_sections(const Map& root, Pipeline& pipeline);
 
 // What no key alone can break: placeholders and rotation, outputs that are inputs, levels of a codec. Call
-// after parse_sections; fields that were wrong there are empty here and not looked at again.
+// after parse_sections; fields that were wrong there are empty here and not checked again.
 void check_sections(const Map& root, const Pipeline& pipeline);
 
 // What the placeholders of a sink path are replaced by when a source is `source_path`: for checks only, {n}

@@ -1,5 +1,5 @@
 // A value of the pipeline file together with where it stands and what it is called, and the ways to read it.
-// Every reader reports what it did not expect and goes on, so that one run shows all errors.
+// Every reader reports what it did not expect and continues, so that one run shows all errors.
 #pragma once
 
 #include <chrono>

@@ -182,7 +182,7 @@ const Hint kHints[] = {
 };
 
 // yaml-cpp 0.7 says "the referenced anchor is not defined", 0.8 has the name behind it: a message is known by how it begins,
-// and what the place in the file says already is left away.
+// and what the place in the file says already is dropped.
 std::string explain(const std::string& message) {
   for (const Hint& hint : kHints) {
     std::string_view known = hint.message;

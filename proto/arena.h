@@ -2,12 +2,12 @@
 //
 // A producer creates one arena (a sealed memfd), divided into slots of one size. A payload is built in a slot, and the
 // message that announces it holds only the batch's header and the slot's number. Each slot has a word in the arena's
-// first pages that says who holds it: its producer (a bit), and the one worker it was announced to (its instance).
-// Whoever is done clears his part; at zero the slot is free. No message is needed for that, and nobody waits: a
+// first pages that says which process holds it: its producer (a bit), and the one worker it was announced to (its instance).
+// A holder that is done clears its part; at zero the slot is free. No message is needed for that, and none waits: a
 // producer that finds no free slot builds the payload in its own memory and sends it inside the message.
 //
 // As the word names the receiver, what a worker held when it died can be given back: reclaim(), by the producer. So a
-// slot is announced to one receiver only, once; who passes a received slot on passes his hold.
+// slot is announced to one receiver only, once; passing a received slot on passes the hold.
 //
 // Other processes get the memfd from the supervisor, and map the slots read-only and the words read-write. The memory ends with the last process that has it
 // mapped; there is no file to remove.
@@ -41,9 +41,9 @@ class Arena {
   static std::shared_ptr<Arena> create(std::uint32_t slots, std::uint64_t slot_bytes);
   // Another process's arena. Fails (kReject) on anything that is not this one.
   [[nodiscard]] static Result<std::shared_ptr<Arena>> open(Fd memory, ArenaId id);
-  // Is it memory of our user that nobody can take away from who has mapped it?
+  // Is it memory of our user that cannot be taken from a process that has mapped it?
   static bool sealed(int memory);
-  // Of the supervisor: the arena's maker has gone. Who has it mapped lets go of it when it next maps another.
+  // Of the supervisor: the arena's maker has gone. A process that has it mapped lets go of it when it next maps another.
   static void mark_gone(int memory);
   ~Arena();
   Arena(const Arena&) = delete;
@@ -65,7 +65,7 @@ class Arena {
   void receiver_lets_go(std::uint32_t slot);
   // The producer: worker instance `receiver` has died, what it held is free, now and whenever it turns up.
   void reclaim(std::uint32_t receiver);
-  // The producer: has nobody else anything of it any more?
+  // The producer: has no other process anything of it any more?
   bool let_go_by_all() const;
 
  private:

@@ -33,7 +33,7 @@ enum class BatchKind : std::uint8_t {
   kEndOfInput = 6,
   kSourceMoved = 7,
   kSourceFinished = 8,
-  kLook = 9,
+  kPresence = 9,
   kInputRead = 10,
 };
 

@@ -74,7 +74,7 @@ class Buffer {
   static void use_arena(std::shared_ptr<proto::Arena> arena);
   // The worker instance `receiver` has died: slots that it held are free again (Arena::reclaim).
   static void reclaim(std::uint32_t receiver);
-  // Nobody holds anything any more that was built in the arena.
+  // No process holds anything any more that was built in the arena.
   static bool arena_let_go();
 
  private:

@@ -8,7 +8,7 @@ namespace {
 
 // What may stay behind in a socket that closes gets this long; what is lost then, the window sends again.
 constexpr int kLingerMs = 200;
-// Workers start in any order; whoever connects before the other has bound asks again soon, not after ZeroMQ's
+// Workers start in any order; one that connects before the other has bound asks again soon, not after ZeroMQ's
 // 100 ms.
 constexpr int kReconnectMs = 5;
 

@@ -1,7 +1,7 @@
 // Sockets between the processes: the only file (with channel.cc) that includes zmq.hpp.
 //
-// Data flows over PUSH/PULL with high-water marks at both ends, control over DEALER/ROUTER, events over
-// PUB/SUB. All sockets have a finite linger; correctness never depends on what a socket still holds. Not
+// Data flows over PUSH/PULL with high-water marks at both ends, control over DEALER/ROUTER.
+// All sockets have a finite linger; correctness never depends on what a socket still holds. Not
 // thread-safe: one thread uses a socket. Calls that start something (bind, connect) throw zmq::error_t,
 // caught in main.
 #pragma once
@@ -55,7 +55,7 @@ class Socket {
   [[nodiscard]] bool try_send(Message& message);
   [[nodiscard]] std::optional<Message> try_receive();
 
-  // kRouter: whom a message came from, and where one goes. False: unknown peer, or it would have to wait.
+  // kRouter: which peer a message came from, and where one goes. False: unknown peer, or it would have to wait.
   struct Routed {
     std::string identity;
     Message message;

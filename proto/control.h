@@ -1,7 +1,7 @@
 // What the supervisor and its workers say to each other: JSON over DEALER (worker) and ROUTER (supervisor).
 //
 //   worker                     supervisor
-//   hello   ------------------>             who I am
+//   hello   ------------------>             identity: role, index, instance, pid, version
 //           <------------------ welcome     the pipeline, the endpoints, the window
 //           <------------------ stop        leave now, finish the record at hand, or drain
 //           <------------------ member_added, member_draining, member_removed   (dealers) a worker of the pool
@@ -60,7 +60,7 @@ struct Welcome {
   std::vector<std::string> reread;   // writer, once a run: sources to start over
   std::string input;                 // where this worker binds its PULL for batches; empty for the reader
   std::vector<std::string> outputs;  // the inputs of the next stage, by index; empty for the writer
-  std::vector<std::uint64_t> output_instances;  // who binds them; 0: none yet (member_added will come)
+  std::vector<std::uint64_t> output_instances;  // their workers; 0: none yet (member_added will come)
   std::string credits;  // where this worker binds its PULL for credits; empty: it deals to no pool
   std::vector<std::string>
       credit_to;         // credits of the stage before, by Header::dealt_by; empty: none are wanted
@@ -130,7 +130,7 @@ struct GiveUp {
   std::string text;  // why
 };
 
-// Identity of the record is source and offset. It is taken out of its batch, which is sent again with a reject in its
+// Identity of the record is source and offset. It is removed from its batch, which is sent again with a reject in its
 // place.
 struct Quarantine {
   std::uint64_t source = 0;

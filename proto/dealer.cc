@@ -103,7 +103,7 @@ void Dealer::collect(std::uint64_t epoch, const std::function<void(const Credit&
     if (credit->records == 0) continue;  // the end of a source says nothing of what records take
     // Answers take a while to come back; a worker that is done before then would wait for the next batch. But one quick
     // batch among slow ones (all of its records were dropped before) does not make a fast worker: it would be dealt what
-    // the others could do, and everyone behind it in the order waits for that.
+    // the others could do, and all behind it in the order wait for that.
     worker.service_us = std::max(credit->service_us, worker.service_us / 2);
     auto fits = static_cast<int>(std::min(kMaxUnansweredUs / std::max(worker.service_us, 1U), 64U));
     worker.most_unanswered = std::clamp(fits, kMaxUnanswered, kMaxUnansweredFast);

@@ -65,7 +65,7 @@ class DescriptorServer {
     pid_t pid = 0;  // of the sender, as the kernel says; 0: in a PID namespace that cannot be seen from here
     uid_t uid = 0;
     Fd reply;
-    std::vector<Fd> descriptors;  // what came with it; not looked at
+    std::vector<Fd> descriptors;  // what came with it; not checked
   };
 
   // Throws std::system_error.

@@ -9,9 +9,9 @@
 namespace leat {
 
 enum class Fault : std::uint8_t {
-  kRetry = 1,   // passing trouble: the same call may succeed later
-  kReject = 2,  // this record, batch or source is bad; go on with the next one
-  kFatal = 3,   // the run cannot go on
+  kRetry = 1,   // a fault that may pass: the same call may succeed later
+  kReject = 2,  // this record, batch or source is bad; continue with the next one
+  kFatal = 3,   // the run cannot continue
 };
 
 // Exit codes of every program (sysexits.h), as DESIGN.md section 2 fixes them.

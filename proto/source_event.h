@@ -123,17 +123,17 @@ struct EndOfInput {
 };
 
 // Which of the known sources are there: a part of what one daily listing found. Numbers of sources.
-struct SourcesLookedFor {
-  static constexpr BatchKind kKind = BatchKind::kLook;
+struct SourcesScanned {
+  static constexpr BatchKind kKind = BatchKind::kPresence;
   std::vector<std::uint64_t> absent;
-  std::vector<std::uint64_t> back;
+  std::vector<std::uint64_t> present;
   bool whole = false;     // here it ends
   bool believed = false;  // and nothing said that what is not there may be on a mount that is unavailable
 
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
     archive("absent", self.absent);
-    archive("back", self.back);
+    archive("present", self.present);
     archive("whole", self.whole);
     archive("believed", self.believed);
   }
@@ -148,7 +148,7 @@ struct InputRead {
 };
 
 using SourceEvent = std::variant<SourceOpened, SourceEnded, SourceFailed, SourceChanged, SourceMoved,
-                                 SourceFinished, EndOfInput, SourcesLookedFor, InputRead>;
+                                 SourceFinished, EndOfInput, SourcesScanned, InputRead>;
 
 // A batch's records section for it, with room for the header before it.
 [[nodiscard]] Buffer encode_payload(const SourceEvent& event);

@@ -28,8 +28,8 @@ bool has_run(const config::Pipeline& pipeline) {
   return view && *view;
 }
 
-Checked look(const Candidate& candidate, const std::string& program_folder,
-             const std::optional<Sandbox>& sandbox) {
+Checked check_file(const Candidate& candidate, const std::string& program_folder,
+                   const std::optional<Sandbox>& sandbox) {
   Checked checked{candidate.file, candidate.plan.problems, {}};
   const config::Pipeline& pipeline = candidate.plan.pipeline;
   if (checked.problems.empty() && sandbox)
@@ -90,7 +90,7 @@ int check(const std::vector<std::string>& pipelines, bool for_service, bool as_j
   Json json;
   json.array([&] {
     for (const auto& candidate : candidates) {
-      Checked checked = look(candidate, program_folder, sandbox);
+      Checked checked = check_file(candidate, program_folder, sandbox);
       good = good && checked.problems.empty();
       if (as_json)
         put(json, checked);

@@ -21,7 +21,7 @@ struct Manner {
 // A job for this pipeline on this machine; state and what is to be done to it are the caller's to fill in.
 supervisor::Job job_for(const Plan& plan, const Manner& manner);
 
-// Runs it, says how it went on stderr and, with json, stdout. The summary's exit code is the program's.
+// Runs it, says how it ended on stderr and, with json, stdout. The summary's exit code is the program's.
 Summary execute(const supervisor::Job& job, const Manner& manner, Progress& progress);
 
 }  // namespace leat::cli

@@ -144,7 +144,7 @@ int change_all(const std::string& folder, const ChangeOptions& options) {
 }
 
 // What a pipeline names is let into the sandboxes of its processors by drop-ins that a generator writes: only root, who asks
-// for the reload of the machine's own leatd, may have them written anew. Without them a unit keeps its old sandbox.
+// for the reload of the machine's own leatd, may have them written again. Without them a unit keeps its old sandbox.
 void refresh_units(const std::string& folder) {
   bool booted = ::access("/run/systemd/system", F_OK) == 0;
   if (::geteuid() != 0 || !booted || folder != kMachinesFolder) return;

@@ -58,7 +58,7 @@ void find_missing_sets(const std::vector<Predicate>& predicates, const std::stri
   }
 }
 
-void look_at_sets(Plan& plan) {
+void check_sets(Plan& plan) {
   struct stat status {};
   for (const auto& file : config::in_files(plan.pipeline)) {
     if (::stat(file.c_str(), &status) != 0) continue;
@@ -68,7 +68,7 @@ void look_at_sets(Plan& plan) {
   }
 }
 
-// The check of names is the parser's; here links and mounts are looked at.
+// The check of names is the parser's; here links and mounts are checked.
 void find_own_outputs(Plan& plan) {
   const config::Pipeline& pipeline = plan.pipeline;
   auto check = [&](const std::string& output, const char* key) {
@@ -138,7 +138,7 @@ Plan load_plan(const std::string& file) {
   plan.problems = std::move(parsed.problems);
   if (!plan.problems.empty()) return plan;
   find_missing_sets(plan.pipeline.filter.keep, file, plan.problems);
-  look_at_sets(plan);
+  check_sets(plan);
   find_own_outputs(plan);
   auto budget = config::plan_budget(plan.pipeline, plan.in_file_bytes);
   if (budget)

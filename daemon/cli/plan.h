@@ -33,7 +33,7 @@ struct Candidate {
 // Adds the problems that no file has alone: a name, a sink or a dead-letter file that one before it in the list has already.
 void check_together(std::vector<Candidate>& candidates);
 
-// The files that match now, as the reader sees them (it alone looks at source paths).
+// The files that match now, as the reader sees them (it alone reads source paths).
 struct Listing {
   struct File {
     std::string path;

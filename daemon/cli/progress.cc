@@ -1,4 +1,4 @@
-// The line must never be wider than the terminal: a wrapped line cannot be drawn over. So parts are left out,
+// The line must never be wider than the terminal: a wrapped line cannot be drawn over. So parts are skipped,
 // the least useful first, until it fits with a bar of kMinBar columns, and the bar takes what is left up to
 // kMaxBar. A terminal made narrower wraps the line already there; it is then cleared from its first row on.
 #include "daemon/cli/progress.h"
@@ -113,7 +113,7 @@ std::size_t terminal_width() {
 void write_all(std::string_view text) {
   while (!text.empty()) {
     ssize_t count = ::write(STDERR_FILENO, text.data(), text.size());
-    if (count <= 0) return;  // nobody is there to be told
+    if (count <= 0) return;  // stderr is closed
     text.remove_prefix(static_cast<std::size_t>(count));
   }
 }

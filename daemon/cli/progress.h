@@ -30,7 +30,7 @@ class RateMeter {
   std::deque<Sample> samples_;
 };
 
-// At most `width` columns; what matters least is left out first. unicode: block elements may be used.
+// At most `width` columns; what matters least is skipped first. unicode: block elements may be used.
 std::string progress_line(const supervisor::Snapshot& snapshot, const Rates& rates, std::size_t width,
                           bool unicode);
 // The same as a sentence for a log.

@@ -70,7 +70,7 @@ class OwnLedger {
     own.ledger_.emplace(std::move(*opened));
     return own;
   }
-  // Letters behind it were never committed: they come again when the run that wrote them goes on.
+  // Letters behind it were never committed: they come again when the run that wrote them continues.
   Result<std::uint64_t> committed(const std::string& file) {
     if (!ledger_) return UINT64_MAX;
     auto known = ledger_->view().dead_letters();

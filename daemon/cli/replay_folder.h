@@ -4,7 +4,7 @@
 //                        replay-RUN.jsonl   the records, a line each: the source of the run
 //                        kept.jsonl    what cannot be fed again: letters by reference, lines that are none
 //                        dead.jsonl    the letters of the run
-//                        ledger.db ... of the run: it is exactly once by itself, and goes on where it was
+//                        ledger.db ... of the run: it is exactly once by itself, and continues where it was
 //
 // The dead-letter file is moved to FILE.replay-RUN and stays there. At the end kept.jsonl and dead.jsonl, told with their
 // first origin, are appended to the dead-letter file. Both ends change a file whose length the pipeline's own ledger knows; so

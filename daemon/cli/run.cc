@@ -39,7 +39,7 @@ Manner manner_of(const RunOptions& options) {
   return {options.strict, options.json, options.quiet, options.runtime_dir, ""};
 }
 
-// The state folder is ours for as long as the lock lives. Nothing of a run into a pipe can be gone on with, so it has none.
+// The state folder is ours for as long as the lock lives. Nothing of a run into a pipe can be continued, so it has none.
 Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, supervisor::Job& job,
                                                   Progress& progress) {
   job.volatile_state = is_volatile(job.pipeline.sink.path);

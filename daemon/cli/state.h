@@ -1,4 +1,4 @@
-// Which state folder a command means, and its ledger to look at.
+// Which state folder a command means, and its ledger to check.
 #pragma once
 
 #include <string>

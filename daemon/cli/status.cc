@@ -61,7 +61,7 @@ std::string records(const ledger::Counts& counts) {
                      exact_count(counts.out));
 }
 
-// A run that is not over and that nobody carries out was killed, unless it has said why it ended.
+// A run that is not over and that no process carries out was killed, unless it has said why it ended.
 std::string ending(const Facts& facts) {
   if (facts.holder) return "under way";
   if (facts.last->ended_s != 0) return "ended " + human_time(facts.last->ended_s);

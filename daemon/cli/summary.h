@@ -26,7 +26,7 @@ struct Summary {
   bool volatile_state = false;     // the sink is a pipe or a device: the next run starts over
   bool forced = false;             // with --force: what it replaces is still there after a stop
   bool once = false;               // with --fresh or --reread, which would start over again
-  bool resumed = false;            // went on with what an earlier run had begun
+  bool resumed = false;            // continued with what an earlier run had begun
   std::uint64_t already_done = 0;  // sources that match and were done before
   std::int64_t last_done_s = 0;    // when the last of these was, Unix time
   std::uint64_t in = 0, kept = 0, dropped = 0, dead = 0, out = 0, blank = 0;

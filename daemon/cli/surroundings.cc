@@ -47,8 +47,8 @@ bool below_any(std::string_view path, const std::vector<std::string>& folders) {
                      [&](const std::string& folder) { return below(path, folder); });
 }
 
-void look_at_output(std::string_view key, const std::string& path, const std::string& mount,
-                    std::vector<std::string>& wrong) {
+void check_output(std::string_view key, const std::string& path, const std::string& mount,
+                  std::vector<std::string>& wrong) {
   const std::string folder = fixed_folder(path);
   struct stat info {};
   if (::stat(folder.c_str(), &info) != 0 && errno == ENOENT) {
@@ -138,7 +138,7 @@ std::vector<std::string> wrong_with_outputs(const config::Pipeline& pipeline, bo
         "add {n}, {stem} or {path}");
   }
   if (!sink.path.starts_with("/dev/")) {
-    look_at_output("sink.path", sink.path, sink.require_mount, wrong);
+    check_output("sink.path", sink.path, sink.require_mount, wrong);
     if (wrong.empty() && !begun && !has_placeholder(sink.path) && ::stat(sink.path.c_str(), &info) == 0 &&
         S_ISREG(info.st_mode)) {
       wrong.push_back(
@@ -146,7 +146,7 @@ std::vector<std::string> wrong_with_outputs(const config::Pipeline& pipeline, bo
     }
   }
   if (!pipeline.dead_letter_path.empty())
-    look_at_output("dead_letter.path", pipeline.dead_letter_path, sink.require_mount, wrong);
+    check_output("dead_letter.path", pipeline.dead_letter_path, sink.require_mount, wrong);
   if (pipeline.source.after.starts_with("move:")) {
     const std::string folder = pipeline.source.after.substr(5);
     if (::stat(folder.c_str(), &info) != 0)

@@ -3,7 +3,7 @@
 //
 // A stream's program gets the client's socket as its stdout and stderr: the kernel moves the bytes and holds the program
 // back when the client is slow, and here is nothing to buffer. For that the sockets are blocking ones, and all that this
-// file does on them is MSG_DONTWAIT. As the program shares the socket, closing our end does not take it out of the set:
+// file does on them is MSG_DONTWAIT. As the program shares the socket, closing our end does not remove it from the set:
 // drop() does.
 #include "daemon/control/server.h"
 

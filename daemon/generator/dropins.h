@@ -18,7 +18,7 @@ inline constexpr int kInstances = 64;
 // is not asked, for a generator runs before anything is mounted. Empty without exec steps.
 std::vector<std::string> paths_of(const config::Pipeline& pipeline);
 
-// The text of the drop-in. A path that no unit file can hold is left out.
+// The text of the drop-in. A path that no unit file can hold is skipped.
 std::string dropin_text(const config::Pipeline& pipeline);
 
 // Writes drop-ins below out_dir for every pipeline of config_dir/pipelines.d/*.yaml; returns what went wrong, a line each.

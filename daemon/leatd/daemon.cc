@@ -149,7 +149,7 @@ void Daemon::finish_reload() {
     loader_ = std::make_unique<Loader>(folders_.config + "/pipelines.d");
     return;
   }
-  std::string text = loader_->trouble();
+  std::string text = loader_->error();
   std::vector<cli::Candidate> candidates = loader_->take();
   loader_.reset();
   bool whole = text.empty();

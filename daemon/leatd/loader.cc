@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t kMostFiles = 256;
 
-std::vector<std::string> list(const std::string& folder, std::string& trouble) {
+std::vector<std::string> list(const std::string& folder, std::string& error) {
   std::vector<std::string> files;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
@@ -40,17 +40,17 @@ std::vector<std::string> list(const std::string& folder, std::string& trouble) {
     bool is_pipeline = !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
     if (is_pipeline) files.push_back(entry->path().string());
   }
-  if (error) trouble = fmt::format("{}: {}", folder, error.message());
+  if (error) error = fmt::format("{}: {}", folder, error.message());
   std::sort(files.begin(), files.end());
   if (files.size() > kMostFiles) {
-    trouble =
+    error =
         fmt::format("{}: {} pipeline files, and no more than {} are read", folder, files.size(), kMostFiles);
     files.resize(kMostFiles);
   }
   return files;
 }
 
-void tell(int event) {
+void notify(int event) {
   std::uint64_t one = 1;
   static_cast<void>(::write(event, &one, sizeof one) == 0);
 }
@@ -80,8 +80,8 @@ cli::Plan load(const std::string& file) {
 Loader::Loader(const std::string& folder)
     : shared_(std::make_shared<Shared>()), changed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   shared_->changed = stage::Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
-  files_ = list(folder, trouble_);
-  if (files_.empty()) tell(changed_.get());
+  files_ = list(folder, error_);
+  if (files_.empty()) notify(changed_.get());
   for (const std::string& file : files_) {
     auto read = [shared = shared_, file] {
       cli::Plan plan = load(file);
@@ -89,7 +89,7 @@ Loader::Loader(const std::string& folder)
         const std::lock_guard lock(shared->mutex);
         shared->read.emplace(file, std::move(plan));
       }
-      tell(shared->changed.get());
+      notify(shared->changed.get());
     };
     try {
       std::thread(read).detach();

@@ -16,21 +16,21 @@ class Loader {
  public:
   static constexpr std::chrono::seconds kPatience{10};
 
-  // Lists the folder and begins to read each *.yaml and *.yml in it, in threads of their own that nobody waits for.
+  // Lists the folder and begins to read each *.yaml and *.yml in it, in threads of their own that are not waited for.
   explicit Loader(const std::string& folder);
 
   int fd() const { return changed_.get(); }  // readable when a file has been read
   // All have been read, or the patience is over: then what is missing is a candidate with that as its problem. Sorted by file.
   bool done() const;
   std::vector<cli::Candidate> take();
-  const std::string& trouble() const { return trouble_; }  // why the folder cannot be listed; empty: it can
+  const std::string& error() const { return error_; }  // why the folder cannot be listed; empty: it can
 
  private:
   struct Shared;
   std::shared_ptr<Shared> shared_;
   stage::Fd changed_;
   std::vector<std::string> files_;
-  std::string trouble_;
+  std::string error_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
 };
 

@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? leat::kExitOk : leat::kExitUsage;
   }
-  // The threads of each pipeline's sockets would fill arenas of their own, anew with every start of a pipeline.
+  // The threads of each pipeline's sockets would fill arenas of their own, again with every start of a pipeline.
   ::mallopt(M_ARENA_MAX, 1);
   leat::log::setup("leatd");
   // What cannot be started as it is configured waits for a person; what fails later is worth another start.

@@ -29,7 +29,7 @@ auto named(std::string_view name) {
 
 }  // namespace
 
-// One of those of before that goes on; nullptr: there is none.
+// One of those of before that continues; nullptr: there is none.
 template <class Same>
 Runner* Pipelines::keep(Runners& before, Same same) {
   auto found = std::find_if(before.begin(), before.end(), same);
@@ -55,7 +55,7 @@ Result<void> Pipelines::allow_descriptors(const cli::Plan& plan, const Runners& 
   return stage::allow_descriptors(needed);
 }
 
-// One that has not ended yet and is wanted again goes on, with what its file says now.
+// One that has not ended yet and is wanted again continues, with what its file says now.
 Change Pipelines::start(cli::Plan plan) {
   std::string name = plan.pipeline.name;
   auto leaving = std::find_if(removed_.begin(), removed_.end(), named(name));
@@ -101,7 +101,7 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
   if (old == nullptr) {
     const Runner* other = find(name);
     if (other == nullptr) return start(std::move(candidate.plan));
-    // The file of that one is wrong now, and what ran of it before goes on.
+    // The file of that one is wrong now, and what ran of it before continues.
     candidate.plan.problems.push_back(
         {file,
          {},

@@ -26,7 +26,7 @@ constexpr std::chrono::seconds kWorksAgain{
     5};  // a run that lasts so long has got over what ended the one before
 constexpr std::chrono::seconds kTally{60};
 constexpr std::chrono::seconds kSettling{5};
-constexpr milliseconds kLook{500};
+constexpr milliseconds kPollInterval{500};
 constexpr std::size_t kRemembered = 20;
 constexpr milliseconds kStopPatience{20'000};  // with a record that takes longer; it comes again
 
@@ -272,8 +272,8 @@ Runner::State Runner::state_now() const {
 }
 
 void Runner::note_state() {
-  if (Clock::now() - state_looked_ < kLook) return;
-  state_looked_ = Clock::now();
+  if (Clock::now() - state_polled_ < kPollInterval) return;
+  state_polled_ = Clock::now();
   std::string_view now = state_now().name;
   if (now == state_name_) return;
   state_name_ = now;

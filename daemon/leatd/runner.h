@@ -127,7 +127,7 @@ class Runner : public supervisor::Observer {
   std::uint64_t tallied_ = 0;
   std::string_view state_name_;
   Clock::time_point state_since_ = Clock::now();
-  Clock::time_point state_looked_{};
+  Clock::time_point state_polled_{};
   std::deque<Happening> happenings_;
 };
 

@@ -13,8 +13,8 @@ namespace {
 
 void put_worker(cli::Json& json, const supervisor::WorkerStatus& worker) {
   json.object([&] {
-    json.put("role", to_string(worker.seat.stage));
-    json.put("index", std::uint64_t{worker.seat.index});
+    json.put("role", to_string(worker.slot.stage));
+    json.put("index", std::uint64_t{worker.slot.index});
     json.put("instance", std::uint64_t{worker.instance});
     json.put("pid", static_cast<std::uint64_t>(worker.pid));
     json.put("kind", worker.joined ? "joined" : "own");

@@ -54,7 +54,7 @@ std::unique_ptr<spdlog::formatter> formatter(bool journal) {
   return out;
 }
 
-// A line that cannot be written is lost: there is nobody left to tell.
+// A line that cannot be written is lost: there is nowhere left to report it.
 void write_stderr(std::string_view line) {
   while (!line.empty()) {
     const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());

@@ -1,4 +1,4 @@
-// What is looked for by the clock: workers that do not start up, a sink that is away, records that take too long, batches that
+// What is checked by the clock: workers that do not start up, a sink that is unavailable, records that take too long, batches that
 // were lost.
 #include <fmt/format.h>
 
@@ -26,13 +26,13 @@ void Supervisor::Loop::check_start_up() {
   for (Worker& worker : team_.workers()) {
     if (worker.ready || worker.joined || !worker.running() || Clock::now() - worker.started < job_.start_up)
       continue;
-    if (worker.seat.stage == Stage::kReader && worker.page) continue;
+    if (worker.slot.stage == Stage::kReader && worker.page) continue;
     // Waiting for the writer's epoch is no fault of theirs.
-    if (worker.seat.stage != Stage::kWriter && worker.page && epoch_ == 0) continue;
+    if (worker.slot.stage != Stage::kWriter && worker.page && epoch_ == 0) continue;
     if (std::string at = worker.activity(); !at.empty()) {
-      bool waits = worker.seat.stage == Stage::kWriter &&
+      bool waits = worker.slot.stage == Stage::kWriter &&
                    !job_.volatile_state;  // the reader of a FIFO may take its time
-      if (waits && !trouble_since_) trouble_since_ = worker.started;
+      if (waits && !sink_failing_since_) sink_failing_since_ = worker.started;
       worker.started = Clock::now();
       observer_.note("worker-waits", fmt::format("{} is not ready yet: {}", worker.title(), at));
       continue;
@@ -44,21 +44,21 @@ void Supervisor::Loop::check_start_up() {
   }
 }
 
-// A sink that is away: the writer dies of it, or waits for it at its start and says so on its page.
-void Supervisor::Loop::check_trouble() {
-  if (!trouble_since_) return;
+// A sink that is unavailable: the writer dies of it, or waits for it at its start and says so on its page.
+void Supervisor::Loop::check_sink() {
+  if (!sink_failing_since_) return;
   Worker& writer = team_.writer();
   Clock::time_point now = Clock::now();
   if (writer.ready && writer.running()) {
     if (read((*writer.page)->commits) == 0) return;  // it has not been tried yet
-    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *trouble_since_).count();
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *sink_failing_since_).count();
     observer_.note("sink-recovered", fmt::format("the sink has recovered after {} s", seconds));
-    trouble_since_.reset();
+    sink_failing_since_.reset();
     return;
   }
-  if (over_ || job_.follow || now - *trouble_since_ <= job_.pipeline.source.give_up) return;
-  if (std::string at = writer.activity(); !writer.ready && !at.empty()) trouble_ = std::move(at);
-  end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue", trouble_,
+  if (over_ || job_.follow || now - *sink_failing_since_ <= job_.pipeline.source.give_up) return;
+  if (std::string at = writer.activity(); !writer.ready && !at.empty()) sink_fault_ = std::move(at);
+  end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue", sink_fault_,
                            config::format_duration(job_.pipeline.source.give_up)));
 }
 
@@ -66,7 +66,7 @@ void Supervisor::Loop::check_trouble() {
 void Supervisor::Loop::check_records() {
   Clock::time_point now = Clock::now();
   for (Worker& worker : team_.workers()) {
-    if (!dies_alone(worker.seat.stage) || !worker.page || !worker.running()) continue;
+    if (!dies_alone(worker.slot.stage) || !worker.page || !worker.running()) continue;
     const stage::Page& page = **worker.page;
     bool at_record = activity_of(page) == stage::Activity::kBusy && read(page.at_source) != 0;
     std::uint64_t sequence = read(page.sequence), source = read(page.at_source),
@@ -88,12 +88,12 @@ void Supervisor::Loop::check_records() {
   }
 }
 
-// Everybody idle, and the writer waits for something all the same: whatever was lost on the way, the reader has it.
+// All idle, and the writer waits for something all the same: whatever was lost on the way, the reader has it.
 void Supervisor::Loop::check_stall() {
   Worker& reader = team_.reader();
   bool still = reader.welcomed && reader.page && read((*reader.page)->window_batches) > 0;
   for (const Worker& worker : team_.workers()) {
-    if (!still || worker.seat.stage == Stage::kReader || (worker.joined && !worker.ready)) continue;
+    if (!still || worker.slot.stage == Stage::kReader || (worker.joined && !worker.ready)) continue;
     still = worker.idle_for(kStalled);
   }
   Clock::time_point now = Clock::now();
@@ -107,7 +107,7 @@ void Supervisor::Loop::check_stall() {
       return give_up(fmt::format("batches were sent again {} times and have not arrived", kMostResends));
     }
     observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
-    static_cast<void>(team_.tell(reader, proto::Resend{0}, control_));
+    static_cast<void>(team_.send(reader, proto::Resend{0}, control_));
   } else if (!still || now - *still_since_ > kStalled) {
     still_since_.reset();
   }
@@ -124,7 +124,7 @@ void Supervisor::Loop::check_progress() {
   std::uint64_t movement = 0;
   auto moves = [&](std::uint64_t number) { movement = movement * 31 + number; };
   bool pending = false;
-  bool waits = trouble_since_.has_value();
+  bool waits = sink_failing_since_.has_value();
   bool processors = !job_.pipeline.has_processors();
   for (const Worker& worker : team_.workers()) {
     moves(worker.instance);
@@ -134,12 +134,12 @@ void Supervisor::Loop::check_progress() {
     }
     const stage::Page& page = **worker.page;
     bool busy = activity_of(page) == stage::Activity::kBusy;
-    switch (worker.seat.stage) {
+    switch (worker.slot.stage) {
       case Stage::kReader:
         moves(read(page.sequence));
         pending =
             read(page.window_batches) > 0 || (!paused_ && activity_of(page) == stage::Activity::kBlocked);
-        waits = waits || page.troubled.load(std::memory_order_relaxed) != 0;
+        waits = waits || page.failing.load(std::memory_order_relaxed) != 0;
         break;
       case Stage::kWriter:
         moves(read(page.sequence) + read(page.records_in) + read(page.commits));
@@ -149,7 +149,7 @@ void Supervisor::Loop::check_progress() {
       case Stage::kProcessor:
         moves(read(page.at_source) + read(page.at_offset));
         waits = waits || (busy && read(page.at_source) != 0);
-        processors = processors || worker.seat.stage == Stage::kProcessor;
+        processors = processors || worker.slot.stage == Stage::kProcessor;
         break;
     }
   }
@@ -168,7 +168,7 @@ std::string Supervisor::Loop::what_all_do() const {
   std::string text;
   for (const Worker& worker : team_.workers()) {
     WorkerStatus status = status_of(worker);
-    text += fmt::format("{}{} is {}", text.empty() ? "" : ", ", seat_name(worker.seat), status.state);
+    text += fmt::format("{}{} is {}", text.empty() ? "" : ", ", slot_name(worker.slot), status.state);
   }
   return text;
 }
@@ -176,7 +176,7 @@ std::string Supervisor::Loop::what_all_do() const {
 // The reader knows what batch it is, and fails with that; if it does not, this is what there is to say.
 void Supervisor::Loop::give_up(std::string why) {
   observer_.warning("no-progress", why);
-  static_cast<void>(team_.tell(team_.reader(), proto::GiveUp{why}, control_));
+  static_cast<void>(team_.send(team_.reader(), proto::GiveUp{why}, control_));
   given_up_ = std::move(why);
   given_up_at_ = Clock::now();
 }

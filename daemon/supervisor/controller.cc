@@ -8,16 +8,16 @@ namespace leat::supervisor {
 
 namespace {
 
-constexpr double kBusy = 0.85;     // the pool has no time to spare
-constexpr double kWaits = 0.08;    // the stage before it waits for room so much of its time
-constexpr double kRoomy = 0.6;     // busy as the pool would be with one less
-constexpr int kLooksForMore = 3;   // 1.5 s
-constexpr int kLooksForLess = 10;  // 5 s
+constexpr double kBusy = 0.85;        // the pool has no time to spare
+constexpr double kWaits = 0.08;       // the stage before it waits for room so much of its time
+constexpr double kRoomy = 0.6;        // busy as the pool would be with one less
+constexpr int kSamplesForMore = 3;    // 1.5 s
+constexpr int kSamplesForFewer = 10;  // 5 s
 constexpr std::chrono::milliseconds kStarting{1'000};  // before an added worker counts
-constexpr int kTrialLooks = 4;
-// What a record takes is known when every worker has finished a batch at as many looks as that; where it takes longer than
+constexpr int kTrialSamples = 4;
+// What a record takes is known when every worker has finished a batch at as many samples as that; where it takes longer than
 // this, it is not.
-constexpr int kMostLooks = 20;     // 10 s
+constexpr int kMostSamples = 20;   // 10 s
 constexpr double kWorthIt = 0.25;  // of what one more of equals would bring
 constexpr std::chrono::seconds kLongestHold{900};
 
@@ -28,15 +28,15 @@ std::optional<Controller::Decision> Controller::judge_trial(const View& view) {
   if (view.now - trial_->since < kStarting) return std::nullopt;
   trial_->work.add(view);
   trial_->delivered += view.delivered;
-  ++trial_->looks;
-  bool told = trial_->before > 0 && trial_->delivered >= kTrialLooks * view.workers;
-  if (trial_->looks < (told ? kTrialLooks : kMostLooks) && trial_->before > 0) return std::nullopt;
+  ++trial_->samples;
+  bool enough = trial_->before > 0 && trial_->delivered >= kTrialSamples * view.workers;
+  if (trial_->samples < (enough ? kTrialSamples : kMostSamples) && trial_->before > 0) return std::nullopt;
   Trial trial = *trial_;
   trial_.reset();
   double after = trial.work.capacity(view.workers);
   double hoped = trial.before / std::max(view.workers - 1, 1) * kWorthIt;
   bool saturated = view.busy >= kBusy && view.blocked_before >= kWaits;
-  if (!told || !saturated || view.own <= min_ || after >= trial.before + hoped) {
+  if (!enough || !saturated || view.own <= min_ || after >= trial.before + hoped) {
     if (saturated) hold_ = std::chrono::seconds(60);
     return std::nullopt;
   }
@@ -52,7 +52,7 @@ void Controller::refused(Clock::time_point now) {
   not_before_ = now + hold_;
 }
 
-std::optional<Controller::Decision> Controller::look(const View& view) {
+std::optional<Controller::Decision> Controller::update(const View& view) {
   if (view.own < min_) return Decision{min_, "process.workers.min"};
   if (view.own > max_) return Decision{max_, "process.workers.max"};
   if (trial_) return judge_trial(view);
@@ -62,9 +62,9 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
   if (!saturated) work_ = {};
   work_.add(view);
   delivered_ = saturated ? delivered_ + view.delivered : 0;
-  bool told = delivered_ >= kLooksForMore * view.workers;
-  if (saturated_ >= (told ? kLooksForMore : kMostLooks)) {
-    double rate = told ? work_.capacity(view.workers) : 0;
+  bool enough = delivered_ >= kSamplesForMore * view.workers;
+  if (saturated_ >= (enough ? kSamplesForMore : kMostSamples)) {
+    double rate = enough ? work_.capacity(view.workers) : 0;
     bool held = not_before_ && view.now < *not_before_;
     if (view.own < max_ && !held) {
       saturated_ = 0;
@@ -82,7 +82,7 @@ std::optional<Controller::Decision> Controller::look(const View& view) {
   double with_one_less = view.workers > 1 ? view.busy * view.workers / (view.workers - 1) : 1;
   bool spare = view.own > min_ && (view.workers > 1 ? with_one_less < kRoomy : view.busy < 0.01);
   spare_ = spare ? spare_ + 1 : 0;
-  if (spare_ < kLooksForLess) return std::nullopt;
+  if (spare_ < kSamplesForFewer) return std::nullopt;
   spare_ = 0;
   return Decision{view.own - 1, fmt::format("{} processor{} {:.0f} % busy: one fewer is enough", view.workers,
                                             view.workers == 1 ? " is" : "s are", view.busy * 100)};

@@ -2,7 +2,7 @@
 //
 // More while the pool is what holds the pipeline back: it is busy all the time, the stage before it waits for room, and the
 // writer is not what is slow. A worker that was added must have brought something, or it is taken away again and that is not
-// tried soon (more processes than cores, a child that everybody waits for); where records take seconds each nobody can tell, and
+// tried soon (more processes than cores, a child that all wait for); where records take seconds each it cannot be known, and
 // it stays. Fewer when one less would still be idle for a good part. The two conditions are far apart and each must hold
 // for a while, so the number does not swing.
 #pragma once
@@ -17,29 +17,30 @@ class Controller {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // What was seen since the last look, about a second ago or less. Shares from 0 to 1.
+  // What was seen since the last sample, about a second ago or less. Shares from 0 to 1.
   struct View {
     Clock::time_point now{};
-    int workers = 0;            // in the pool, whoever started them
-    int own = 0;                // of these, those that may be ended
-    double busy = 0;            // mean of the pool
-    double blocked_before = 0;  // mean of the stage that deals to it: had something and nobody to give it to
+    int workers = 0;  // in the pool, whoever started them
+    int own = 0;      // of these, those that may be ended
+    double busy = 0;  // mean of the pool
+    double blocked_before =
+        0;  // mean of the stage that deals to it: had something and no worker to give it to
     double writer_busy = 0;
     double records = 0;    // of the batches that the pool has finished
     double service_s = 0;  // what these took, all workers together
-    int delivered = 0;     // of the workers: that have finished a batch since the last look
+    int delivered = 0;     // of the workers: that have finished a batch since the last sample
   };
   struct Decision {
     int own = 0;  // so many there should be
     std::string reason;
   };
 
-  static constexpr std::chrono::milliseconds kLook{500};
+  static constexpr std::chrono::milliseconds kInterval{500};
 
   // 0 <= min <= max, of own workers.
   Controller(int min, int max) : min_(min), max_(max) {}
 
-  std::optional<Decision> look(const View& view);
+  std::optional<Decision> update(const View& view);
   // The last decision could not be carried out: there is no room for another one.
   void refused(Clock::time_point now);
 
@@ -60,13 +61,13 @@ class Controller {
     double before = 0;  // records a second that the pool could do; 0: too few batches to tell
     Work work;          // done with it
     int delivered = 0;
-    int looks = 0;
+    int samples = 0;
   };
   std::optional<Decision> judge_trial(const View& view);
 
   int min_;
   int max_;
-  int saturated_ = 0;  // looks in a row
+  int saturated_ = 0;  // samples in a row
   Work work_;
   int delivered_ = 0;
   int spare_ = 0;

@@ -16,7 +16,7 @@ class Deaths {
  public:
   // So many of one stage without progress between them end the run.
   static constexpr int kMostInARow = 10;
-  // So many at one record make it a dead letter. Two could be chance (somebody kills at random, memory is short): the
+  // So many at one record make it a dead letter. Two could be chance (random kills, short memory): the
   // page names the record exactly, so a third time at the very same one is not.
   static constexpr int kMostAtARecord = 3;
 

@@ -31,7 +31,7 @@ proto::Fd pidfd_of_self() {
   return self;
 }
 
-// Nobody who gets it can change it.
+// No process that gets it can change it.
 proto::Fd file_of(std::string_view bytes) {
   proto::Fd file(::memfd_create("leat-briefing", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||

@@ -47,7 +47,7 @@ class Descriptors {
 
   proto::DescriptorServer server_;
   proto::Fd briefing_;
-  proto::Fd self_;                         // a pidfd of this process, for those who join
+  proto::Fd self_;                         // a pidfd of this process, for those that join
   std::map<std::uint64_t, Arena> arenas_;  // one a worker
   std::deque<Arrival> arrivals_;
 };

@@ -1,5 +1,5 @@
 // What follows from a death. A filter or processor is replaced, and what it held comes again; the reader or the writer takes
-// everybody with it. One that had joined is not ours to replace.
+// all with it. A processor that had joined is not ours to replace.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -46,12 +46,12 @@ void Supervisor::Loop::judge_deaths() {
   }
 }
 
-// One with a seat of its own in the pool (it had joined, or it was to go): with it goes the seat.
+// One with a slot of its own in the pool (it had joined, or it was draining): with it goes the slot.
 void Supervisor::Loop::judge(Worker& worker) {
   if (!worker.joined && !worker.draining) return judge_own(worker);
   if (worker.leaving) {
     observer_.happened("worker-left",
-                       {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
+                       {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
   } else {
     observer_.warning("worker-died", obituary(worker));
     blame(worker);
@@ -66,35 +66,35 @@ void Supervisor::Loop::judge_own(Worker& worker) {
   if (worker.retry.empty() && code >= kExitUsage && code <= kExitConfig) {
     return end(code, fmt::format("{} The run ends here", text));
   }
-  if (job_.volatile_state && !dies_alone(worker.seat.stage)) {
+  if (job_.volatile_state && !dies_alone(worker.slot.stage)) {
     return end(kExitBug, fmt::format("{} The run ends here: what went into {} cannot be taken back", text,
                                      job_.pipeline.sink.path));
   }
   milliseconds pause{0};
-  if (!worker.retry.empty() && dies_alone(worker.seat.stage)) {
+  if (!worker.retry.empty() && dies_alone(worker.slot.stage)) {
     // It could not start a program (no process numbers, no descriptors left): the others do without, for as long as a sink
-    // may be away.
+    // may be unavailable.
     constexpr milliseconds kTryAgain{1'000};
-    if (!pool_trouble_since_ || pool_trouble_at_ != progress()) {
-      pool_trouble_since_ = Clock::now();
-      pool_trouble_at_ = progress();
+    if (!pool_failing_since_ || pool_failing_at_ != progress()) {
+      pool_failing_since_ = Clock::now();
+      pool_failing_at_ = progress();
       observer_.warning("worker-failed", fmt::format("{}; trying again", worker.retry));
     }
-    if (!job_.follow && Clock::now() - *pool_trouble_since_ > job_.pipeline.source.give_up) {
+    if (!job_.follow && Clock::now() - *pool_failing_since_ > job_.pipeline.source.give_up) {
       return end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue",
                                       worker.retry, config::format_duration(job_.pipeline.source.give_up)));
     }
     pause = kTryAgain;
   } else if (!worker.retry.empty()) {
-    // The sink is away: that is no fault of the worker, and lasts as long as it lasts.
-    if (!trouble_since_) {
-      trouble_since_ = Clock::now();
+    // The sink is unavailable: that is no fault of the worker, and lasts as long as it lasts.
+    if (!sink_failing_since_) {
+      sink_failing_since_ = Clock::now();
       observer_.warning("sink-unavailable", fmt::format("{}; trying again until it works", worker.retry));
     }
-    trouble_ = worker.retry;
+    sink_fault_ = worker.retry;
     pause = milliseconds{500};
   } else {
-    int in_a_row = deaths_.in_a_row(worker.seat.stage, progress());
+    int in_a_row = deaths_.in_a_row(worker.slot.stage, progress());
     if (in_a_row >= Deaths::kMostInARow) {
       return end(kExitBug,
                  fmt::format("{} {} of them died and nothing was committed between. The run ends here; "
@@ -104,20 +104,20 @@ void Supervisor::Loop::judge_own(Worker& worker) {
     pause = Deaths::pause(in_a_row);
     observer_.warning("worker-died", fmt::format("{} It is restarted", text));
   }
-  if (!dies_alone(worker.seat.stage)) return replace_all(worker, pause);
+  if (!dies_alone(worker.slot.stage)) return replace_all(worker, pause);
   blame(worker);
   take_out(worker);
   worker.start_at = Clock::now() + pause;
 }
 
-// A filter or processor that has gone: nobody deals to it any more, and what it held is sent again.
+// A filter or processor that has gone: nothing is dealt to it any more, and what it held is sent again.
 void Supervisor::Loop::take_out(Worker& worker) {
   worker.ready = false;
-  tell_dealers(worker, proto::MemberRemoved{worker.seat.index, worker.instance});
-  if (worker.seat.stage == Stage::kFilter) dealer_has_gone(worker);
+  send_to_dealers(worker, proto::MemberRemoved{worker.slot.index, worker.instance});
+  if (worker.slot.stage == Stage::kFilter) dealer_has_gone(worker);
   descriptors_.forget(worker.instance);
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.tell(reader, proto::Resend{worker.instance}, control_));
+  if (reader.welcomed) static_cast<void>(team_.send(reader, proto::Resend{worker.instance}, control_));
 }
 
 // Which record was it at? The third death at one makes it a dead letter.
@@ -132,19 +132,19 @@ void Supervisor::Loop::blame(Worker& worker) {
   deaths_.forget_record(source, offset);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
   proto::Quarantine record{
-      source, offset, worker.seat.stage, static_cast<std::uint32_t>(deaths),
-      fmt::format("the {} {}, {} times at this record", to_string(worker.seat.stage), fate, deaths)};
+      source, offset, worker.slot.stage, static_cast<std::uint32_t>(deaths),
+      fmt::format("the {} {}, {} times at this record", to_string(worker.slot.stage), fate, deaths)};
   observer_.warning("record-quarantined",
                     fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
                                 source, record.reason));
   ++quarantined_;
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.tell(reader, record, control_));
+  if (reader.welcomed) static_cast<void>(team_.send(reader, record, control_));
 }
 
 void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
   if (pause.count() > 0) {
-    // Nobody works meanwhile: the others' batches are void anyway.
+    // No worker runs meanwhile: the others' batches are void anyway.
     cause.start_at = Clock::now() + pause;
     return;
   }
@@ -162,12 +162,12 @@ void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
   team_.start_all_again(control_);
 }
 
-void Supervisor::Loop::fill_seats() {
+void Supervisor::Loop::fill_slots() {
   Clock::time_point now = Clock::now();
   for (Worker& worker : team_.workers()) {
     if (!worker.start_at || *worker.start_at > now) continue;
     worker.start_at.reset();
-    if (!dies_alone(worker.seat.stage)) return replace_all(worker, milliseconds{0});
+    if (!dies_alone(worker.slot.stage)) return replace_all(worker, milliseconds{0});
     team_.start_again(worker);
   }
 }

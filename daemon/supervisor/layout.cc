@@ -24,19 +24,19 @@ std::uint32_t pool_size(const config::Pipeline& pipeline, Stage stage, std::uint
 
 }  // namespace
 
-std::string seat_name(const Seat& seat) {
-  return fmt::format("{}-{}", to_string(seat.stage), seat.index);
+std::string slot_name(const Slot& slot) {
+  return fmt::format("{}-{}", to_string(slot.stage), slot.index);
 }
 
-std::optional<Seat> parse_seat(std::string_view name) {
+std::optional<Slot> parse_slot(std::string_view name) {
   for (Stage stage : kStages) {
     std::string_view role = to_string(stage);
     if (!name.starts_with(role) || name.substr(role.size(), 1) != "-") continue;
     std::string_view digits = name.substr(role.size() + 1);
-    Seat seat{stage, 0};
-    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seat.index);
-    if (error != std::errc() || seat_name(seat) != name) return std::nullopt;
-    return seat;
+    Slot slot{stage, 0};
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), slot.index);
+    if (error != std::errc() || slot_name(slot) != name) return std::nullopt;
+    return slot;
   }
   return std::nullopt;
 }
@@ -45,8 +45,8 @@ std::string program_name(Stage stage) {
   return fmt::format("leat-{}", to_string(stage));
 }
 
-std::vector<Seat> seats(const config::Pipeline& pipeline, int processors) {
-  std::vector<Seat> all;
+std::vector<Slot> slots(const config::Pipeline& pipeline, int processors) {
+  std::vector<Slot> all;
   for (Stage stage : kStages) {
     for (std::uint32_t i = 0; i < pool_size(pipeline, stage, static_cast<std::uint32_t>(processors)); ++i)
       all.push_back({stage, i});
@@ -54,19 +54,19 @@ std::vector<Seat> seats(const config::Pipeline& pipeline, int processors) {
   return all;
 }
 
-std::string worker_name(const Seat& seat, std::uint32_t instance) {
-  return fmt::format("{}.{}", seat_name(seat), instance);
+std::string worker_name(const Slot& slot, std::uint32_t instance) {
+  return fmt::format("{}.{}", slot_name(slot), instance);
 }
 
 std::optional<Name> parse_worker_name(std::string_view name) {
   std::size_t dot = name.find('.');
   if (dot == std::string_view::npos) return std::nullopt;
-  auto seat = parse_seat(name.substr(0, dot));
-  if (!seat) return std::nullopt;
-  Name parsed{*seat, 0};
+  auto slot = parse_slot(name.substr(0, dot));
+  if (!slot) return std::nullopt;
+  Name parsed{*slot, 0};
   std::string_view digits = name.substr(dot + 1);
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), parsed.instance);
-  if (error != std::errc() || worker_name(parsed.seat, parsed.instance) != name) return std::nullopt;
+  if (error != std::errc() || worker_name(parsed.slot, parsed.instance) != name) return std::nullopt;
   return parsed;
 }
 
@@ -78,12 +78,12 @@ std::string Layout::path(std::string_view name) const {
   return fmt::format("{}/{}{}", runtime_, mark(), name);
 }
 
-std::string Layout::socket(const Seat& seat, std::uint32_t instance) const {
-  return seat.stage == Stage::kReader ? std::string() : path(worker_name(seat, instance) + ".in");
+std::string Layout::socket(const Slot& slot, std::uint32_t instance) const {
+  return slot.stage == Stage::kReader ? std::string() : path(worker_name(slot, instance) + ".in");
 }
 
-std::string Layout::input(const Seat& seat, std::uint32_t instance) const {
-  return seat.stage == Stage::kReader ? std::string() : "ipc://" + socket(seat, instance);
+std::string Layout::input(const Slot& slot, std::uint32_t instance) const {
+  return slot.stage == Stage::kReader ? std::string() : "ipc://" + socket(slot, instance);
 }
 
 std::optional<Stage> Layout::dealer_of(Stage stage) const {
@@ -92,14 +92,14 @@ std::optional<Stage> Layout::dealer_of(Stage stage) const {
   return std::nullopt;
 }
 
-void Layout::fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t instance, std::uint32_t places,
+void Layout::fill(proto::Welcome& welcome, const Slot& slot, std::uint32_t instance, std::uint32_t places,
                   const InstanceOf& instance_of) const {
   welcome.accepted.clear();
   welcome.credits.clear();
   welcome.credit_to.clear();
   welcome.outputs.clear();
   welcome.output_instances.clear();
-  welcome.input = input(seat, instance);
+  welcome.input = input(slot, instance);
   auto deal_to = [&](Stage stage) {
     for (std::uint32_t i = 0; i < pool_size(pipeline_, stage, places); ++i) {
       std::uint32_t receiver = instance_of({stage, i});
@@ -107,7 +107,7 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t insta
       welcome.output_instances.push_back(receiver);
     }
   };
-  switch (seat.stage) {
+  switch (slot.stage) {
     case Stage::kReader:
       deal_to(Stage::kFilter);
       welcome.credits = endpoint("reader.credits");
@@ -116,12 +116,12 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t insta
     case Stage::kFilter:
       welcome.credit_to = {endpoint("reader.credits")};
       deal_to(pipeline_.has_processors() ? Stage::kProcessor : Stage::kWriter);
-      if (pipeline_.has_processors()) welcome.credits = endpoint(seat_name(seat) + ".credits");
+      if (pipeline_.has_processors()) welcome.credits = endpoint(slot_name(slot) + ".credits");
       break;
     case Stage::kProcessor:
       deal_to(Stage::kWriter);
       for (std::uint32_t i = 0; i < pool_size(pipeline_, Stage::kFilter, 0); ++i) {
-        welcome.credit_to.push_back(endpoint(seat_name({Stage::kFilter, i}) + ".credits"));
+        welcome.credit_to.push_back(endpoint(slot_name({Stage::kFilter, i}) + ".credits"));
       }
       break;
     case Stage::kWriter:
@@ -133,9 +133,9 @@ void Layout::fill(proto::Welcome& welcome, const Seat& seat, std::uint32_t insta
 std::string Layout::problem() const {
   constexpr std::uint32_t kLong = 9'999'999;
   std::size_t longest = path("reader.accepted").size();
-  for (const Seat& seat : seats(pipeline_, proto::Dealer::kMaxMembers)) {
-    longest = std::max(longest, path(seat_name(seat) + ".credits").size());
-    longest = std::max(longest, path(worker_name(seat, kLong) + ".in").size());
+  for (const Slot& slot : slots(pipeline_, proto::Dealer::kMaxMembers)) {
+    longest = std::max(longest, path(slot_name(slot) + ".credits").size());
+    longest = std::max(longest, path(worker_name(slot, kLong) + ".in").size());
   }
   if (longest <= kMaxSocketPath) return {};
   return fmt::format(

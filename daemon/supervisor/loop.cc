@@ -1,14 +1,14 @@
-// The order of things. Everyone binds before anyone connects in earnest, and nothing is read before the
+// The order of things. Every worker binds before any connects in earnest, and nothing is read before the
 // output is known to be writable: so the writer is welcomed first, and tells the epoch it has begun in the ledger; then
 // the others, with that epoch; and the reader last, when all of them have reported that they are ready.
 //
-// A filter or a processor that dies is replaced: those who deal to it are told that its place is empty, and later who
-// has it; and the reader sends again what it held. When the reader or the writer dies everybody is started anew, and
-// the new writer begins a new epoch: one path for all that this can be (a kill, a crash, a sink that was away).
+// A filter or a processor that dies is replaced: its dealers get `member_removed`, and later `member_added` for
+// the next one; and the reader sends again what it held. When the reader or the writer dies all are restarted, and
+// the new writer begins a new epoch: one path for all that this can be (a kill, a crash, a sink that was unavailable).
 //
 // A worker that ends by itself may have said why just before, and its last message can be behind its pidfd. So such an
-// end is judged only kLastWords later; one by a signal at once. Whatever ended the run, the end is the same: everyone
-// is told to leave, gets a moment, and is killed.
+// end is judged only kLastWords later; one by a signal at once. Whatever ended the run, the end is the same: every worker
+// is asked to leave, gets a moment, and is killed.
 #include <fmt/format.h>
 #include <rapidjson/document.h>
 #include <unistd.h>
@@ -99,10 +99,10 @@ Supervisor::Loop::Loop(const Job& job, Observer& observer)
       budget_(planned(job, wanted_)),
       team_(job.pipeline, runtime_, job.program_folder, wanted_),
       controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {
-  tell_gaps();
+  report_gaps();
 }
 
-void Supervisor::Loop::tell_gaps() {
+void Supervisor::Loop::report_gaps() {
   // What an older Landlock does not know, keepers of programs answer for.
   const std::string gaps = stage::sandbox_is_off()      ? "LEAT_SANDBOX=off"
                            : stage::landlock_abi() == 0 ? stage::sandbox_gaps()
@@ -112,7 +112,7 @@ void Supervisor::Loop::tell_gaps() {
                     "workers and programs of exec steps are not confined as they should be: " + gaps);
 }
 
-// Not at its end: something was thrown. Those who joined cannot see that, as leatd goes on, and must join again.
+// Not at its end: something was thrown. Those that joined cannot see that, as leatd continues, and must join again.
 Supervisor::Loop::~Loop() {
   if (gone_) return;
   try {
@@ -136,7 +136,7 @@ void Supervisor::Loop::step() {
   } else if (!over_) {
     go_on();
   }
-  check_trouble();  // also at the end: was it back?
+  check_sink();  // also at the end: has it recovered?
   if (over_) return disband();
   tick(false);
 }
@@ -144,7 +144,7 @@ void Supervisor::Loop::step() {
 // A step of a run that is not to stop.
 void Supervisor::Loop::go_on() {
   judge_deaths();
-  if (!over_) fill_seats();
+  if (!over_) fill_slots();
   if (!over_) adjust_pool();
   if (!over_) welcome_those_due();
   if (!over_) check_start_up();
@@ -199,7 +199,7 @@ void Supervisor::Loop::receive() {
       // One that was replaced may have had a last word.
       std::optional<Name> name = parse_worker_name(routed->identity);
       if (hello != nullptr ||
-          (name && !team_.has_seat(name->seat) && name->seat.stage != Stage::kProcessor)) {
+          (name && !team_.has_slot(name->slot) && name->slot.stage != Stage::kProcessor)) {
         observer_.warning("worker-refused",
                           fmt::format("a worker without a slot in this pipeline was refused: {}",
                                       config::in_quotes(routed->identity)));
@@ -215,11 +215,11 @@ void Supervisor::Loop::receive() {
 }
 
 void Supervisor::Loop::on_hello(Worker& worker, const proto::Hello& hello) {
-  Seat said{hello.role, hello.index};
-  if (said != worker.seat || hello.instance != worker.instance || !worker.child ||
+  Slot said{hello.role, hello.index};
+  if (said != worker.slot || hello.instance != worker.instance || !worker.child ||
       hello.pid != worker.child->pid() || worker.page) {
     observer_.warning("worker-refused", fmt::format("a second {} was refused: pid {} says it is {}",
-                                                    worker_name(worker.seat, worker.instance), hello.pid,
+                                                    worker_name(worker.slot, worker.instance), hello.pid,
                                                     worker_name(said, hello.instance)));
     return;
   }
@@ -229,7 +229,7 @@ void Supervisor::Loop::on_hello(Worker& worker, const proto::Hello& hello) {
     return;
   }
   try {
-    worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.seat, worker.instance)));
+    worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.slot, worker.instance)));
   } catch (const std::runtime_error& error) {
     end(kExitBug, fmt::format("{} has made no page: {}", worker.title(), error.what()));
   }
@@ -253,16 +253,16 @@ void Supervisor::Loop::welcome(Worker& worker) {
   message.fingerprint = job_.fingerprint;
   message.reread = job_.reread;
   team_.welcome_endpoints(message, worker);
-  message.index = worker.seat.index;
+  message.index = worker.slot.index;
   message.instance = worker.instance;
   message.runtime = runtime_;
-  worker.welcomed = team_.tell(worker, message, control_);
+  worker.welcomed = team_.send(worker, message, control_);
   worker.started = Clock::now();  // before that it waited for others
   if (!worker.welcomed && worker.running()) {
     observer_.warning("worker-lost",
                       fmt::format("{} said hello and did not wait for the answer", worker.title()));
   }
-  if (worker.seat.stage != Stage::kReader || !worker.welcomed) return;
+  if (worker.slot.stage != Stage::kReader || !worker.welcomed) return;
   if (!reading_since_) reading_since_ = Clock::now();
   if (paused_) pause(true);
 }
@@ -272,8 +272,8 @@ void Supervisor::Loop::welcome_those_due() {
   for (Worker& worker : team_.workers()) {
     if (worker.welcomed || !(worker.page || worker.joined) || !worker.running()) continue;
     bool due =
-        worker.seat.stage == Stage::kWriter ||
-        (worker.seat.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
+        worker.slot.stage == Stage::kWriter ||
+        (worker.slot.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
     if (due) welcome(worker);
     if (due && worker.joined && !worker.welcomed) lost.push_back(&worker);
   }
@@ -285,7 +285,7 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
     case proto::ReportKind::kReady:
       if (worker.joined && !worker.page) {
         try {
-          worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.seat, worker.instance)));
+          worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.slot, worker.instance)));
         } catch (const std::runtime_error& error) {
           observer_.warning("worker-refused",
                             fmt::format("{} has made no page: {}", worker.title(), error.what()));
@@ -293,22 +293,22 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
         }
       }
       worker.ready = true;
-      if (worker.seat.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
-      if (dies_alone(worker.seat.stage) && !worker.draining) {
-        tell_dealers(worker, proto::MemberAdded{worker.seat.index, worker.instance,
-                                                team_.layout().input(worker.seat, worker.instance)});
+      if (worker.slot.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
+      if (dies_alone(worker.slot.stage) && !worker.draining) {
+        send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
+                                                   team_.layout().input(worker.slot, worker.instance)});
       }
       observer_.happened(worker.joined ? "worker-joined" : "worker-ready",
-                         {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
+                         {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
       break;
     case proto::ReportKind::kWarning:
-      observer_.warning(fmt::format("{}-warning", to_string(worker.seat.stage)), report.text);
+      observer_.warning(fmt::format("{}-warning", to_string(worker.slot.stage)), report.text);
       break;
     case proto::ReportKind::kFailed:
       on_failure(worker, report);
       break;
     case proto::ReportKind::kDone:
-      if (worker.seat.stage != Stage::kWriter) break;
+      if (worker.slot.stage != Stage::kWriter) break;
       outcome_.details = report.details;
       end(kExitOk, {});
       break;
@@ -333,7 +333,7 @@ void Supervisor::Loop::on_failure(Worker& worker, const proto::Report& report) {
 
 void Supervisor::Loop::pause(bool on) {
   paused_ = on;
-  if (team_.reader().welcomed) static_cast<void>(team_.tell(team_.reader(), proto::Pause{on}, control_));
+  if (team_.reader().welcomed) static_cast<void>(team_.send(team_.reader(), proto::Pause{on}, control_));
 }
 
 void Supervisor::Loop::tick(bool last) {

@@ -1,5 +1,5 @@
 // The supervisor of one pipeline from inside. loop.cc: the order of things; pool.cc: processors that come, go and are scaled;
-// judge.cc: what follows from a death; stop.cc: the ways to end it; checks.cc: what is looked for by the clock; status.cc: what is said of all that.
+// judge.cc: what follows from a death; stop.cc: the ways to end it; checks.cc: what is checked by the clock; status.cc: what is said of all that.
 #pragma once
 
 #include <optional>
@@ -52,7 +52,7 @@ class Supervisor::Loop {
 
  private:
   Clock::time_point bind();
-  void tell_gaps();
+  void report_gaps();
   void go_on();
   void receive();
   void on_hello(Worker& worker, const proto::Hello& hello);
@@ -62,7 +62,7 @@ class Supervisor::Loop {
   void welcome_those_due();
   void see_drain_through();
   void see_stop_through();
-  bool tell_to_finish(Worker& worker);
+  bool send_finish(Worker& worker);
   void end_late(Worker& worker, milliseconds patience);
   void end(int exit_code, std::string failure);
   void disband();
@@ -78,7 +78,7 @@ class Supervisor::Loop {
   void control_pool();
   void fit_window();
   Result<config::Budget> budget_for(int processors) const;
-  void tell_dealers(const Worker& worker, const proto::Control& news);
+  void send_to_dealers(const Worker& worker, const proto::Control& news);
 
   void judge_deaths();
   void judge(Worker& worker);
@@ -86,12 +86,12 @@ class Supervisor::Loop {
   void take_out(Worker& worker);
   void blame(Worker& worker);
   void replace_all(Worker& cause, milliseconds pause);
-  void fill_seats();
+  void fill_slots();
   std::uint64_t progress();
   std::string obituary(const Worker& worker) const;
 
   void check_start_up();
-  void check_trouble();
+  void check_sink();
   void check_records();
   void check_stall();
   void check_progress();
@@ -121,10 +121,10 @@ class Supervisor::Loop {
   std::uint64_t quarantined_ = 0;     // records that became dead letters as they had killed
   std::uint64_t commits_before_ = 0;  // of writers that have gone
   std::uint64_t commits_seen_ = 0;
-  std::optional<Clock::time_point> trouble_since_;  // the writer's sink is away
-  std::string trouble_;
-  std::optional<Clock::time_point> pool_trouble_since_;  // a filter or processor cannot do its work for now
-  std::uint64_t pool_trouble_at_ = 0;                    // progress at that
+  std::optional<Clock::time_point> sink_failing_since_;  // the writer's sink is unavailable
+  std::string sink_fault_;
+  std::optional<Clock::time_point> pool_failing_since_;  // a filter or processor cannot do its work for now
+  std::uint64_t pool_failing_at_ = 0;                    // progress at that
   std::optional<Clock::time_point> still_since_;
   std::uint64_t resent_at_ = 0;  // progress when batches were lost
   int resends_ = 0;              // since then
@@ -136,7 +136,7 @@ class Supervisor::Loop {
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
   Clock::time_point next_memory_{};
-  Clock::time_point looked_{};   // at the pages, for the controller
+  Clock::time_point sampled_{};  // at the pages, for the controller
   Clock::time_point grow_at_{};  // not before
   Controller controller_;
   int window_for_ = 0;  // processors for which the reader's window was worked out
@@ -149,7 +149,7 @@ class Supervisor::Loop {
   std::optional<Clock::time_point> stop_since_;
   std::optional<Clock::time_point> writer_finishes_since_;
   bool hurry_ = false;
-  bool over_ = false;  // the outcome is known, and those who are left are told to go
+  bool over_ = false;  // the outcome is known, and the workers that are left get stop
   bool gone_ = false;
   std::optional<Clock::time_point> leave_until_;
   bool killed_ = false;

@@ -31,11 +31,11 @@ void Supervisor::Loop::fit_window() {
   auto budget = budget_for(processors);
   if (!budget) return;  // it was asked for before they came, so that is the smallest window
   proto::WindowSize size{budget->window_bytes, static_cast<std::uint32_t>(budget->window_batches)};
-  if (team_.tell(team_.reader(), size, control_)) window_for_ = processors;
+  if (team_.send(team_.reader(), size, control_)) window_for_ = processors;
 }
 
-// A worker that nobody here has started wants a place. It must be of our user: the memory of the batches is shared with
-// nobody else.
+// A worker that was not started here wants a slot. It must be of our user: the memory of the batches is shared with
+// no other.
 void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& hello) {
   if (over_ || drain_ || stop_since_ || team_.find(identity) != nullptr) return;  // it asks again
   auto refuse = [&](const std::string& why) {
@@ -129,7 +129,7 @@ void Supervisor::Loop::adjust_pool() {
   dismiss_drained();
   if (!job_.pipeline.has_processors()) return;
   if (drain_) {
-    // Nobody is there to finish what is under way: it comes again.
+    // No processor is there to finish what is under way: it comes again.
     if (team_.processors(false) + team_.processors(true) == 0) stop();
     return;
   }
@@ -137,7 +137,7 @@ void Supervisor::Loop::adjust_pool() {
   for (int own = team_.processors(false); own > wanted_; --own) {
     Worker* last = nullptr;
     for (Worker& worker : team_.workers()) {
-      if (worker.seat.stage == Stage::kProcessor && !worker.joined && !worker.draining) last = &worker;
+      if (worker.slot.stage == Stage::kProcessor && !worker.joined && !worker.draining) last = &worker;
     }
     start_draining(*last);
   }
@@ -148,18 +148,18 @@ void Supervisor::Loop::start_draining(Worker& worker) {
   worker.draining = true;
   worker.draining_since = Clock::now();
   observer_.happened("worker-draining",
-                     {{"worker", seat_name(worker.seat)}, {"pid", std::to_string(worker.child->pid())}});
+                     {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
   for (const Worker& dealer : team_.workers()) {
-    if (dealer.seat.stage == Stage::kFilter && dealer.welcomed && dealer.running())
+    if (dealer.slot.stage == Stage::kFilter && dealer.welcomed && dealer.running())
       worker.undrained.push_back(dealer.instance);
   }
-  tell_dealers(worker, proto::MemberDraining{worker.seat.index, worker.instance});
-  if (worker.ready) tell_to_finish(worker);
+  send_to_dealers(worker, proto::MemberDraining{worker.slot.index, worker.instance});
+  if (worker.ready) send_finish(worker);
 }
 
 void Supervisor::Loop::on_drained(Worker& dealer, const proto::MemberDrained& drained) {
   for (Worker& worker : team_.workers()) {
-    if (worker.seat != Seat{Stage::kProcessor, drained.index} || worker.instance != drained.instance)
+    if (worker.slot != Slot{Stage::kProcessor, drained.index} || worker.instance != drained.instance)
       continue;
     std::erase(worker.undrained, dealer.instance);
   }
@@ -175,7 +175,7 @@ void Supervisor::Loop::dismiss_drained() {
   constexpr milliseconds kIdle{5'000};
   for (Worker& worker : team_.workers()) {
     if (!worker.draining || worker.leaving || !worker.running()) continue;
-    if (worker.ready) tell_to_finish(worker);
+    if (worker.ready) send_finish(worker);
     bool is_idle = Clock::now() - worker.draining_since >= kIdle && worker.idle_for(kIdle);
     if (!worker.undrained.empty() && !is_idle) {
       // One that joined is not ours to end.
@@ -192,26 +192,26 @@ void Supervisor::Loop::dismiss_drained() {
       worker.leaving = true;
       continue;
     }
-    worker.leaving = team_.tell(worker, proto::Stop{proto::StopKind::kDrain}, control_);
+    worker.leaving = team_.send(worker, proto::Stop{proto::StopKind::kDrain}, control_);
   }
 }
 
-void Supervisor::Loop::tell_dealers(const Worker& worker, const proto::Control& news) {
-  auto dealers = team_.layout().dealer_of(worker.seat.stage);
+void Supervisor::Loop::send_to_dealers(const Worker& worker, const proto::Control& news) {
+  auto dealers = team_.layout().dealer_of(worker.slot.stage);
   if (!dealers) return;
   for (const Worker& other : team_.workers()) {
-    if (other.seat.stage == *dealers && other.welcomed && other.running()) {
-      static_cast<void>(team_.tell(other, news, control_));
+    if (other.slot.stage == *dealers && other.welcomed && other.running()) {
+      static_cast<void>(team_.send(other, news, control_));
     }
   }
 }
 
-// Twice a second: what has everybody been at, and what does the controller make of it?
+// Twice a second: samples the load of all workers and asks the controller.
 void Supervisor::Loop::control_pool() {
   Clock::time_point now = Clock::now();
-  if (now - looked_ < Controller::kLook) return;
-  looked_ = now;
-  team_.look_at_pages();
+  if (now - sampled_ < Controller::kInterval) return;
+  sampled_ = now;
+  team_.read_pages();
   if (!automatic_ || paused_ || drain_ || !reading_since_) return;
   Controller::View view;
   view.now = now;
@@ -219,12 +219,12 @@ void Supervisor::Loop::control_pool() {
   int filters = 0;
   for (const Worker& worker : team_.workers()) {
     const StageShares& shares = worker.recent.shares;
-    if (worker.seat.stage == Stage::kWriter) view.writer_busy = shares.busy;
-    if (worker.seat.stage == Stage::kFilter) {
+    if (worker.slot.stage == Stage::kWriter) view.writer_busy = shares.busy;
+    if (worker.slot.stage == Stage::kFilter) {
       view.blocked_before += shares.blocked;
       ++filters;
     }
-    if (worker.seat.stage != Stage::kProcessor || worker.draining) continue;
+    if (worker.slot.stage != Stage::kProcessor || worker.draining) continue;
     ++view.workers;
     view.busy += shares.busy;
     view.delivered += worker.recent.new_records > 0 ? 1 : 0;
@@ -233,7 +233,7 @@ void Supervisor::Loop::control_pool() {
   }
   view.busy = view.workers == 0 ? 1 : view.busy / view.workers;
   view.blocked_before /= std::max(filters, 1);
-  auto decision = controller_.look(view);
+  auto decision = controller_.update(view);
   if (!decision) return;
   if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) {
     return controller_.refused(now);

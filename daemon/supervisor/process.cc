@@ -49,7 +49,7 @@ struct Plan {
 [[noreturn]] void become(const Plan& plan) {
   if (plan.own_group) ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // The parent died before prctl: nobody will send the signal.
+  // The parent died before prctl: the signal will not come.
   if (::getppid() != plan.parent) ::_exit(kExitBug);
   sigset_t none;
   ::sigemptyset(&none);

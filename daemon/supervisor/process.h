@@ -26,7 +26,7 @@ class Child {
   static Child start(const std::string& program, const std::vector<std::string>& arguments, Stdout out);
   // The same with stdout and stderr at `output`, which stays the caller's.
   static Child start(const std::string& program, const std::vector<std::string>& arguments, int output);
-  // A process that somebody else has started. How it ended cannot be known, and whatever else is in its group is not
+  // A process that was not started here. How it ended cannot be known, and whatever else is in its group is not
   // ours. Throws std::system_error: it has gone, its PID namespace cannot be seen from here, or that is no pidfd.
   static Child adopt(stage::Fd pidfd);
 

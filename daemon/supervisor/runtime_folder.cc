@@ -1,4 +1,4 @@
-// A folder is alive while somebody holds the lock on the file in it, and the kernel gives that up with the
+// A folder is alive while a process holds the lock on the file in it, and the kernel gives that up with the
 // process, whatever kills it: no process number has to be believed. Between mkdir and flock a new folder
 // looks dead, so making one and cleaning up exclude each other by a second lock, on the root itself.
 //
@@ -136,7 +136,7 @@ RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name
   std::string absolute = std::filesystem::absolute(root_path).lexically_normal().string();
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
   Fd root = open_root(absolute, kind != Kind::kDefault);
-  // leatd waits for nobody. Its folder is told from those of others by its name, and it has its own lock on the root.
+  // leatd does not wait. Its folder differs from those of others by its name, and it has its own lock on the root.
   if (kind == Kind::kFixed) {
     if (::flock(root.get(), LOCK_EX | LOCK_NB) == 0) remove_stale_in(root.get());
   } else {

@@ -28,12 +28,12 @@ class RuntimeFolder {
  public:
   enum class Kind : std::uint8_t {
     kDefault,  // default_runtime_root(): must be ours alone
-    kChosen,   // the user named the root: a symlink and other modes are his business
+    kChosen,   // the user named the root: a symlink and other modes are the user's business
     kFixed,    // as chosen, and the folder is ROOT/NAME; what a run of before has left in it is removed
   };
   // Creates `root` (0700; one level) and `root`/`name`-PID with a locked file in it. Before that, folders of
   // runs that have died, known by a lock that is free, are removed. Throws FolderError when the root
-  // is not a folder of ours, the folder cannot be made, or (kFixed) somebody has it.
+  // is not a folder of ours, the folder cannot be made, or (kFixed) another process has it.
   RuntimeFolder(const std::string& root, std::string_view name, Kind kind);
   RuntimeFolder(const RuntimeFolder&) = delete;
   RuntimeFolder& operator=(const RuntimeFolder&) = delete;

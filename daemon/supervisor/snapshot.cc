@@ -39,7 +39,7 @@ void add_page(Snapshot& snapshot, Stage stage, const stage::MappedPage& page) {
     case Stage::kProcessor:
       break;
     case Stage::kWriter:
-      // Of the whole run: a batch that is sent again counts once, and a writer that takes over goes on counting.
+      // Of the whole run: a batch that is sent again counts once, and a writer that takes over keeps counting.
       snapshot.records_in += get(page->records_in);
       snapshot.kept += get(page->kept);
       snapshot.dropped += get(page->dropped);

@@ -65,7 +65,7 @@ std::string_view to_string(Phase phase) {
 
 WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
   WorkerStatus status;
-  status.seat = worker.seat;
+  status.slot = worker.slot;
   status.instance = worker.instance;
   status.joined = worker.joined;
   status.pid = worker.child ? worker.child->pid() : 0;
@@ -95,9 +95,9 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
 std::string Supervisor::Loop::waited_for() const {
   Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
   for (const Worker& worker : team_.workers()) {
-    if (worker.seat.stage != last || !worker.running() || worker.finished || worker.leaving) continue;
+    if (worker.slot.stage != last || !worker.running() || worker.finished || worker.leaving) continue;
     return fmt::format("{:.0f} s: waiting for {} to finish its record: {}", seconds_since(*stop_since_),
-                       seat_name(worker.seat), worker.activity());
+                       slot_name(worker.slot), worker.activity());
   }
   return fmt::format("{:.0f} s: waiting for the writer to commit", seconds_since(*stop_since_));
 }
@@ -105,21 +105,21 @@ std::string Supervisor::Loop::waited_for() const {
 // The first thing that a person should know; empty: all is well.
 std::string Supervisor::Loop::status_message() const {
   if (stop_since_) return waited_for();
-  if (trouble_since_) {
-    std::string text = trouble_.empty() ? team_.writer().activity() : trouble_;
-    return fmt::format("{:.0f} s: {}", seconds_since(*trouble_since_), text);
+  if (sink_failing_since_) {
+    std::string text = sink_fault_.empty() ? team_.writer().activity() : sink_fault_;
+    return fmt::format("{:.0f} s: {}", seconds_since(*sink_failing_since_), text);
   }
   for (const Worker& worker : team_.workers()) {
     if (!worker.running() && !worker.retry.empty()) return fmt::format("{}; trying again", worker.retry);
-    if (!worker.running()) return fmt::format("{} has ended; it is restarted", seat_name(worker.seat));
+    if (!worker.running()) return fmt::format("{} has ended; it is restarted", slot_name(worker.slot));
     if (is_stopped(worker.child->pid())) {
       return fmt::format("{} (pid {}) is stopped by a signal: kill -CONT {} continues it",
-                         seat_name(worker.seat), worker.child->pid(), worker.child->pid());
+                         slot_name(worker.slot), worker.child->pid(), worker.child->pid());
     }
-    if (worker.seat.stage == Stage::kReader && worker.page && (*worker.page)->troubled != 0)
+    if (worker.slot.stage == Stage::kReader && worker.page && (*worker.page)->failing != 0)
       return worker.page->text();
     if (worker.at_record_since && Clock::now() - *worker.at_record_since >= kLong) {
-      return fmt::format("{}: {:.0f} s at the record at offset {} of source {}", seat_name(worker.seat),
+      return fmt::format("{}: {:.0f} s at the record at offset {} of source {}", slot_name(worker.slot),
                          seconds_since(*worker.at_record_since), worker.watched_offset,
                          worker.watched_source);
     }
@@ -137,9 +137,9 @@ std::string Supervisor::Loop::status_message() const {
   if (reading_since_) return {};
   std::string text;
   for (const Worker& worker : team_.workers()) {
-    if (worker.ready || worker.joined || (worker.seat.stage == Stage::kReader && !worker.welcomed)) continue;
+    if (worker.ready || worker.joined || (worker.slot.stage == Stage::kReader && !worker.welcomed)) continue;
     std::string at = worker.activity();
-    text += fmt::format("{}{}{}", text.empty() ? "waiting for " : ", ", seat_name(worker.seat),
+    text += fmt::format("{}{}{}", text.empty() ? "waiting for " : ", ", slot_name(worker.slot),
                         at.empty() ? "" : ": " + at);
   }
   return text;
@@ -154,12 +154,12 @@ Status Supervisor::Loop::status() const {
   status.memory_bytes = memory_;
   status.epoch = epoch_;
   if (team_.reader().page) status.window_batches = read((*team_.reader().page)->window_batches);
-  bool troubled =
-      trouble_since_.has_value() || (team_.reader().page && (*team_.reader().page)->troubled != 0);
+  bool failing =
+      sink_failing_since_.has_value() || (team_.reader().page && (*team_.reader().page)->failing != 0);
   status.phase = stop_since_       ? Phase::kStopping
                  : drain_          ? Phase::kDraining
                  : paused_         ? Phase::kPaused
-                 : troubled        ? Phase::kWaiting
+                 : failing         ? Phase::kWaiting
                  : !reading_since_ ? Phase::kStarting
                                    : Phase::kRunning;
   const auto& workers = job_.pipeline.process.workers;

@@ -1,4 +1,4 @@
-// What is to be said of a running pipeline when somebody asks: read from the workers' pages, nobody is asked and nothing is
+// What is to be said of a running pipeline on request: read from the workers' pages, no worker is asked and nothing is
 // waited for.
 #pragma once
 
@@ -15,7 +15,7 @@ enum class Phase : std::uint8_t { kStarting, kRunning, kWaiting, kPaused, kDrain
 std::string_view to_string(Phase phase);
 
 struct WorkerStatus {
-  Seat seat;
+  Slot slot;
   std::uint32_t instance = 0;
   std::int64_t pid = 0;
   bool joined = false;

@@ -1,8 +1,8 @@
-// The ways to end a run, from the patient to the hasty one; each has a time after which the next one takes its place.
+// The ways to end a run, from the patient to the hasty one; each has a time after which the next one follows.
 //
 // drain: the reader takes in nothing new, and what is in the window is finished. stop: what is not committed is read again
 // anyway, so only the records at hand are finished, and the writer commits what it has in order. For that all must stay until
-// the writer is through: their memory holds what it has yet to take. leave: everyone is told to go now. Then a kill.
+// the writer is through: their memory holds what it has yet to take. leave: every worker gets `stop` with `now`. Then a kill.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ constexpr milliseconds kAnswer{2'000};  // on top of what a record may take, to 
 constexpr milliseconds kCommit{10'000};
 constexpr milliseconds kLeave{2'000};         // to leave when told so
 constexpr milliseconds kLeaveHurried{1'000};  // after a second signal
-constexpr milliseconds kBury{1'000};          // for those who were killed to be gone
+constexpr milliseconds kBury{1'000};          // for those that were killed to be gone
 
 }  // namespace
 
@@ -35,7 +35,7 @@ void Supervisor::Loop::drain() {
 void Supervisor::Loop::see_drain_through() {
   if (!drain_) return;
   if (!drain_sent_ && team_.reader().welcomed)
-    drain_sent_ = team_.tell(team_.reader(), proto::Stop{StopKind::kDrain}, control_);
+    drain_sent_ = team_.send(team_.reader(), proto::Stop{StopKind::kDrain}, control_);
   if (Clock::now() - *drain_since_ < job_.drain_patience) return;
   observer_.warning("drain-late",
                     fmt::format("not drained after {}: stopping, what is not committed comes again",
@@ -52,8 +52,8 @@ void Supervisor::Loop::stop() {
   stop_since_ = Clock::now();
 }
 
-bool Supervisor::Loop::tell_to_finish(Worker& worker) {
-  if (!worker.finishing) worker.finishing = team_.tell(worker, proto::Stop{StopKind::kFinish}, control_);
+bool Supervisor::Loop::send_finish(Worker& worker) {
+  if (!worker.finishing) worker.finishing = team_.send(worker, proto::Stop{StopKind::kFinish}, control_);
   return worker.finishing;
 }
 
@@ -76,8 +76,8 @@ void Supervisor::Loop::see_stop_through() {
   bool waits = false;
   for (Worker& worker : team_.workers()) {
     if (&worker == &writer || !worker.welcomed || !worker.running()) continue;
-    tell_to_finish(worker);
-    if (worker.seat.stage != last || worker.finished || worker.leaving) continue;
+    send_finish(worker);
+    if (worker.slot.stage != last || worker.finished || worker.leaving) continue;
     if (late) {
       end_late(worker, patience);
     } else {
@@ -85,7 +85,7 @@ void Supervisor::Loop::see_stop_through() {
     }
   }
   if (waits && !writer_finishes_since_) return;
-  if (!writer_finishes_since_ && tell_to_finish(writer)) writer_finishes_since_ = Clock::now();
+  if (!writer_finishes_since_ && send_finish(writer)) writer_finishes_since_ = Clock::now();
   if (!writer_finishes_since_ || Clock::now() - *writer_finishes_since_ < kCommit) return;
   observer_.warning("commit-late",
                     fmt::format("{} has not committed within {}: leaving, that comes again; {}",
@@ -99,11 +99,11 @@ void Supervisor::Loop::leave() {
   end(kExitStopped, "stopped at once");
 }
 
-// Everyone is told to leave, gets a moment, and is killed; what hangs in the kernel even so is left to end by itself.
+// Every worker is asked to leave, gets a moment, and is killed; what hangs in the kernel even so is left to end by itself.
 void Supervisor::Loop::disband() {
   if (!leave_until_) {
     tick(true);
-    // Who was to leave when it owes nothing and its results are taken: nobody will take them now.
+    // A draining worker waits until its results are taken: no writer will take them now.
     for (Worker& worker : team_.workers()) worker.leaving = false;
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
   }

@@ -1,7 +1,7 @@
 // Runs one pipeline: starts the workers, tells them their endpoints, watches them, changes the size of the pool while it
 // runs, stops them.
 //
-// It holds no data socket and waits for nobody: one loop over the control socket, the workers' pidfds and a clock, in
+// It holds no data socket and never waits: one loop over the control socket, the workers' pidfds and a clock, in
 // steps, so that one process may run many. Every send is a try; what a worker is at is read from its page, not asked for.
 #pragma once
 
@@ -33,9 +33,9 @@ struct Job {
   std::string run;      // names this run in the ledger
   std::string state;    // folder of the ledger; prepared, and locked for the life of the run
   bool volatile_state =
-      false;           // the sink is a pipe or a device: nothing to go on with later, `state` is not used
+      false;           // the sink is a pipe or a device: nothing to continue with later, `state` is not used
   bool fresh = false;  // forget all sources and outputs
-  bool accept_changes = false;      // go on although filter, steps or sink are not what they were
+  bool accept_changes = false;      // continue although filter, steps or sink are not what they were
   std::uint64_t fingerprint = 0;    // of filter, steps and sink
   std::vector<std::string> reread;  // sources to start over, absolute
   std::string program_folder;       // where leat-reader and the others are

@@ -14,7 +14,7 @@ namespace leat::supervisor {
 using proto::Stage;
 
 std::string Worker::title() const {
-  return fmt::format("{} {} (pid {})", program_name(seat.stage), seat.index, child ? child->pid() : 0);
+  return fmt::format("{} {} (pid {})", program_name(slot.stage), slot.index, child ? child->pid() : 0);
 }
 
 std::string Worker::activity() const {
@@ -39,7 +39,7 @@ Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string pr
       runtime_(std::move(runtime)),
       program_folder_(std::move(program_folder)),
       layout_(pipeline, runtime_, generation_) {
-  for (const Seat& seat : seats(pipeline, processors)) workers_.emplace_back().seat = seat;
+  for (const Slot& slot : slots(pipeline, processors)) workers_.emplace_back().slot = slot;
   for (Worker& worker : workers_) start(worker);
 }
 
@@ -47,36 +47,36 @@ Team::~Team() = default;
 
 void Team::start(Worker& worker) {
   Worker fresh;
-  fresh.seat = worker.seat;
+  fresh.slot = worker.slot;
   fresh.instance = ++last_instance_;
-  fresh.identity = worker_name(fresh.seat, fresh.instance);
+  fresh.identity = worker_name(fresh.slot, fresh.instance);
   fresh.started = Clock::now();
-  // A sink may be /dev/stdout; nobody else has anything to say there.
-  auto out = fresh.seat.stage == Stage::kWriter ? Child::Stdout::kInherit : Child::Stdout::kNull;
-  std::string program = program_folder_ + "/" + program_name(fresh.seat.stage);
+  // A sink may be /dev/stdout; no other process has anything to write there.
+  auto out = fresh.slot.stage == Stage::kWriter ? Child::Stdout::kInherit : Child::Stdout::kNull;
+  std::string program = program_folder_ + "/" + program_name(fresh.slot.stage);
   fresh.child.emplace(
       Child::start(program,
                    {"--control", layout_.control(), "--runtime", runtime_, "--index",
-                    std::to_string(fresh.seat.index), "--instance", std::to_string(fresh.instance)},
+                    std::to_string(fresh.slot.index), "--instance", std::to_string(fresh.instance)},
                    out));
   std::destroy_at(&worker);
   std::construct_at(&worker, std::move(fresh));
 }
 
 // Between the other processors and the writer, in the order of the indices.
-std::list<Worker>::iterator Team::new_seat() {
-  Seat seat{Stage::kProcessor, 0};
-  while (has_seat(seat)) ++seat.index;
+std::list<Worker>::iterator Team::new_slot() {
+  Slot slot{Stage::kProcessor, 0};
+  while (has_slot(slot)) ++slot.index;
   auto before = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
-    return w.seat.stage > seat.stage || (w.seat.stage == seat.stage && w.seat.index > seat.index);
+    return w.slot.stage > slot.stage || (w.slot.stage == slot.stage && w.slot.index > slot.index);
   });
   auto added = workers_.emplace(before);
-  added->seat = seat;
+  added->slot = slot;
   return added;
 }
 
 void Team::add_processor() {
-  auto added = new_seat();
+  auto added = new_slot();
   try {
     start(*added);
   } catch (...) {
@@ -86,7 +86,7 @@ void Team::add_processor() {
 }
 
 Worker& Team::admit(const std::string& identity, Child child, stage::Fd memory) {
-  Worker& worker = *new_seat();
+  Worker& worker = *new_slot();
   worker.instance = ++last_instance_;
   worker.joined = true;
   worker.identity = identity;
@@ -102,18 +102,18 @@ void Team::remove(const Worker& worker) {
 }
 
 void Team::start_again(Worker& worker) {
-  if (worker.page && worker.seat.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
+  if (worker.page && worker.slot.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
   remove_files(worker);
   start(worker);
 }
 
 void Team::start_all_again(proto::Socket& control) {
   for (Worker& worker : workers_) {
-    if (worker.page && worker.seat.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
+    if (worker.page && worker.slot.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
     remove_files(worker);
     if (!worker.running()) continue;
     if (worker.joined) {
-      static_cast<void>(tell(worker, proto::Stop{proto::StopKind::kNow, true}, control));
+      static_cast<void>(send(worker, proto::Stop{proto::StopKind::kNow, true}, control));
       continue;
     }
     worker.child->kill();
@@ -130,12 +130,12 @@ void Team::start_all_again(proto::Socket& control) {
 
 // What the worker would have removed itself, had it not been killed.
 void Team::remove_files(const Worker& worker) const {
-  ::unlink(layout_.page(worker.seat, worker.instance).c_str());
-  if (std::string socket = layout_.socket(worker.seat, worker.instance); !socket.empty())
+  ::unlink(layout_.page(worker.slot, worker.instance).c_str());
+  if (std::string socket = layout_.socket(worker.slot, worker.instance); !socket.empty())
     ::unlink(socket.c_str());
 }
 
-// Those of the sockets that belong to no one worker are left too. Who joined may still hold one: it needs its name no more.
+// Those of the sockets that belong to no one worker are left too. A processor that joined may still hold one: it needs its name no more.
 void Team::remove_sockets() const {
   std::vector<std::filesystem::path> sockets;
   std::error_code error;
@@ -157,18 +157,18 @@ const Worker* Team::running_as(pid_t pid) const {
   return found == workers_.end() ? nullptr : &*found;
 }
 
-bool Team::has_seat(const Seat& seat) const {
-  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.seat == seat; });
+bool Team::has_slot(const Slot& slot) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.slot == slot; });
 }
 
 bool Team::all_but_reader_ready() const {
   return std::all_of(workers_.begin(), workers_.end(),
-                     [](const Worker& w) { return w.ready || w.joined || w.seat.stage == Stage::kReader; });
+                     [](const Worker& w) { return w.ready || w.joined || w.slot.stage == Stage::kReader; });
 }
 
 int Team::processors(bool joined) const {
   return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
-    return w.seat.stage == Stage::kProcessor && w.joined == joined && !w.draining;
+    return w.slot.stage == Stage::kProcessor && w.joined == joined && !w.draining;
   }));
 }
 
@@ -195,7 +195,7 @@ void Team::reap() {
   leaving_ = std::move(left);
 }
 
-bool Team::tell(const Worker& worker, const proto::Control& message, proto::Socket& control) const {
+bool Team::send(const Worker& worker, const proto::Control& message, proto::Socket& control) const {
   proto::Message bytes = encode(message);
   return control.try_send(worker.identity, bytes);
 }
@@ -208,7 +208,7 @@ void Team::dismiss(proto::Socket& control) {
       worker.leaving = true;
       continue;
     }
-    worker.leaving = tell(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control);
+    worker.leaving = send(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control);
   }
 }
 
@@ -236,19 +236,19 @@ void Team::count(Snapshot& snapshot) const {
   snapshot.bytes_in = bytes_before_;
   for (const Worker& worker : workers_) {
     if (!worker.page) continue;
-    add_page(snapshot, worker.seat.stage, *worker.page);
-    shares.push_back(shares_of(worker.seat.stage, *worker.page, now));
+    add_page(snapshot, worker.slot.stage, *worker.page);
+    shares.push_back(shares_of(worker.slot.stage, *worker.page, now));
   }
   snapshot.stages = mean_by_stage(shares);
 }
 
-void Team::look_at_pages() {
+void Team::read_pages() {
   std::uint64_t now = stage::monotonic_ns();
   for (Worker& worker : workers_) {
     if (!worker.page) continue;
     auto totals = activity_totals(*worker.page, now);
     Recent& recent = worker.recent;
-    recent.shares = shares_between(worker.seat.stage, recent.activity_ns, totals);
+    recent.shares = shares_between(worker.slot.stage, recent.activity_ns, totals);
     recent.activity_ns = totals;
     std::uint64_t records = (*worker.page)->records_in.load(std::memory_order_relaxed);
     recent.new_records = records - std::min(records, recent.records);
@@ -273,12 +273,12 @@ std::uint64_t Team::measure_memory() {
 void Team::welcome_endpoints(proto::Welcome& welcome, const Worker& worker) const {
   std::uint32_t places = 0;
   for (const Worker& other : workers_) {
-    if (other.seat.stage == Stage::kProcessor) places = std::max(places, other.seat.index + 1);
+    if (other.slot.stage == Stage::kProcessor) places = std::max(places, other.slot.index + 1);
   }
-  // Who is not ready yet is announced when he is; who is to go is dealt nothing.
-  layout_.fill(welcome, worker.seat, worker.instance, places, [this](const Seat& seat) {
+  // A worker that is not ready yet is announced when it is; a draining one is dealt nothing.
+  layout_.fill(welcome, worker.slot, worker.instance, places, [this](const Slot& slot) {
     for (const Worker& other : workers_) {
-      if (other.seat == seat) return other.draining || (other.joined && !other.ready) ? 0U : other.instance;
+      if (other.slot == slot) return other.draining || (other.joined && !other.ready) ? 0U : other.instance;
     }
     return 0U;
   });

@@ -20,9 +20,9 @@ namespace leat::supervisor {
 
 using Clock = std::chrono::steady_clock;
 
-// How a worker has spent its time between the last two looks at its page; shares from 0 to 1.
+// How a worker has spent its time between the last two readings of its page; shares from 0 to 1.
 struct Recent {
-  std::array<std::uint64_t, 4> activity_ns{};  // of the last look
+  std::array<std::uint64_t, 4> activity_ns{};  // of the last sample
   std::uint64_t records = 0;
   std::uint64_t new_records = 0;  // between the two
   std::uint64_t service_ns = 0;
@@ -30,11 +30,11 @@ struct Recent {
   StageShares shares;
 };
 
-// A seat and who has it.
+// A slot and the worker in it.
 struct Worker {
-  Seat seat;
+  Slot slot;
   std::uint32_t instance = 0;             // of this run, from 1
-  bool joined = false;                    // somebody else has started it: its seat goes with it
+  bool joined = false;                    // started from outside: its slot goes with it
   std::string identity;                   // on the control socket
   std::optional<Child> child;             // none only before the first start
   std::optional<stage::MappedPage> page;  // from its hello on; of one that joined: from when it is ready
@@ -59,7 +59,7 @@ struct Worker {
   std::optional<Clock::time_point> at_record_since;
   Recent recent;
   stage::Fd memory;                // of one that joined: its smaps_rollup, which it has opened for us
-  std::uint64_t memory_bytes = 0;  // PSS, when it was last looked at
+  std::uint64_t memory_bytes = 0;  // PSS, when it was last checked
 
   bool running() const { return child && child->running(); }
   std::string title() const;     // "leat-filter 0 (pid 123)"
@@ -70,7 +70,7 @@ struct Worker {
 
 class Team {
  public:
-  // Starts everyone, with so many processors (if the pipeline has steps). Throws std::system_error; those already started
+  // Starts all, with so many processors (if the pipeline has steps). Throws std::system_error; those already started
   // are ended then.
   Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors);
   ~Team();
@@ -82,9 +82,9 @@ class Team {
     return workers_;
   }  // in the order of the stages; a worker stays where it is in memory
   const std::list<Worker>& workers() const { return workers_; }
-  Worker* find(const std::string& identity);  // nullptr: nobody, or another has that seat now
-  const Worker* running_as(pid_t pid) const;  // nullptr: nobody
-  bool has_seat(const Seat& seat) const;
+  Worker* find(const std::string& identity);  // nullptr: none, or another has that slot now
+  const Worker* running_as(pid_t pid) const;  // nullptr: none
+  bool has_slot(const Slot& slot) const;
   Worker& reader() { return workers_.front(); }
   Worker& writer() { return workers_.back(); }
   const Worker& reader() const { return workers_.front(); }
@@ -93,24 +93,24 @@ class Team {
   bool anyone_left() const;
   int processors(bool joined) const;  // that are not on their way out
 
-  // Another processor, at the lowest seat that is free. Throws std::system_error.
+  // Another processor, at the lowest slot that is free. Throws std::system_error.
   void add_processor();
-  // One that somebody else has started. memory: its smaps_rollup, or none.
+  // One that was started from outside. memory: its smaps_rollup, or none.
   Worker& admit(const std::string& identity, Child child, stage::Fd memory);
-  // The seat is no more. Precondition: a processor's whose process has ended, or that was told to leave.
+  // The slot is no more. Precondition: a processor's whose process has ended, or that was asked to leave.
   void remove(const Worker& worker);
-  // Another worker at the seat of one that has ended. Throws std::system_error.
+  // Another worker at the slot of one that has ended. Throws std::system_error.
   void start_again(Worker& worker);
-  // Ends everyone at once and starts everyone anew, with other endpoints; those who joined are told to join again. Who hangs
+  // Ends all at once and restarts them, with other endpoints; those that joined get `stop` with `rejoin`. What hangs
   // in a system call is left to end by itself.
   void start_all_again(proto::Socket& control);
 
   void watch(proto::Poller& poller);  // the pidfds of those that run
-  void reap();                        // notes who has ended, and when
+  void reap();                        // notes which have ended, and when
   // False: it cannot be told (not there, or its queue is full).
-  bool tell(const Worker& worker, const proto::Control& message, proto::Socket& control) const;
-  // Tells everyone who has come forward to leave now, as far as it can be sent without waiting; ends those
-  // who have not.
+  bool send(const Worker& worker, const proto::Control& message, proto::Socket& control) const;
+  // Sends `stop` with `now` to all that have said hello, as far as it can be sent without waiting; ends those
+  // that have not.
   void dismiss(proto::Socket& control);
   void kill();
   // Those of ours that were killed and do not go, as they hang in the kernel.
@@ -118,13 +118,13 @@ class Team {
 
   // Totals and shares; leaves the times and the memory alone.
   void count(Snapshot& snapshot) const;
-  void look_at_pages();            // Worker::recent
+  void read_pages();               // Worker::recent
   std::uint64_t measure_memory();  // PSS of all, ours included; also Worker::memory_bytes
   void welcome_endpoints(proto::Welcome& welcome, const Worker& worker) const;
 
  private:
   void start(Worker& worker);
-  std::list<Worker>::iterator new_seat();
+  std::list<Worker>::iterator new_slot();
   void remove_files(const Worker& worker) const;
   void remove_sockets() const;  // of this generation
 

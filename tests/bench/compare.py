@@ -57,7 +57,7 @@ class Row:
             return None
 
     def first_run(self, job, data, reference):
-        """Warms up, takes the memory and looks at the output; not timed."""
+        """Warms up, takes the memory and reads the output; not timed."""
         with measure.PssSampler() as memory:
             done = self.run(job, data)
         self.pss_bytes = memory.peak_bytes

@@ -84,7 +84,7 @@ class Subject:
         return self.leatd.until(lambda: re.search(r"in read\(\) of .*hangs", self.says()), "it says which read() hangs").string
 
     def stop_processor(self):
-        """Returns what leatd says about it, and lets it go on by and by: call the second value."""
+        """Returns what leatd says about it, and lets it continue by and by: call the second value."""
         pid = next(worker["pid"] for worker in self.leatd.pipeline(NAME)["workers"] if worker["role"] == "processor")
         os.kill(pid, signal.SIGSTOP)
         says = self.leatd.until(lambda: re.search(rf"processor-\d+ \(pid {pid}\) is stopped", self.says()), "it says who is stopped")

@@ -31,7 +31,7 @@ struct Question {
 };
 
 struct Answer {
-  int error = 0;  // an errno; 0: go on
+  int error = 0;  // an errno; 0: continue
   std::size_t size = 0;
   off_t nuls = 0;      // so many bytes at the file's end read as NUL
   bool empty = false;  // a listing shows nothing

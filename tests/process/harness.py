@@ -214,7 +214,7 @@ class Case(LoudCase):
             self.fail(f"{len(got)} bytes, not {len(want)}; at {at}: {got[at:at+60]!r}, not {want[at:at+60]!r}")
 
     def assertNothingLeft(self):
-        """No socket, page or runtime folder, no process, and of temporary outputs only those a ledger will go on with."""
+        """No socket, page or runtime folder, no process, and of temporary outputs only those a ledger will continue with."""
         self.assertEqual([str(path) for path in self.runtime.rglob("*")], [])
         left = {str(path) for path in self.folder.rglob(".*.leat-tmp")}
         self.assertLessEqual(left, self.unfinished())
@@ -229,7 +229,7 @@ def zstd(content, *options):
     return subprocess.run(["zstd", "-q", "-c", *options], input=content, stdout=subprocess.PIPE, check=True).stdout
 
 
-# A child for `exec` that stops at a record with the key "block", says so by making the file `started`, and goes on
+# A child for `exec` that stops at a record with the key "block", says so by making the file `started`, and continues
 # when the gate is opened. It is given the case's folder so that processes() finds it.
 BLOCKING_CHILD = """
 import os, sys

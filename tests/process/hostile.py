@@ -112,7 +112,7 @@ def process_vm(name, pid):
 
 def ptrace(pid):
     call("ptrace", ctypes.c_long(0x4206), ctypes.c_long(pid), ctypes.c_long(0), ctypes.c_long(0))  # PTRACE_SEIZE
-    os._exit(0)  # it goes on once its tracer has gone
+    os._exit(0)  # it continues once its tracer has gone
 
 
 def getfd(pid):

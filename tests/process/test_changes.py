@@ -45,7 +45,7 @@ class Between(Case):
         return {path.name: path.read_bytes() for path in self.folder.glob("out-*")}
 
     def check_changed(self, *reasons):
-        """The source is changed, the others go on, each run says so, and --reread makes it good."""
+        """The source is changed, the others continue, each run says so, and --reread makes it good."""
         self.write("in/b.jsonl", B)
         run = self.run_on(code=74)
         self.assertEqual(self.outputs(), {"out-000001.jsonl": A, "out-000002.jsonl": B})
@@ -294,7 +294,7 @@ class InTheMiddle(BlockedCase):
         return self.ledger("SELECT offset FROM sources WHERE state = 'reading'")[0][0]
 
     def half_read(self, **more):
-        """Leaves a.jsonl half read, and returns how far: nothing goes on in the meantime."""
+        """Leaves a.jsonl half read, and returns how far: nothing continues in the meantime."""
         self.define(**more)
         place = self.kill(self.start_blocked())
         self.open_gate()

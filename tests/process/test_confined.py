@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Each worker tries what is not on its list (workers/STAGE/sandbox.cc), by a test hook: refused, and the pipeline goes on."""
+"""Each worker tries what is not on its list (workers/STAGE/sandbox.cc), by a test hook: refused, and the pipeline continues."""
 import json
 import re
 import subprocess
@@ -83,7 +83,7 @@ class Confined(Case):
 
 
 class Sources(Case):
-    def test_a_source_folder_that_is_made_anew_while_it_is_followed_is_read(self):
+    def test_a_source_folder_that_is_made_again_while_it_is_followed_is_read(self):
         self.write("in/a/1.jsonl", '{"n":1}\n')
         self.pipeline("in/a/*.jsonl", source={"poll": "100ms", "settle": "100ms"}, out="out-{n}.jsonl", limits={"commit": {"interval": "100ms"}})
         run = self.start_pipeline("--follow")

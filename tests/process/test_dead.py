@@ -1,4 +1,4 @@
-"""Dead letters listed, shown and fed again; what the ledger shows while a run goes on."""
+"""Dead letters listed, shown and fed again; what the ledger shows during a run."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class Dead(Case):
         self.assertEqual(aside.read_bytes(), self.letters)
         self.assertEqual((self.folder / "out.jsonl").read_bytes(), b'{"a":1,"k":1}\n{"a":2,"k":1}\n')
 
-        # The pipeline goes on beside it: the letter stays, a new one comes behind it.
+        # The pipeline continues beside it: the letter stays, a new one comes behind it.
         dead = (self.folder / "dead.jsonl").read_bytes()
         self.write("in2.jsonl", b"worse\n")
         self.pipeline(paths="in*.jsonl", out="out-{stem}.jsonl", steps=[STEP])

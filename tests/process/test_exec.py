@@ -145,7 +145,7 @@ class Children(Case):
         self.assertEqual(run.code, 0, run.stderr)
         self.assertLess(len(run.stderr), 200_000)
         self.assertGreater(run.stderr.count("y"), 60_000)
-        self.assertRegex(run.stderr, r"\nleat: of stderr of an exec program left out, in bytes: \d{7,}\n")
+        self.assertRegex(run.stderr, r"\nleat: skipped of stderr of an exec program, in bytes: \d{7,}\n")
 
     def test_stderr_of_a_child_is_shown_and_is_no_answer(self):
         run = self.child("if n == 7: print('seven here', file=sys.stderr)")

@@ -1,4 +1,4 @@
-"""Sources that are gone for long are forgotten, and nothing else is: not what comes back before, not what may be on a
+"""Sources that are gone for long are forgotten, and nothing else is: not what comes again before, not what may be on a
 mount that is away. A day takes some milliseconds here."""
 
 import ctypes
@@ -188,7 +188,7 @@ class Forget(Case):
         self.run_on(env=day)
         self.assertEqual(self.looks(), 2)
         self.assertEqual(self.rows("absent_since")["a.jsonl"], [0])
-        # The last look is of 1970, as after a clock that was years behind: that is one look, and forgets nothing.
+        # The last sample is of 1970, as after a clock that was years behind: that is one look, and forgets nothing.
         self.change_ledger("UPDATE ledger SET looked_s = 1")
         self.run_on()
         self.run_on()

@@ -1,4 +1,4 @@
-"""A real network file system whose server dies and comes back: nothing is lost, nothing comes twice."""
+"""A real network file system whose server dies and comes again: nothing is lost, nothing comes twice."""
 
 import hashlib
 import json

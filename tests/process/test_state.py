@@ -150,7 +150,7 @@ class Refused(Case):
         self.run_on()
         path.write_bytes(lines({"n": n} for n in range(5)))
         run = self.run_on(code=74)
-        self.assertIn(f"`leat run {self.folder}/pipeline.yaml --fresh --force` makes {self.folder}/out.jsonl anew", run.stderr)
+        self.assertIn(f"`leat run {self.folder}/pipeline.yaml --fresh --force` makes {self.folder}/out.jsonl again", run.stderr)
         self.run_on(None, "--fresh", "--force")
         self.assertEqual((self.folder / "out.jsonl").read_bytes(), path.read_bytes())
 

@@ -65,7 +65,7 @@ class Faults:
                 if worker["pid"] and role in (None, worker["role"]) and worker["state"] != "gone"]
 
     def one_worker(self, role=None):
-        """While everything is started anew there is none."""
+        """While everything is restarted there is none."""
         return self.random.choice(self.leatd.until(lambda: self.workers(role), f"a {role or 'worker'} is there"))
 
     def signal(self, pid, number):

@@ -28,7 +28,7 @@ def soak(folder, kills, seed, megabytes, say):
                 code = disturbed.finish()
                 if code == 0:
                     break
-                if code != 70:  # ten deaths without a commit between end a run; the next one goes on
+                if code != 70:  # ten deaths without a commit between end a run; the next one continues
                     raise world.Wrong(f"a run ended with {code}; see {disturbed.folder}/log")
             disturbed.check(want, records)
             say(f"round {rounds}: {sum(done.values())} kills so far, output and dead letters the same")

@@ -1,4 +1,4 @@
-"""SIGTERM at random moments: the run stops with 75 and the next one goes on."""
+"""SIGTERM at random moments: the run stops with 75 and the next one continues."""
 import os
 import signal
 import time

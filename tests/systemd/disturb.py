@@ -13,7 +13,7 @@ def check(condition, what):
 
 
 class Disturbances:
-    """Steps in the order of `all`. `away_s`: how long the NAS is away; `each`: files that arrive at each step."""
+    """Steps in the order of `all`. `away_s`: how long the NAS is unavailable; `each`: files that arrive at each step."""
 
     def __init__(self, service, away_s=8, each=1):
         self.service, self.machine = service, service.machine

@@ -7,7 +7,7 @@
 // On a sampled record every predicate is evaluated, also those behind one that decided: measuring only those
 // that are reached would give the rate of what others have let through, and nothing at all on the last one.
 // Only leaves are timed; what a nested chain costs follows from its leaves. Each timed leaf decodes its
-// string anew. If not, of two predicates on one field the second would always look cheaper for finding it
+// string again. If not, of two predicates on one field the second would always look cheaper for finding it
 // decoded, and they would swap for ever.
 //
 // A sample that was hit by an interrupt may read a thousand times too much, so one sample can not even double

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-// Kept records are copied in runs: a run goes on as long as records are kept and is copied, in one go, when
+// Kept records are copied in runs: a run lasts as long as records are kept and is copied, in one go, when
 // one is not. A batch of which every line is kept is passed on as it came, without a copy.
 //
 // Rejects are longer than their records, and the table is longer than records of a few bytes. So both are counted as they
@@ -26,10 +26,10 @@ bool is_blank_line(std::string_view line) {
 struct FilterStage::Split {
   std::string_view in;
   proto::Header header;
-  Buffer out;                         // allocated when the first line is left out
+  Buffer out;                         // allocated when the first line is skipped
   std::size_t run_begin = 0;          // in[run_begin, here) is kept but not copied yet
   std::uint32_t line = 0;             // of the record at hand, from 0
-  bool whole = true;                  // nothing was left out so far
+  bool whole = true;                  // nothing was skipped so far
   std::vector<std::uint32_t> before;  // lines of the rejects that came with the batch, ascending
   std::size_t kept_bytes = 0;         // of the lines that are kept
   std::size_t wanted = 0;             // by the record that did not fit
@@ -71,7 +71,7 @@ FilterStage::FilterStage(Predicates predicates, const json::Paths& paths, bool o
       origins_wanted_(origins_wanted) {}
 
 // False: what becomes of the record does not fit any more.
-bool FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
+bool FilterStage::scan_record(Split& split, std::size_t begin, std::size_t end) {
   std::string_view record = split.in.substr(begin, end - begin);
   proto::Origin origin{split.line, static_cast<std::uint32_t>(begin)};
   json::ScanError error;
@@ -80,7 +80,7 @@ bool FilterStage::look_at(Split& split, std::size_t begin, std::size_t end) {
     return true;
   }
   mark_.record(origin.offset_delta);
-  hook_.look_at(record);
+  hook_.on_record(record);
   if (!scanner_.next(begin, end, values_, error)) {
     if (!reject(split, origin, record, error)) return false;
     split.leave_out(begin, end + 1);
@@ -154,7 +154,7 @@ Result<proto::Batch> FilterStage::transform(proto::Batch batch) {
     std::size_t end = newline == nullptr
                           ? split.in.size()
                           : static_cast<std::size_t>(static_cast<const char*>(newline) - split.in.data());
-    if (!look_at(split, begin, end)) {
+    if (!scan_record(split, begin, end)) {
       split.header.cut_at(split.header.first_line - 1 + split.line, split.header.first_offset + begin);
       split.leave_out(begin, split.in.size());
       break;

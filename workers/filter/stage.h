@@ -19,7 +19,7 @@ class FilterStage {
   // Compiles the predicates and loads their files; fails as Predicates::compile does.
   [[nodiscard]] static Result<FilterStage> make(const config::Pipeline& pipeline);
 
-  // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines left out.
+  // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines skipped.
   // Malformed records become rejects. With processors behind it, the origins of the kept records go along. What does not
   // fit the batch's grant is cut off: records and rejects may take that much, and the table too.
   [[nodiscard]] Result<proto::Batch> transform(proto::Batch batch);
@@ -33,7 +33,7 @@ class FilterStage {
   FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted);
 
   struct Split;  // one batch on its way
-  [[nodiscard]] bool look_at(Split& split, std::size_t begin, std::size_t end);
+  [[nodiscard]] bool scan_record(Split& split, std::size_t begin, std::size_t end);
   [[nodiscard]] bool reject(Split& split, proto::Origin origin, std::string_view record,
                             const json::ScanError& error);
   void merge_rejects(const proto::Batch& batch, Split& split);

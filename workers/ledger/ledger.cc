@@ -139,8 +139,8 @@ Result<void> check(Connection& db, View& view, bool small) {
   return clean ? Result<void>{} : verify(db, true);
 }
 
-Result<void> write_look(Connection& db, const Look& look, std::int64_t now_s) {
-  for (std::uint64_t id : look.absent) {
+Result<void> write_presence(Connection& db, const Presence& presence, std::int64_t now_s) {
+  for (std::uint64_t id : presence.absent) {
     auto written =
         db.query(
               "UPDATE sources SET absent_since = (SELECT iif(sources.after_done, looks, believed_looks) "
@@ -150,15 +150,15 @@ Result<void> write_look(Connection& db, const Look& look, std::int64_t now_s) {
     if (written) written = seal_source(db, id);
     if (!written) return written;
   }
-  for (std::uint64_t id : look.back) {
+  for (std::uint64_t id : presence.present) {
     auto written = db.query("UPDATE sources SET absent_since = NULL WHERE id = ?").with(id).run();
     if (written) written = seal_source(db, id);
     if (!written) return written;
   }
-  if (!look.whole) return {};
+  if (!presence.whole) return {};
   auto written =
       db.query("UPDATE ledger SET looks = looks + 1, believed_looks = believed_looks + ?, looked_s = ?")
-          .with(look.believed)
+          .with(presence.believed)
           .with(now_s)
           .run();
   return written ? seal_ledger(db) : written;
@@ -171,7 +171,7 @@ Result<std::vector<std::uint64_t>> delete_absent(Connection& db) {
       "WHERE s.absent_since IS NOT NULL AND s.absent_since + ? < iif(s.after_done, looks, believed_looks) "
       "AND NOT EXISTS (SELECT 1 FROM outputs WHERE source = s.id AND state <> 'published') LIMIT ?) "
       "RETURNING id");
-  query.with(kLooksKept).with(kPruneRows);
+  query.with(kScansKept).with(kPruneRows);
   std::vector<std::uint64_t> ids;
   for (;;) {
     auto row = query.next();
@@ -299,7 +299,7 @@ Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
   if (!before) return before;
   std::uint64_t epoch = *before + 1;
   auto now_s = static_cast<std::int64_t>(std::time(nullptr));
-  // A look of the future was made by a clock that was wrong: the next one is not to wait for that day.
+  // A scan of the future was made by a clock that was wrong: the next one is not to wait for that day.
   Result<void> done =
       db.query("UPDATE ledger SET epoch = ?, looked_s = min(looked_s, ?)").with(epoch).with(now_s).run();
   if (done) done = seal_ledger(db);
@@ -338,7 +338,7 @@ Result<void> Ledger::commit(const Commit& commit) {
   }
   auto now_s = static_cast<std::int64_t>(std::time(nullptr));
   std::vector<std::uint64_t> new_ids;
-  Result<void> done = write_look(db, commit.look, now_s);
+  Result<void> done = write_presence(db, commit.presence, now_s);
   if (done) done = write_outputs(db, commit.outputs, now_s, new_ids);
   auto last_output = view().last_output_id();
   if (!last_output) return tl::unexpected(last_output.error());

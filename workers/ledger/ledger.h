@@ -1,13 +1,13 @@
 // The ledger: what has been read and written, durably. SQLite (WAL, synchronous=FULL) in the state folder.
 //
 // One process, the writer, opens it as Ledger and writes it: everything that moves together moves in one transaction
-// (commit), and only while the epoch it has begun is still the last one. Everybody else opens it as View: read only, in
-// short transactions, while a run goes on. One thread for each object. The only file that names SQLite is sqlite.cc.
+// (commit), and only while the epoch it has begun is still the last one. All others open it as View: read only, in
+// short transactions, during a run. One thread for each object. The only file that names SQLite is sqlite.cc.
 //
 // No other descriptor of ledger.db may be opened in a process that has it open here: closing that would drop SQLite's
 // locks (POSIX).
 //
-// Faults: kRetry when the file system that holds it is in trouble (the caller tries again later), kFatal with exit code
+// Faults: kRetry when the file system that holds it is failing (the caller tries again later), kFatal with exit code
 // 74 (full disk, damage), 78 (not ours, of a later version) and a text that says what to do.
 #pragma once
 
@@ -26,7 +26,7 @@ namespace leat::ledger {
 
 // Explicit values, never renumbered: they are in the file.
 enum class SourceState : std::uint8_t {
-  kReading = 1,  // begun, to be gone on with at `place`
+  kReading = 1,  // begun, to be continued at `place`
   kDone = 2,
   kChanged = 3,  // it is not what it was: stopped at `place`, see reason
   kFailed = 4,   // damaged or unreadable from `place` on, see reason
@@ -117,23 +117,23 @@ struct Run {
   std::uint64_t sources_changed = 0;
 };
 
-// A look, or a part of one: once a day the known sources are looked for. Ids.
-struct Look {
-  std::vector<std::uint64_t> absent;  // not there any more
-  std::vector<std::uint64_t> back;    // there again
-  bool whole = false;                 // here it ends
-  bool believed = false;  // and nothing said that what is not there may be on a mount that is away
-  std::size_t size() const { return absent.size() + back.size(); }
+// A presence scan, or a part of one: once a day the known sources are searched for. Ids.
+struct Presence {
+  std::vector<std::uint64_t> absent;   // not there any more
+  std::vector<std::uint64_t> present;  // there again
+  bool whole = false;                  // here it ends
+  bool believed = false;  // and nothing said that what is not there may be on a mount that is unavailable
+  std::size_t size() const { return absent.size() + present.size(); }
   bool empty() const { return size() == 0 && !whole; }
 };
-// A source that so many looks have missed, and one more, is forgotten. They are counted, not the time between them: no
+// A source that so many scans have missed, and one more, is forgotten. They are counted, not the time between them: no
 // clock, however wrong, makes us forget.
-inline constexpr std::uint64_t kLooksKept = 90;
+inline constexpr std::uint64_t kScansKept = 90;
 
 // What one commit makes durable, all or nothing. Rows are written whole.
 struct Commit {
   std::uint64_t epoch = 0;
-  Look look;                                   // comes before the others
+  Presence presence;                           // comes before the others
   std::vector<Source> sources;                 // new and changed; they are there
   std::vector<Output*> outputs;                // new (their id is filled in) and changed
   std::vector<std::uint64_t> forget_outputs;   // ids
@@ -149,7 +149,7 @@ class View;
 class Ledger {
  public:
   // Makes the folder's ledger if there is none; `pipeline` is the name it belongs to, and `file` (absolute; empty: not
-  // told) the file. The caller holds the writer's lock (state_folder.h). All rows are looked at, and all of the file if
+  // told) the file. The caller holds the writer's lock (state_folder.h). All rows are checked, and all of the file if
   // the last end was not clean or it is small. kFatal, 74: it is damaged. 78: it is another pipeline's, another file's
   // that is still there, or a later version's.
   [[nodiscard]] static Result<Ledger> open(const std::string& folder, const std::string& pipeline,
@@ -169,10 +169,10 @@ class Ledger {
   // Forgets all sources, outputs and dead letters (files are the caller's business). Numbers are not used again.
   [[nodiscard]] Result<void> forget_all();
   // The source starts over: place, counts and state of a new one. Its identity is that of an empty file (size,
-  // mtime_ns and head_bytes 0), so that whatever is at the path now goes on from place 0. False: no such path.
+  // mtime_ns and head_bytes 0), so that whatever is at the path now continues from place 0. False: no such path.
   [[nodiscard]] Result<bool> start_over(const std::string& path);
-  // Forgets the sources that kLooksKept looks have missed, with their outputs, unless an output is not published yet.
-  // Returns how many. After a commit with a whole look, while nobody goes by the rows.
+  // Forgets the sources that kScansKept scans have missed, with their outputs, unless an output is not published yet.
+  // Returns how many. After a commit with a whole presence scan, while no reader goes by the rows.
   [[nodiscard]] Result<std::uint64_t> prune();
 
   // Of filter, steps and sink at the last begin; nullopt: none yet.
@@ -207,7 +207,7 @@ class View {
   // In one transaction, by path in byte order; `each` returns false to stop, and returns soon: while it is open the
   // ledger's WAL can only grow.
   [[nodiscard]] Result<void> each_source(const std::function<bool(const Source&)>& each);
-  // The next `count` by path in byte order, for those who take their time.
+  // The next `count` by path in byte order, for slow readers.
   [[nodiscard]] Result<std::vector<Source>> sources_after(const std::string& path, std::size_t count);
   // Only what tells whether a file is done and unchanged, fast: a million rows a second.
   struct Done {
@@ -216,7 +216,7 @@ class View {
     std::int64_t mtime_ns;
   };
   [[nodiscard]] Result<void> each_done(const std::function<void(const Done&)>& each);
-  // For a look: what nobody works on or has plans for, by id, behind the id `last`.
+  // For a presence scan: what nobody works on or has plans for, by id, behind the id `last`.
   struct Sought {
     std::uint64_t id = 0;
     std::string path;
@@ -224,12 +224,12 @@ class View {
     bool absent = false;      // so far
   };
   [[nodiscard]] Result<std::vector<Sought>> sought_after(std::uint64_t last, std::size_t count);
-  [[nodiscard]] Result<std::int64_t> looked_s();  // Unix time of the last look; none yet: of the ledger
+  [[nodiscard]] Result<std::int64_t> looked_s();  // Unix time of the last sample; none yet: of the ledger
   [[nodiscard]] Result<std::optional<Source>> source_at(const std::string& path);
   [[nodiscard]] Result<std::optional<Source>> source_with(std::uint64_t id);
   // Of equal size and time, whatever their paths.
   [[nodiscard]] Result<std::vector<Source>> sources_like(std::uint64_t size, std::int64_t mtime_ns);
-  // Not kDone, or with an `after` that is not done yet: what a new run has to look at.
+  // Not kDone, or with an `after` that is not done yet: what a new run has to check.
   [[nodiscard]] Result<std::vector<Source>> open_sources();
   // kDone, with an `after` that is not done, and nothing of it is in an output that is not published: by id, behind `last`.
   [[nodiscard]] Result<std::vector<Source>> after_due(std::uint64_t last, std::size_t count);

@@ -120,7 +120,7 @@ std::optional<Spot> spot_of(const std::string& path, std::string_view mountinfo)
   std::string real = std::filesystem::weakly_canonical(path, error).string();
   if (error) return std::nullopt;
   Mount mount = find_mount(mountinfo, real);
-  // In a chroot no line tells of the root, if it is no mount: what is below none is all in one file system.
+  // In a chroot no line has the root, if it is no mount: what is below none is all in one file system.
   std::string inside = mount.point == "/" ? real : real.substr(mount.point.size());
   return Spot{mount.device, mount.root == "/" ? inside : mount.root + inside};
 }

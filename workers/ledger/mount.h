@@ -30,13 +30,13 @@ Mount find_mount(std::string_view mountinfo, std::string_view path);
 
 // Which folder stays the same?
 enum class Lasting : std::uint8_t {
-  kWhileMountsChange,  // when a network mount on the way to it goes and comes back
-  kAlways,             // also when it is removed and made anew
+  kWhileMountsChange,  // when a network mount on the way to it goes and comes again
+  kAlways,             // also when it is removed and made again
 };
 
 // The folder nearest to `folder` (absolute) that does: above the outermost network mount, or `require_mount` (empty: none); else
 // itself, or its parent (but a folder below "/" stands for itself). No link is left in it. Nothing on a network mount is
-// looked at, so this does not wait.
+// checked, so this does not wait.
 std::string lasting_folder(std::string_view mountinfo, std::string_view folder,
                            std::string_view require_mount, Lasting lasting);
 // The same, with the mounts as they are now.

@@ -16,7 +16,7 @@
   "id, started_s, ended_s, epoch, sources_done, sources_failed, sources_changed, " LEAT_COUNT_COLUMNS
 #define LEAT_DEAD_LETTER_COLUMNS "path, length, letters"
 
-// Every row carries row_sum, the sum of all its columns: whatever changes a row seals it anew in the same transaction,
+// Every row carries row_sum, the sum of all its columns: whatever changes a row seals it again in the same transaction,
 // and whoever reads one selects IS_GOOD behind its columns and passes the row to good().
 #define LEAT_SOURCE_SUM "leat_sum(" LEAT_SOURCE_COLUMNS ", absent_since)"
 #define LEAT_OUTPUT_SUM "leat_sum(" LEAT_OUTPUT_COLUMNS ")"

@@ -13,7 +13,7 @@ namespace leat::ledger {
 namespace {
 
 // AUTOINCREMENT: an id is never used again, whatever is deleted. The partial indexes hold only the few rows that a start has
-// to look at; queries must repeat their conditions word for word, and name them (INDEXED BY).
+// to check; queries must repeat their conditions word for word, and name them (INDEXED BY).
 constexpr const char* kVersion1 = R"(
 CREATE TABLE ledger (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -100,9 +100,9 @@ CREATE TABLE runs (
 ) STRICT;
 )";
 
-// A look: the known sources are looked for. looks counts them, believed_looks those in which nothing said that a mount might
-// be away; looked_s is when the last one was, or when this table was made: a look has a day to wait from then on.
-// absent_since: of a source that is not there, how many looks there had been before the first that missed it: believed
+// A presence scan: the known sources are searched for. looks counts them, believed_looks those in which nothing said that a mount might
+// be unavailable; looked_s is when the last one was, or when this table was made: a look has a day to wait from then on.
+// absent_since: of a source that is not there, how many scans there had been before the first that missed it: believed
 // ones, or all if we have moved or deleted it. Writing a row ends its absence.
 constexpr const char* kVersion2 = R"(
 ALTER TABLE ledger ADD COLUMN looks INTEGER NOT NULL DEFAULT 0;

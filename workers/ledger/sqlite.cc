@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kBusyMs = 5'000;
 
-// What a mount or a disk does while it is away.
+// What a mount or a disk does while it is unavailable.
 bool passes(int error) {
   switch (error) {
     case EIO:

@@ -1,6 +1,6 @@
 // SQLite, as far as the ledger needs it. sqlite.cc is the only file that names the library.
 //
-// Every fault comes out as the ledger's header promises: kRetry for trouble that passes, kFatal with 74 or 78 and what to
+// Every fault comes out as the ledger's header promises: kRetry for a fault that passes, kFatal with 74 or 78 and what to
 // do. A connection is for one thread.
 #pragma once
 
@@ -67,7 +67,7 @@ class Connection {
   enum class Mode : std::uint8_t {
     kWrite,  // and create
     kRead,
-    kFrozen,  // read a file that nobody writes, in a folder that we may not write: without locks or shared memory
+    kFrozen,  // read a file that no process writes, in a folder that we may not write: without locks or shared memory
   };
   [[nodiscard]] static Result<Connection> open(const std::string& file, Mode mode, int cache_kib);
   Connection(Connection&& other) noexcept

@@ -1,5 +1,5 @@
 // Locks are open-file-description locks (F_OFD_SETLK): they go when their holder goes, whatever kills it, and unlike
-// flock(2) one can ask about them without taking them, so that a look at who runs is never in the way of a run.
+// flock(2) one can ask about them without taking them, so that asking which run has it is never in the way of a run.
 #include "workers/ledger/state_folder.h"
 
 #include <fcntl.h>
@@ -120,13 +120,13 @@ Holder holder_of(int fd) {
   return {line_of(note, "pid"), line_of(note, "host"), line_of(note, "since"), line_of(note, "pipeline")};
 }
 
-std::string who(const Holder& holder) {
+std::string text_of(const Holder& holder) {
   if (holder.pid.empty()) return "another process";
   std::string text = fmt::format("pid {} on {} since {}", holder.pid, holder.host, holder.since);
   return holder.pipeline.empty() ? text : fmt::format("{} ({})", text, holder.pipeline);
 }
 
-// false: somebody else has it.
+// false: another process has it.
 Result<bool> lock(int fd, const std::string& path) {
   struct flock wanted = whole_file();
   if (::fcntl(fd, F_OFD_SETLK, &wanted) == 0) return true;
@@ -201,7 +201,7 @@ Result<RunLock> RunLock::take(const std::string& folder, const std::string& pipe
         Fault::kFatal,
         fmt::format(
             "another run has the state folder {}: {}; wait for it, or choose another one with --state",
-            folder, who(holder_of(fd->get()))),
+            folder, text_of(holder_of(fd->get()))),
         kExitConfig);
   }
   write_note(fd->get(), pipeline_file);
@@ -240,7 +240,7 @@ Result<WriterLock> WriterLock::try_take(const std::string& folder) {
   if (!locked) return tl::unexpected(locked.error());
   if (!*locked) {
     return fail(Fault::kRetry, fmt::format("another writer still has the state folder {}: {}", folder,
-                                           who(holder_of(fd->get()))));
+                                           text_of(holder_of(fd->get()))));
   }
   write_note(fd->get(), "");
   return WriterLock(std::move(*fd));

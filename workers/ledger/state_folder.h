@@ -18,7 +18,7 @@ std::string default_state_folder(const std::string& pipeline);
 // fuse.rclone, fuse.glusterfs, fuse.s3fs ...). `warning` is set for other FUSE file systems.
 [[nodiscard]] Result<void> prepare_state_folder(const std::string& folder, std::string& warning);
 
-// Who has a lock, as that process has written it down; all empty when it has not got that far.
+// The process that has a lock, as it has written itself down; all empty when it has not got that far.
 struct Holder {
   std::string pid;
   std::string host;
@@ -26,7 +26,7 @@ struct Holder {
   std::string pipeline;  // its file
 };
 
-// How a run ended of which the ledger knows no end, as it must go on from where the last commit was.
+// How a run ended of which the ledger knows no end, as it must continue from where the last commit was.
 struct Failure {
   std::string run;
   std::string at;  // UTC
@@ -35,12 +35,12 @@ struct Failure {
 };
 
 // One run at a time: held by the supervisor for its life. The file in the folder says who has it (pid, host, since,
-// pipeline file) for the one who is refused.
+// pipeline file) for the run that is refused.
 class RunLock {
  public:
   // kFatal, 78: another run has it; the text says which.
   [[nodiscard]] static Result<RunLock> take(const std::string& folder, const std::string& pipeline_file);
-  // Who has it now; nullopt: nobody. Takes nothing, so it is in nobody's way.
+  // The process that has it now; nullopt: none. Takes nothing, so it is in no other's way.
   static std::optional<Holder> holder(const std::string& folder);
 
   // Leaves in the folder how this run has failed, until the next one takes the lock. For people: where it cannot be written

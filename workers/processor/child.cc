@@ -68,7 +68,7 @@ struct Plan {
   Pipe in, out, messages, report, alive;
   Fd program_end, keeper_end;  // a pair of sockets: the program gives its keeper the listener
 
-  void tell(Report::What what, int number) const {
+  void send_report(Report::What what, int number) const {
     const Report text{what, number};
     [[maybe_unused]] const ssize_t written = ::write(report.write.get(), &text, sizeof text);
   }
@@ -105,17 +105,17 @@ int confine(const Plan& plan) {
   const int messages = ::fcntl(plan.messages.write.get(), F_DUPFD_CLOEXEC, 3);
   if (::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(messages, 2) < 0 ||
       (plan.folder[0] != '\0' && ::chdir(plan.folder) != 0)) {
-    plan.tell(Report::kNoFolder, errno);
+    plan.send_report(Report::kNoFolder, errno);
     ::_exit(127);
   }
   if (const int error = confine(plan); error != 0) {
-    plan.tell(Report::kNoSandbox, error);
+    plan.send_report(Report::kNoSandbox, error);
     ::_exit(127);
   }
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   environ = const_cast<char**>(plan.environment.data());
   ::execvp(plan.command[0], plan.command.data());
-  plan.tell(Report::kNoCommand, errno);
+  plan.send_report(Report::kNoCommand, errno);
   ::_exit(127);
 }
 
@@ -124,7 +124,7 @@ int confine(const Plan& plan) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   // Here and not before the fork: whatever kills the processor, it is the keeper's to remove.
   if (::mkdir(plan.temp, 0700) != 0) {
-    plan.tell(Report::kNoTemp, errno);
+    plan.send_report(Report::kNoTemp, errno);
     ::_exit(127);
   }
   if (plan.sandbox != nullptr) {
@@ -136,11 +136,11 @@ int confine(const Plan& plan) {
   const pid_t program = ::fork();
   if (program == 0) become(plan, self);
   if (program < 0) {
-    plan.tell(Report::kNoFork, errno);
+    plan.send_report(Report::kNoFork, errno);
     ::rmdir(plan.temp);
     ::_exit(127);
   }
-  plan.tell(Report::kStarted, program);
+  plan.send_report(Report::kStarted, program);
   plan.report.write.reset();
   plan.program_end.reset();
   const int listener = receive_descriptor(plan.keeper_end.get());

@@ -1,14 +1,14 @@
-// Two pipes and somebody else's program: how not to deadlock, and whom to blame.
+// Two pipes and another one's program: how not to deadlock, and what to blame.
 //
 // Writing a record and then waiting for its answer never deadlocks but leaves the child idle half of the
 // time, and hangs on every program that buffers its stdout. So records are written ahead while answers are
-// read, both without blocking, in one poll loop. What is owed is bounded (kMaxOwedBytes), so that a dead
+// read, both without blocking, in one poll loop. What is unanswered is bounded (kMaxUnansweredBytes), so that a dead
 // child costs little work. A child that holds answers back gives them at its end of input: hence closing its
 // stdin, once it has been silent with nothing more to be written. To learn which children need that, and not
 // to do it to those that are merely slow, is the job of habit.h.
 //
 // When a child dies, the first record without an answer is to blame, but only if the child flushes: else the
-// answers to many innocent records died in its buffer. So nobody is condemned on that alone. What was owed is
+// answers to many innocent records died in its buffer. So no record is condemned on that alone. What was unanswered is
 // sent again in groups, at first an eighth of it, that are answered completely before the next one begins; a
 // group that kills is split again. Only a record that was alone in the pipe when the child died, and is to
 // blame for the second time, is a dead letter.
@@ -29,8 +29,9 @@
 namespace leat::processor {
 namespace {
 
-constexpr std::size_t kMaxOwedBytes = 512 * 1024;  // a batch of the usual size, so that one run() is one go
-constexpr std::size_t kMaxOwedRecords = 4096;
+constexpr std::size_t kMaxUnansweredBytes =
+    512 * 1024;  // a batch of the usual size, so that one run() is one go
+constexpr std::size_t kMaxUnansweredRecords = 4096;
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kKeptBytes = 1024 * 1024;  // a larger buffer is given back after the run
 constexpr std::size_t kSmallBuffer = 4096;       // stdio's is at least this, Python's 8192
@@ -82,10 +83,10 @@ Result<void> Exec::start() {
 
 Result<void> Exec::run(std::span<const std::string_view> records, std::size_t room_bytes,
                        const OnResult& on_result, const ShouldStop& should_stop) {
-  if (owing()) discard_child();  // an earlier run ended in the middle
+  if (has_unanswered()) discard_child();  // an earlier run ended in the middle
   records_ = records;
   on_result_ = &on_result;
-  answered_ = written_ = offset_ = owed_bytes_ = group_end_ = suspects_end_ = 0;
+  answered_ = written_ = offset_ = unanswered_bytes_ = group_end_ = suspects_end_ = 0;
   blamed_ = 0;
   full_ = false;
   room_ = room_bytes;
@@ -99,7 +100,7 @@ Result<void> Exec::run(std::span<const std::string_view> records, std::size_t ro
     wait();
     Death end = read_some();
     if (child_ && end.reason.empty()) end = write_some();
-    if (child_ && end.reason.empty()) end = look_at_clock();
+    if (child_ && end.reason.empty()) end = check_deadlines();
     if (end.reason.empty()) continue;
     if (Result<void> buried = bury(end); !buried) return buried;
   }
@@ -116,25 +117,25 @@ std::string_view Exec::line(std::size_t index) const {
 
 void Exec::pick_group() {
   if (!suspecting())
-    group_end_ = std::min(records_.size(), answered_ + kMaxOwedRecords);
+    group_end_ = std::min(records_.size(), answered_ + kMaxUnansweredRecords);
   else if (answered_ >= group_end_)
     group_end_ = std::min(suspects_end_, answered_ + group_size_);
 }
 
-// Is there room for the answers, those that are owed already among them? There always is for one.
-bool Exec::may_be_written(std::size_t bytes, std::size_t owed) const {
-  if (owed == 0) return true;
-  return owed + bytes < kMaxOwedBytes &&
-         growth_ * static_cast<double>(owed + bytes) < static_cast<double>(room_);
+// Is there room for the answers, those that are unanswered already among them? There always is for one.
+bool Exec::may_be_written(std::size_t bytes, std::size_t unanswered) const {
+  if (unanswered == 0) return true;
+  return unanswered + bytes < kMaxUnansweredBytes &&
+         growth_ * static_cast<double>(unanswered + bytes) < static_cast<double>(room_);
 }
 
 bool Exec::may_write() const {
   if (child_->in() < 0) return false;
   if (offset_ > 0) return true;
-  return written_ < group_end_ && may_be_written(line(written_).size(), owed_bytes_);
+  return written_ < group_end_ && may_be_written(line(written_).size(), unanswered_bytes_);
 }
 
-// How long the child may be silent, with nothing more to be written and answers owed, before its stdin is
+// How long the child may be silent, with nothing more to be written and answers missing, before its stdin is
 // closed.
 Exec::milliseconds Exec::silence_allowed() const {
   const bool all_given = written_ == group_end_ && (suspecting() || group_end_ == records_.size());
@@ -142,11 +143,11 @@ Exec::milliseconds Exec::silence_allowed() const {
   return habit_.patience();
 }
 
-// Until look_at_clock() may have something to do.
+// Until check_deadlines() may have something to do.
 Exec::milliseconds Exec::time_left() const {
   const auto since = [&](Clock::time_point at) { return std::chrono::ceil<milliseconds>(now_ - at); };
   milliseconds left = kTick;
-  if (!owing()) {
+  if (!has_unanswered()) {
     if (closed_) left = std::min(left, kGrace - since(active_at_));
     if (!closed_ && child_->in() < 0) left = milliseconds(0);
   } else {
@@ -174,7 +175,7 @@ Exec::Death Exec::write_some() {
   static char newline[] = "\n";
   std::array<iovec, 2 * kLinesAWrite> parts;
   std::size_t used = 0;
-  std::size_t ahead = owed_bytes_;
+  std::size_t ahead = unanswered_bytes_;
   std::size_t skip = offset_;
   for (std::size_t index = written_; index < group_end_ && used < parts.size(); ++index, skip = 0) {
     const std::string_view text = line(index);
@@ -199,7 +200,7 @@ Exec::Death Exec::write_some() {
     offset_ += step;
     if (offset_ < size) break;
     offset_ = 0;
-    owed_bytes_ += size;
+    unanswered_bytes_ += size;
     ++written_;
   }
   return {};
@@ -233,7 +234,8 @@ Exec::Death Exec::read_some() {
     in_.clear();
   }
   if (count < room) {
-    habit_.read(in_.empty() && (fresh_bytes_ < kSmallBuffer || fresh_answers_ == 1), owing(), closed_);
+    habit_.read(in_.empty() && (fresh_bytes_ < kSmallBuffer || fresh_answers_ == 1), has_unanswered(),
+                closed_);
     fresh_bytes_ = fresh_answers_ = 0;
   }
   return {};
@@ -296,7 +298,7 @@ void Exec::refuse_answer(std::size_t bytes) {
 void Exec::take_answer(ExecResult result) {
   const std::size_t asked = line(answered_).size() + 1;
   result.attempts = blamed_ + 1;
-  owed_bytes_ -= asked;
+  unanswered_bytes_ -= asked;
   const double growth = static_cast<double>(result.bytes.size()) / static_cast<double>(asked);
   growth_ = std::max(growth, growth_ + (growth - growth_) / kGrowthMemory);
   room_ -= std::min(room_, result.bytes.size());
@@ -319,14 +321,14 @@ Exec::Death Exec::end_of_output() {
   }
   const std::string how = child_->end(kGrace);
   child_.reset();
-  if (closed_ && !owing()) return {};
+  if (closed_ && !has_unanswered()) return {};
   if (how.empty()) return death("closed its stdout");
   return death(how == "exited with 0" ? "exited with 0, with records left" : how);
 }
 
-Exec::Death Exec::look_at_clock() {
+Exec::Death Exec::check_deadlines() {
   const bool open = child_->in() >= 0;
-  if (!owing()) {
+  if (!has_unanswered()) {
     if (!open && !closed_) return death("closed its stdin");
     if (closed_ && now_ - active_at_ >= kGrace)
       discard_child();  // it has answered all: no fault, but it has to go
@@ -376,23 +378,23 @@ Result<void> Exec::bury(const Death& end) {
   ++deaths_;
   if (std::has_single_bit(restarts_))
     on_warning_(fmt::format("{}; restarts so far: {}", end.logged, restarts_));
-  const std::size_t owed = written_ - answered_ + (offset_ > 0 ? 1 : 0);
-  if (full_) {  // nobody wants to know the rest
+  const std::size_t unanswered = written_ - answered_ + (offset_ > 0 ? 1 : 0);
+  if (full_) {  // the rest is not wanted
     answered_ = records_.size();
-  } else if (owed > 0) {
+  } else if (unanswered > 0) {
     ++blamed_;
   }
   if (full_) {
     suspects_end_ = 0;
-  } else if (owed == 1 && blamed_ >= 2) {
+  } else if (unanswered == 1 && blamed_ >= 2) {
     give({.kind = ExecResult::Kind::kRejected, .reason = end.reason, .attempts = blamed_});
-  } else if (owed > 0) {
-    suspects_end_ = answered_ + (exact ? 1 : owed);
-    group_size_ = exact ? 1 : std::max<std::size_t>(1, owed / kSplit);
+  } else if (unanswered > 0) {
+    suspects_end_ = answered_ + (exact ? 1 : unanswered);
+    group_size_ = exact ? 1 : std::max<std::size_t>(1, unanswered / kSplit);
     group_closes_ = !exact;
   }
   written_ = group_end_ = answered_;
-  offset_ = owed_bytes_ = 0;
+  offset_ = unanswered_bytes_ = 0;
   const int most = ever_answered_ ? kDeathsInARow : kDeathsIfNeverAnswered;
   if (deaths_ < most) return {};
   return fail(

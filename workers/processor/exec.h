@@ -1,31 +1,25 @@
 // The `exec` step: records go through a program of the user's, one JSON line in, one line out.
 //
-// The protocol, for whoever writes that program:
-//   - It is started once and runs as long as the processor. Its working directory is the pipeline file's
-//   folder.
+// The protocol, for the author of that program:
+//   - It is started once and runs as long as the processor, in the pipeline file's folder.
 //   - Each line of its stdin is one record, JSON in UTF-8. Read until end of input, then exit.
 //   - For each line it prints exactly one line, in the same order:
 //       {...}                 the new record
 //       null                  the record is dropped
 //       [{...}, {...}]        several records, in this order; [] drops; other members make it a dead letter
-//       {"leat_error": "..."} the record is a dead letter with this reason (leat_error must be the first
-//       member)
+//       {"leat_error": "..."} the record is a dead letter with this reason (leat_error must be the first member)
 //     Anything else is junk: another value, no JSON, an empty line, a line too many.
-//     An answer that is longer than a record's results may be (config/budget.h) is read to its end, and makes the record a
-//     dead letter; one of eight times that is junk.
-//   - Records are written ahead, so it is never idle. It should flush after each line (Python: print(...,
-//   flush=True)).
+//     An answer that is longer than a record's results may be (config/budget.h) is read to its end, and makes the
+//     record a dead letter; one of eight times that is junk.
+//   - Records are written ahead, so it is never idle. It should flush after each line (Python: flush=True).
 //   - stderr is free for messages; they go to the processor's, 64 KiB in 10 s at most.
 //
 // What happens to a program that misbehaves:
-//   - It buffers its output: with nothing more to give it and answers owed for 1 s, its stdin is closed, the
-//   rest is
-//     taken, and a fresh one is started when needed. Warned about once. habit.h learns which programs need
-//     this.
-//   - It exits, is killed, gives no answer for `timeout` (counted from the last answer or the writing of the
-//   record,
-//     and with it the start of the program), or prints junk: it is killed with all it started, and what it
-//     owes is sent to a fresh one. The record that it was at is tried alone; the second death there makes it
+//   - It buffers its output: with nothing more to give it and answers missing for 1 s, its stdin is closed, the rest
+//     is taken, and a new one is started when needed. Warned about once. habit.h learns which programs need this.
+//   - It exits, is killed, gives no answer for `timeout` (counted from the last answer or the writing of the record,
+//     and with it the start of the program), or prints junk: it is killed with all it started, and what it has not
+//     answered is sent to a new one. The record that it was at is tried alone; the second death there makes it
 //     a dead letter.
 //   - It dies again and again without one answer (10 times; 64 if it has ever answered): the run ends.
 // Killed by chance it costs no record; its side effects are at least once.
@@ -98,8 +92,8 @@ class Exec {
   };
 
   std::string_view line(std::size_t index) const;
-  bool owing() const { return written_ > answered_ || offset_ > 0; }
-  bool may_be_written(std::size_t bytes, std::size_t owed) const;
+  bool has_unanswered() const { return written_ > answered_ || offset_ > 0; }
+  bool may_be_written(std::size_t bytes, std::size_t unanswered) const;
   bool suspecting() const { return answered_ < suspects_end_; }
   bool may_write() const;
   milliseconds silence_allowed() const;
@@ -115,7 +109,7 @@ class Exec {
   void refuse_answer(std::size_t bytes);
   void take_answer(ExecResult result);
   Death end_of_output();
-  Death look_at_clock();
+  Death check_deadlines();
   void close_in(bool for_silence);
   void give(ExecResult result);
   Result<void> bury(const Death& death);
@@ -143,15 +137,16 @@ class Exec {
   Clock::time_point progress_at_;  // the timeout counts from here
   Clock::time_point active_at_;    // silence counts from here
 
-  // This run. Records [answered_, written_) are owed; offset_ bytes of record written_ are in the pipe too.
+  // This run. Records [answered_, written_) are unanswered; offset_ bytes of record written_ are in the pipe too.
   std::span<const std::string_view> records_;
   const OnResult* on_result_ = nullptr;
-  bool full_ = false;     // there is no room for what is owed: it is read and forgotten
-  std::size_t room_ = 0;  // for answers to what is not written yet, if all that is owed grows as expected
+  bool full_ = false;  // there is no room for what is unanswered: it is read and forgotten
+  std::size_t room_ =
+      0;  // for answers to what is not written yet, if all that is unanswered grows as expected
   std::size_t answered_ = 0;
   std::size_t written_ = 0;
   std::size_t offset_ = 0;
-  std::size_t owed_bytes_ = 0;
+  std::size_t unanswered_bytes_ = 0;
   std::size_t group_end_ = 0;     // nothing behind this is written before all in front of it is answered
   std::size_t suspects_end_ = 0;  // one of the records in front of this may be a killer
   std::size_t group_size_ = 0;    // while there are suspects

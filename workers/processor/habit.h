@@ -26,12 +26,12 @@ class Habit {
 
   // Its stdout was read empty. `flushed`: what came since it was empty before ends with a line, and is less
   // than any usual buffer holds (Python's runs over at the end of a line) or a single line; three times in a
-  // row is no accident. `owing`: there are more answers to come. `closed`: its stdin is, so the last answers
+  // row is no accident. `unanswered`: there are more answers to come. `closed`: its stdin is, so the last answers
   // say nothing.
-  void read(bool flushed, bool owing, bool closed) {
-    flushed = flushed && (owing || !closed);
+  void read(bool flushed, bool unanswered, bool closed) {
+    flushed = flushed && (unanswered || !closed);
     flushed_reads_ = flushed ? flushed_reads_ + 1 : 0;
-    if (flushed && (!owing || flushed_reads_ >= 3) && trusted_) kind_ = Kind::kFlushes;
+    if (flushed && (!unanswered || flushed_reads_ >= 3) && trusted_) kind_ = Kind::kFlushes;
   }
   // As far as this child has shown.
   bool seems_to_flush() const { return flushes() || flushed_reads_ > 0; }

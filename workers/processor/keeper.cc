@@ -2,8 +2,8 @@
 // limit counts all processes of the user, those of others included, and does not bind root. A PID namespace would do
 // all of this, but not in containers, nor in units, where namespaces are forbidden.
 //
-// Counting: the kernel asks the keeper before a process is started (seccomp's user notification). It looks at /proc only
-// once as many were started as there was room for at the last look; processes that have ended since are found then.
+// Counting: the kernel asks the keeper before a process is started (seccomp's user notification). It reads /proc only
+// once as many were started as there was room for at the last sample; processes that have ended since are found then.
 //
 // The keeper is a copy of a process with threads, so it makes system calls only, and allocates nothing.
 #include "workers/processor/keeper.h"
@@ -133,7 +133,7 @@ int count_tasks() {
   return tasks;
 }
 
-// Kills and reaps until there is nothing left. Who loses its parent becomes ours, and is killed in the next round.
+// Kills and reaps until there is nothing left. A process that loses its parent becomes ours, and is killed in the next round.
 void end_all() {
   const pid_t self = ::getpid();
   for (;;) {
@@ -192,9 +192,9 @@ class Messages {
   // What is to be waited for next: a piece, or room for it.
   pollfd from() const { return {used_ > 0 ? -1 : from_, POLLIN, 0}; }
   pollfd to() const { return {used_ > 0 ? STDERR_FILENO : -1, POLLOUT, 0}; }
-  // Until the count of what was left out may be told; -1: nothing was.
+  // Until the count of what was skipped may be told; -1: nothing was.
   int due_ms() const {
-    return left_out_ == 0 || used_ > 0
+    return skipped_bytes_ == 0 || used_ > 0
                ? -1
                : static_cast<int>(std::max<std::int64_t>(0, since_ms_ + kWindowMs - now_ms()));
   }
@@ -212,7 +212,7 @@ class Messages {
     std::memcpy(piece_, piece, passes);
     used_ = passes;
     passed_ += passes;
-    left_out_ += bytes - passes;
+    skipped_bytes_ += bytes - passes;
   }
 
   void give() {
@@ -224,16 +224,16 @@ class Messages {
     std::memmove(piece_, piece_ + done, used_);
   }
 
-  // A window that is over begins anew.
+  // A window that is over begins again.
   void tick() {
     const std::int64_t now = now_ms();
     if (now - since_ms_ < kWindowMs || used_ > 0) return;
-    if (left_out_ > 0) tell();
+    if (skipped_bytes_ > 0) report_skipped();
     since_ms_ = now;
-    passed_ = left_out_ = 0;
+    passed_ = skipped_bytes_ = 0;
   }
 
-  // All that writes there has ended. Nobody is waited for any more.
+  // All that writes there has ended. Nothing is waited for any more.
   void finish() {
     for (;;) {
       pollfd next = used_ > 0 ? to() : from();
@@ -241,7 +241,7 @@ class Messages {
       if (!ready) break;
       used_ > 0 ? give() : take();
     }
-    if (left_out_ > 0) tell();
+    if (skipped_bytes_ > 0) report_skipped();
   }
 
  private:
@@ -255,11 +255,11 @@ class Messages {
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
   }
-  void tell() {
+  void report_skipped() {
     Path text;
-    text << (line_ended_ ? "" : "\n") << "leat: of stderr of an exec program left out, in bytes: ";
+    text << (line_ended_ ? "" : "\n") << "leat: skipped of stderr of an exec program, in bytes: ";
     char number[24] = {};
-    std::to_chars(number, number + sizeof number - 1, left_out_);
+    std::to_chars(number, number + sizeof number - 1, skipped_bytes_);
     text << number << "\n";
     const char* line = text.text();
     pollfd room{STDERR_FILENO, POLLOUT, 0};
@@ -270,8 +270,8 @@ class Messages {
   int from_;
   char piece_[kPiece] = {};
   std::size_t used_ = 0;
-  std::size_t passed_ = 0;    // in this window
-  std::size_t left_out_ = 0;  // in this window
+  std::size_t passed_ = 0;         // in this window
+  std::size_t skipped_bytes_ = 0;  // in this window
   std::int64_t since_ms_ = now_ms();
   bool line_ended_ = true;
 };
@@ -327,7 +327,7 @@ void answer(int listener, int most, int& room) {
   alignas(8) char reply[256] = {};
   auto* asked = reinterpret_cast<seccomp_notif*>(question);
   auto* said = reinterpret_cast<seccomp_notif_resp*>(reply);
-  if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, asked) != 0) return;  // who asked is dead
+  if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, asked) != 0) return;  // the process that asked is dead
   said->id = asked->id;
   said->error = -judge(asked->data, most, room);
   if (said->error == 0) said->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;

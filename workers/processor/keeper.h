@@ -20,14 +20,14 @@ struct Kept {
 };
 
 // Ends as the program ended (its exit code, its signal), with all that it has started, at its end or when `alive` hangs
-// up. What the program writes to stderr is passed on to ours, up to 64 KiB in 10 s: the rest is counted and left out, as
+// up. What the program writes to stderr is passed on to ours, up to 64 KiB in 10 s: the rest is counted and skipped, as
 // a program that never stops to complain would fill a disk. Closes every descriptor but 2 and its own. Only for a process that has just been forked for this.
 [[noreturn]] void keep(const Kept& kept);
 
 // For the program, between fork and exec, when it can gain no privileges any more: every start of a process or thread,
-// its own and those of all that comes from it, waits for the answer of who has the descriptor that is returned. So does
+// its own and those of all that comes from it, waits for the answer of the process that has the descriptor that is returned. So does
 // every signal if `signals`, for kernels whose Landlock knows none: it is only let through to what the keeper keeps.
-// -1: the kernel has no such thing, or somebody else listens already.
+// -1: the kernel has no such thing, or another process listens already.
 int ask_keeper(bool signals) noexcept;
 
 // Over a pair of stream sockets.

@@ -22,7 +22,7 @@ void work(Worker& worker) {
   leat::processor::ProcessorStage::Callbacks callbacks;
   callbacks.on_warning = [&](const std::string& text) { worker.warn(text); };
   callbacks.should_stop = [&](bool at_hand) {
-    worker.look_for_stop();
+    worker.poll_control();
     return worker.leaving() || (worker.finishing_is_late() && !at_hand);
   };
   auto stage = value_or_fatal(leat::processor::ProcessorStage::make(worker.pipeline(), std::move(callbacks)));

@@ -1,14 +1,14 @@
-// The record is a tree that is only as deep as somebody has looked.
+// The record is a tree that is only as deep as it was read.
 //
 // The obvious way, a document parsed, changed and printed, costs ten times the copy it ends in and rewrites
-// what nobody asked to change: numbers, escapes, blanks. A list of edits sorted by offset is as fast as this,
+// what was not asked to change: numbers, escapes, blanks. A list of edits sorted by offset is as fast as this,
 // but steps apply to the result of the steps before, and an edit inside a moved, copied or made value has no
 // offset.
 //
 // So: a container that a path enters is split, once, into its members; all others stay slices. A Member says
 // where its bytes start, 16 bytes in all, as hostile records have millions of them; its bytes end where the
 // next one's begin. Arrays are not split into elements but into runs of them, cut at the elements that
-// somebody names. What is known about the few members that a step has touched (a new key, a new value,
+// a step names. What is known about the few members that a step has touched (a new key, a new value,
 // members of its own) stands in a Touched.
 //
 // Writing (splice_write.cc) walks the split containers and emits slices; slices that meet are joined, so

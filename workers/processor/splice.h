@@ -69,7 +69,7 @@ class Splice {
   bool mark_kept(const Path& path);
   void prune();
 
-  // No value and no record is made longer than that; what would be is left out, and over() says how long it is.
+  // No value and no record is made longer than that; what would be is skipped, and over() says how long it is.
   void limit(std::size_t bytes) { limit_ = bytes; }
   std::size_t over() const { return over_; }  // of the record since open(); 0: nothing was
 

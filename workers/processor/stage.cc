@@ -162,7 +162,7 @@ void ProcessorStage::run_steps(Steps& steps, const Lines& in, Buffer& bytes, Lin
     while (at < positions.size() && positions[at] < end) ++at;
     meter.begin(i);
     mark_.record(origins_[in.inputs[i]].origin.offset_delta);
-    hook_.look_at(in.text.substr(begin, end - begin));
+    hook_.on_record(in.text.substr(begin, end - begin));
     if (!indexed) {
       // The filter and the child's reader have checked every record, so this is damage on the way.
       rejected_.push_back({in.inputs[i], 1, "not valid JSON when it reached the steps"});

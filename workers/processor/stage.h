@@ -41,7 +41,7 @@ class ProcessorStage {
   // Lines between two steps: each made from one record of the batch.
   struct Lines {
     std::string_view text;              // every line ended by '\n', kTailPadding readable bytes behind
-    std::vector<std::uint32_t> ends;    // of each line, its '\n' left out
+    std::vector<std::uint32_t> ends;    // of each line, without its '\n'
     std::vector<std::uint32_t> inputs;  // which record of the batch it comes from, ascending
     void clear();
     void add(std::uint32_t end, std::uint32_t input);

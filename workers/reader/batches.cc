@@ -87,9 +87,10 @@ std::optional<proto::Batch> Batches::seal(const SourceFinished& finished) const 
                     proto::SourceFinished{finished.path, finished.action, finished.to, finished.reason});
 }
 
-std::optional<proto::Batch> Batches::seal(const Looked& looked) const {
-  const ledger::Look& look = looked.look;
-  return seal_event(0, proto::SourcesLookedFor{look.absent, look.back, look.whole, look.believed});
+std::optional<proto::Batch> Batches::seal(const Presence& event) const {
+  const ledger::Presence& presence = event.presence;
+  return seal_event(
+      0, proto::SourcesScanned{presence.absent, presence.present, presence.whole, presence.believed});
 }
 
 std::optional<proto::Batch> Batches::seal(const InputRead& /*read*/) const {

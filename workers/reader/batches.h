@@ -37,7 +37,7 @@ class Batches {
   std::optional<proto::Batch> seal(const SourceChanged& changed) const;
   std::optional<proto::Batch> seal(const SourceMoved& moved) const;
   std::optional<proto::Batch> seal(const SourceFinished& finished) const;
-  std::optional<proto::Batch> seal(const Looked& looked) const;
+  std::optional<proto::Batch> seal(const Presence& event) const;
   std::optional<proto::Batch> seal(const InputRead& read) const;
   template <class Other>
   std::optional<proto::Batch> seal(const Other&) const {

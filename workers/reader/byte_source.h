@@ -18,7 +18,7 @@ struct FrameMark {
   auto operator<=>(const FrameMark&) const = default;
 };
 
-// A place between two lines of a source, with all that is needed to go on from there.
+// A place between two lines of a source, with all that is needed to continue from there.
 struct Position {
   std::uint64_t line = 1;     // number of the next line, from 1
   std::uint64_t offset = 0;   // uncompressed offset of its first byte
@@ -33,7 +33,7 @@ class ByteSource {
   virtual ~ByteSource() = default;
 
   // 1 to `capacity` (> 0) bytes, all out of one frame; 0 is the clean end. An error comes after all bytes
-  // that could be had before it: kRetry (open again and go on from a Position) or kReject (the source is bad
+  // that could be had before it: kRetry (open again and continue from a Position) or kReject (the source is bad
   // from here on). After an end or an error every call gives the same again.
   [[nodiscard]] virtual Result<std::size_t> read(char* into, std::size_t capacity) = 0;
   // Uncompressed offset of the next byte.

@@ -15,13 +15,13 @@ class Commits {
   void sent(const proto::Header& header) {
     using proto::BatchKind;
     if (header.kind == BatchKind::kSourceEnded || header.kind == BatchKind::kSourceFailed ||
-        header.kind == BatchKind::kSourceChanged || header.kind == BatchKind::kLook ||
+        header.kind == BatchKind::kSourceChanged || header.kind == BatchKind::kPresence ||
         header.kind == BatchKind::kInputRead) {
       over_.emplace_back(header.sequence, header.source);
     }
   }
   // Everything up to this sequence number is durable: calls `each` for every source whose end is among it, and with
-  // 0 for every part of a look and for kInputRead.
+  // 0 for every parts of a presence scan and for kInputRead.
   template <class Each>
   void committed(std::uint64_t sequence, Each each) {
     for (; !over_.empty() && over_.front().first <= sequence; over_.pop_front()) each(over_.front().second);

@@ -19,7 +19,7 @@ struct Opened {
   config::Compression compression = config::Compression::kNone;  // never kAuto
   File file;                                                     // as it was when opened, with its head
   std::string head{};                                            // the bytes that file.head is of
-  stage::Fd fd{};  // a second one, to look at the file at its end
+  stage::Fd fd{};                                                // a second one, to check the file at its end
 };
 
 // Holds what decompressors need and what is dear to allocate: one for all files, one open source at a time.
@@ -28,9 +28,9 @@ class Decoders {
  public:
   explicit Decoders(std::uint64_t zstd_window_bytes) : zstd_(zstd_window_bytes) {}
 
-  // Opens `path` to go on from `from`. The source begins at the frame of `from` (plain: at its tail):
+  // Opens `path` to continue from `from`. The source begins at the frame of `from` (plain: at its tail):
   // source->offset() says where. An empty file is an empty source, whatever `compression` demands.
-  // Fails with kRetry (the mount is away) or kReject (no such file, no permission, a folder).
+  // Fails with kRetry (the mount is unavailable) or kReject (no such file, no permission, a folder).
   [[nodiscard]] Result<Opened> open(const std::string& path, config::Compression compression,
                                     const Position& from);
 

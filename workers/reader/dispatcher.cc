@@ -20,8 +20,8 @@ using stage::add;
 using std::chrono::milliseconds;
 
 constexpr int kAcceptedHighWaterMark = 1024;
-constexpr milliseconds kLook{500};  // how often the page tells what the I/O thread is at
-constexpr int kLongCall = 3;        // seconds in one system call that are worth a person's attention
+constexpr milliseconds kShowInterval{500};  // how often the page tells the activity of the I/O thread
+constexpr int kLongCall = 3;                // seconds in one system call that are worth a person's attention
 constexpr std::size_t kPathsRemembered = 256;  // more than a window has sources
 
 std::string no_match_text(const config::Source& source, const Listed& listed) {
@@ -62,7 +62,7 @@ void Dispatcher::run() {
     if (!next_ && !ended_) fetch();
     if (may_resend() || may_send()) {
       may_resend() ? resend() : send();
-      worker_.look_now_and_then();
+      worker_.poll_control_at_times();
       continue;
     }
     drain_acks();
@@ -70,9 +70,9 @@ void Dispatcher::run() {
     if (may_resend() || may_send()) continue;
     worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
     poller.watch(ahead_index, !next_ && !ended_);
-    poller.wait(kLook);
+    poller.wait(kShowInterval);
     show();
-    worker_.look_for_stop();
+    worker_.poll_control();
   }
 }
 
@@ -94,7 +94,7 @@ void Dispatcher::drain_acks() {
   }
 }
 
-// Workers come and go, and with them batches; and records that kill are taken out of theirs.
+// Workers come and go, and with them batches; and records that kill are removed from theirs.
 void Dispatcher::handle_control(const proto::Control& control) {
   outlet_.handle_control(control);
   if (const auto* resend = std::get_if<proto::Resend>(&control)) {
@@ -216,8 +216,8 @@ void Dispatcher::send() {
   }
   page.sequence = header.sequence;
   page.source = header.source;
-  if (page.troubled != 0) show();
-  hook_.look_at(batch.records());
+  if (page.failing != 0) show();
+  hook_.on_record(batch.records());
   if (header.kind == proto::BatchKind::kRecords) add(page.bytes_in, header.records_bytes);
   page.disk_bytes = ahead_.status().consumed_bytes;
   auto to = outlet_.send(batch);
@@ -252,11 +252,11 @@ void Dispatcher::finish(bool stopped) {
   worker_.page().set_text(stopped ? "stopped before the end of the input" : "at the end of the input");
 }
 
-// What is the I/O thread at? Looked at now and then while there is little to do, and until a trouble has passed.
+// The activity of the I/O thread. Looked at now and then while there is little to do, and until a fault has passed.
 void Dispatcher::show() {
   using Doing = ReadAhead::Doing;
   auto now = std::chrono::steady_clock::now();
-  if (ended_ || now - shown_ < kLook) return;
+  if (ended_ || now - shown_ < kShowInterval) return;
   shown_ = now;
   auto status = ahead_.status();
   auto seconds_since = [now](auto then) {
@@ -267,20 +267,20 @@ void Dispatcher::show() {
                      : status.doing == Doing::kOpening ? "open()"
                      : status.doing == Doing::kListing ? "listing"
                                                        : "";
-  bool troubled = true;
-  if (!status.trouble.empty()) {
-    worker_.page().set_text(fmt::format("{} s: {}", seconds_since(status.trouble_since), status.trouble));
+  bool failing = true;
+  if (!status.fault.empty()) {
+    worker_.page().set_text(fmt::format("{} s: {}", seconds_since(status.fault_since), status.fault));
   } else if (!call.empty() && seconds > 0) {
-    troubled = seconds >= kLongCall;
+    failing = seconds >= kLongCall;
     worker_.page().set_text(
         fmt::format("{} s in {} of {}", seconds, call, status.path.empty() ? "source.paths" : status.path));
   } else {
-    troubled = false;
+    failing = false;
     worker_.page().set_text(status.doing == Doing::kPolling ? "waiting for new files"
                             : status.path.empty()           ? ""
                                                             : "reading " + status.path);
   }
-  worker_.page()->troubled = troubled ? 1 : 0;
+  worker_.page()->failing = failing ? 1 : 0;
 }
 
 }  // namespace leat::reader

@@ -31,7 +31,7 @@ class Dispatcher {
   // Starts the I/O thread. Throws stage::Fatal as read_ahead_options() does.
   explicit Dispatcher(stage::Worker& worker);
 
-  // Until the worker is told to leave. Throws stage::Fatal: no input, an I/O error that retries did not cure, or a batch that
+  // Until the worker is asked to leave. Throws stage::Fatal: no input, an I/O error that retries did not cure, or a batch that
   // does not get through.
   void run();
 

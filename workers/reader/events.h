@@ -17,7 +17,7 @@ namespace leat::reader {
 
 // The first event, once: what the first (believed) listing found.
 struct Listed {
-  std::uint64_t files = 0;  // to be looked at: new, half read, or not what they were
+  std::uint64_t files = 0;  // to be checked: new, half read, or not what they were
   std::uint64_t done = 0;   // match, and there is nothing to do
   std::uint64_t bytes = 0;  // on disk, of files; following: of files that may still have to settle
   std::vector<Skipped> skipped;
@@ -26,7 +26,7 @@ struct Listed {
 
 // Sources have the numbers of the ledger; new ones get the next, in the order they are read. After SourceOpened come
 // its chunks in order, then one of SourceEnded, SourceFailed and SourceChanged, or nothing: a growing file stays open
-// while others are read, and goes on when there is more. SourceFailed and SourceChanged may come without SourceOpened.
+// while others are read, and continues when there is more. SourceFailed and SourceChanged may come without SourceOpened.
 struct SourceOpened {
   std::uint64_t id = 0;
   File file;  // as it was when opened
@@ -48,7 +48,7 @@ struct SourceFailed {
   Position at;  // behind the last line that was delivered
   std::string reason;
   bool retry =
-      false;  // it is not (only) the source's fault, or it is not all there yet: another run may go on
+      false;  // it is not (only) the source's fault, or it is not all there yet: another run may continue
 };
 // It is not what it was when it was read: never read again until the user says so.
 struct SourceChanged {
@@ -70,11 +70,11 @@ struct SourceFinished {
   std::string to;      // where it is now; empty: nowhere
   std::string reason;
 };
-// A part of a look: of all known sources, those that are absent or back.
-struct Looked {
-  ledger::Look look;
+// A parts of a presence scan: of all known sources, those that are absent or back.
+struct Presence {
+  ledger::Presence presence;
 };
-// Everything was read: outputs are to be published, as source.after waits for them. Only finished and looked follow.
+// Everything was read: outputs are to be published, as source.after waits for them. Only SourceFinished and Presence follow.
 struct InputRead {};
 // For the user, of no consequence for the ledger.
 struct Note {
@@ -87,6 +87,6 @@ struct End {
   std::uint64_t done = 0;  // sources that match and were done before
 };
 using Event = std::variant<Listed, SourceOpened, SourceChunk, SourceEnded, SourceFailed, SourceChanged,
-                           SourceMoved, SourceFinished, Looked, InputRead, Note, End>;
+                           SourceMoved, SourceFinished, Presence, InputRead, Note, End>;
 
 }  // namespace leat::reader

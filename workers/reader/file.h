@@ -38,8 +38,8 @@ struct NulRun {
 };
 [[nodiscard]] Result<NulRun> nul_run_at_end(const std::string& path);
 
-// kRetry for what a network mount does while it is away (ESTALE EIO ENOTCONN ETIMEDOUT EHOSTDOWN and the
-// like) and for a shortage of descriptors or memory; kReject for everything else: this file is bad, go on
+// kRetry for what a network mount does while it is unavailable (ESTALE EIO ENOTCONN ETIMEDOUT EHOSTDOWN and the
+// like) and for a shortage of descriptors or memory; kReject for everything else: this file is bad, continue
 // with the next.
 Fault fault_of(int error);
 
@@ -63,7 +63,7 @@ class InputFile {
   [[nodiscard]] Result<void> seek(std::uint64_t offset);
 
   const File& file() const { return file_; }  // as it was when opened, without head
-  stage::Fd duplicate() const;                // to look at it later; none if there are no more descriptors
+  stage::Fd duplicate() const;                // to check it later; none if there are no more descriptors
   std::uint64_t offset() const { return offset_; }  // of the next byte
 
  private:

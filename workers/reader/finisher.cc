@@ -47,7 +47,7 @@ int move_without_replacing(const std::string& from, const std::string& to) {
 enum class There { kSame, kOther, kNothing };
 
 // Is the content of the row at this path?
-Result<There> look(const std::string& path, const ledger::Source& row) {
+Result<There> check_path(const std::string& path, const ledger::Source& row) {
   const Result<InputFile> open = InputFile::open(path);
   if (!open) {
     struct stat found;
@@ -85,14 +85,14 @@ Result<SourceFinished> finish_source(const ledger::Source& row) {
   SourceFinished event{row.id, row.path, moves ? "move" : "delete", "", ""};
   const std::string folder = folder_of(row.path);
   if (moves) event.to = row.after.substr(kMove.size()) + row.path.substr(row.path.rfind('/'));
-  Result<There> there = look(row.path, row);
+  Result<There> there = check_path(row.path, row);
   if (!there && there.error().fault == Fault::kRetry) return tl::unexpected(there.error());
   if (!there) return refused(event, EACCES, there.error().text);
   if (*there == There::kOther) return refused(event, EACCES, "it has changed since it was read");
   if (*there == There::kNothing) {
     struct stat found;
     if (::stat(folder.c_str(), &found) != 0) return refused(event, errno, "its folder is not there");
-    const Result<There> moved = moves ? look(event.to, row) : Result<There>(There::kNothing);
+    const Result<There> moved = moves ? check_path(event.to, row) : Result<There>(There::kNothing);
     if (!moved && moved.error().fault == Fault::kRetry) return tl::unexpected(moved.error());
     if (!moved || *moved != There::kSame) event.to.clear();  // somebody else has taken it away
     return event;

@@ -25,7 +25,7 @@ IoThread::IoThread(std::shared_ptr<ReadAhead::Shared> shared)
       known_(*options_.known),
       reader_(shared_),
       own_outputs_(options_.outputs),
-      look_(*shared_, known_) {}
+      presence_scan_(*shared_, known_) {}
 
 End IoThread::run() {
   const bool used_up = options_.follow ? follow() : read_all();
@@ -45,11 +45,11 @@ bool IoThread::read_all() {
   const Result<bool> left = known_.output_left();
   if (!left) return give_up(left.error());
   listed.output_left = *left;
-  if (!push(std::move(listed)) || !look_at_open_sources()) return false;
+  if (!push(std::move(listed)) || !check_open_sources()) return false;
   for (const File& file : listing->files) {
-    if (!take(file) || !hear_commits()) return false;
+    if (!take(file) || !take_commits()) return false;
   }
-  return tell_missing() && finish_the_rest() && look();
+  return report_missing() && finish_the_rest() && scan_presence();
 }
 
 bool IoThread::follow() {
@@ -62,14 +62,14 @@ bool IoThread::follow() {
       done_ = listing->left_out;
       if (!push(Listed{listing->files.size(), done_, listing->total_bytes, std::move(listing->skipped)}))
         return false;
-      if (!look_at_open_sources()) return false;
+      if (!check_open_sources()) return false;
     }
     const std::vector<File> files =
         options_.source.growing ? std::move(listing->files) : settler.feed(listing->files, Clock::now());
     for (const File& file : files) {
-      if (!take(file) || !hear_commits()) return false;
+      if (!take(file) || !take_commits()) return false;
     }
-    if (!look() || !pause()) return false;
+    if (!scan_presence() || !pause()) return false;
   }
 }
 
@@ -78,22 +78,22 @@ std::optional<Listing> IoThread::list() {
   Outage outage;
   for (;;) {
     shared_->set(Doing::kListing, "");
-    std::string trouble;
+    std::string fault;
     if (shared_->mount_is_there()) {
       Listing listing =
           list_files(options_.source.paths, [this](const File& file) { return known_.nothing_to_do(file); });
-      trouble = std::move(listing.trouble);
-      if (trouble.empty() && !shared_->mount_is_there()) trouble = shared_->mount_trouble();
-      if (trouble.empty()) {
-        shared_->clear_trouble();
+      fault = std::move(listing.fault);
+      if (fault.empty() && !shared_->mount_is_there()) fault = shared_->mount_fault();
+      if (fault.empty()) {
+        shared_->clear_fault();
         return listing;
       }
     } else {
-      trouble = shared_->mount_trouble();
+      fault = shared_->mount_fault();
     }
-    if (!shared_->retry(outage, "", trouble)) return std::nullopt;
+    if (!shared_->retry(outage, "", fault)) return std::nullopt;
     if (outage.over && !options_.follow) {
-      give_up({Fault::kFatal, trouble});
+      give_up({Fault::kFatal, fault});
       return std::nullopt;
     }
   }
@@ -183,7 +183,7 @@ bool IoThread::read(const Decision& decision, const File& file) {
 }
 
 // What earlier runs have left half read, or to be moved or deleted.
-bool IoThread::look_at_open_sources() {
+bool IoThread::check_open_sources() {
   finishes_ = known_.has_records() && !options_.source.after.empty();
   Result<std::vector<ledger::Source>> open = known_.open_sources();
   if (!open) return give_up(std::move(open.error()));
@@ -199,16 +199,16 @@ bool IoThread::look_at_open_sources() {
 
 // What is half read and was not listed is told, and nothing else: that it is gone is also what a mount says that is
 // away.
-bool IoThread::tell_missing() {
+bool IoThread::report_missing() {
   for (const auto& [id, row] : missing_) {
     const auto matches = [&path = row.path](const std::string& glob) {
       return config::glob_match(glob, path);
     };
     if (std::none_of(options_.source.paths.begin(), options_.source.paths.end(), matches)) continue;
-    if (!push(Note{fmt::format(
-            "{}: it was read up to line {}, offset {}, and is not there now; a run that finds it goes "
-            "on with it",
-            row.path, row.place.lines, row.place.offset)})) {
+    if (!push(Note{
+            fmt::format("{}: it was read up to line {}, offset {}, and is not there now; a run that finds it "
+                        "continues there",
+                        row.path, row.place.lines, row.place.offset)})) {
       return false;
     }
   }
@@ -216,37 +216,37 @@ bool IoThread::tell_missing() {
 }
 
 // Once a day. Then the writer may forget some sources; so nothing more is decided until it has, or what is decided could
-// go on with one that is not known any more.
-bool IoThread::look() {
-  if (!look_.due()) return true;
+// continue with one that is not known any more.
+bool IoThread::scan_presence() {
+  if (!presence_scan_.due()) return true;
   for (bool whole = false; !whole;) {
     shared_->set(Doing::kListing, "");
-    Result<ledger::Look> part = look_.next();
+    Result<ledger::Presence> part = presence_scan_.next();
     if (!part && part.error().fault == Fault::kFatal) return give_up(std::move(part.error()));
     if (!part) break;  // the mount: another time
     whole = part->whole;
     if (part->empty()) continue;
-    ++untold_;
-    if (!push(Looked{*std::move(part)})) return false;
+    ++uncommitted_;
+    if (!push(Presence{*std::move(part)})) return false;
   }
-  while (options_.follow && untold_ > 0) {
+  while (options_.follow && uncommitted_ > 0) {
     shared_->set(Doing::kFinishing, "");
-    if (shared_->queue.sleep_until_commit(options_.commit_patience) || !hear_commits()) return false;
+    if (shared_->queue.sleep_until_commit(options_.commit_patience) || !take_commits()) return false;
   }
   return true;
 }
 
-bool IoThread::hear_commits() {
+bool IoThread::take_commits() {
   const std::vector<std::uint64_t> committed = shared_->queue.take_committed();
   for (const std::uint64_t id : committed) {
-    if (id == 0) --untold_;
+    if (id == 0) --uncommitted_;
     known_.committed(id);
     finished_.erase(id);
   }
   return committed.empty() ? !shared_->queue.stopped() : finish_what_is_due();
 }
 
-// Until the mount is away: then the rest waits for another time.
+// Until the mount is unavailable: then the rest waits for another time.
 bool IoThread::finish_what_is_due() {
   if (!finishes_) return !shared_->queue.stopped();
   const Result<bool> done = finish_some();
@@ -254,7 +254,7 @@ bool IoThread::finish_what_is_due() {
   return !shared_->queue.stopped();
 }
 
-// Whatever the ledger says is due. kRetry: the mount is away. False: stopped.
+// Whatever the ledger says is due. kRetry: the mount is unavailable. False: stopped.
 Result<bool> IoThread::finish_some() {
   shared_->set(Doing::kFinishing, "");
   const Result<std::uint64_t> oldest = known_.oldest_unfinished();
@@ -294,21 +294,21 @@ bool IoThread::finish_the_rest() {
     if (!shared_->retry(outage, "", done.error().text)) return false;
     if (outage.over) break;
   }
-  shared_->clear_trouble();
+  shared_->clear_fault();
   return !shared_->queue.stopped();
 }
 
 // But not for ever.
 bool IoThread::wait_for_outputs() {
-  ++untold_;
+  ++uncommitted_;
   const Clock::time_point deadline = Clock::now() + options_.commit_patience;
-  while (untold_ > 0) {
+  while (uncommitted_ > 0) {
     shared_->set(Doing::kFinishing, "");
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) {
       return push(Note{"source.after is left to the next run: what was read is not published yet"});
     }
-    if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
+    if (shared_->queue.sleep_until_commit(left) || !take_commits()) return false;
   }
   return true;
 }
@@ -321,7 +321,7 @@ bool IoThread::pause() {
     shared_->set(Doing::kPolling, "");
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - Clock::now());
     if (left.count() <= 0) return !shared_->queue.stopped();
-    if (shared_->queue.sleep_until_commit(left) || !hear_commits()) return false;
+    if (shared_->queue.sleep_until_commit(left) || !take_commits()) return false;
   }
 }
 

@@ -9,8 +9,8 @@
 
 #include "workers/reader/finisher.h"
 #include "workers/reader/listing.h"
-#include "workers/reader/look.h"
 #include "workers/reader/own_outputs.h"
+#include "workers/reader/presence.h"
 #include "workers/reader/settler.h"
 #include "workers/reader/shared.h"
 #include "workers/reader/source_reader.h"
@@ -34,10 +34,10 @@ class IoThread {
   std::optional<Listing> list();
   std::optional<Decision> decide(const File& file);
 
-  bool look_at_open_sources();
-  bool tell_missing();
-  bool look();
-  bool hear_commits();
+  bool check_open_sources();
+  bool report_missing();
+  bool scan_presence();
+  bool take_commits();
   bool finish_what_is_due();
   Result<bool> finish_some();
   bool finish_the_rest();
@@ -49,9 +49,9 @@ class IoThread {
   Known& known_;
   SourceReader reader_;
   OwnOutputs own_outputs_;
-  DailyLook look_;
-  std::uint64_t untold_ = 0;  // parts of looks, and InputRead, that are not committed yet
-  bool finishes_ = false;     // there is, or may come, a source.after to be done
+  PresenceScan presence_scan_;
+  std::uint64_t uncommitted_ = 0;  // parts of presence scans, and InputRead, that are not committed yet
+  bool finishes_ = false;          // there is, or may come, a source.after to be done
   std::unordered_set<std::uint64_t>
       finished_;  // source.after was tried, and the ledger does not have it as done
   std::optional<std::uint64_t> finished_before_;     // all was tried that does not wait for this output

@@ -140,7 +140,8 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
   const bool same = row.size == file.size && row.mtime_ns == file.mtime_ns;
   const bool over = row.state == SourceState::kDone || row.state == SourceState::kFailed;
   if (row.state == SourceState::kChanged) {
-    return Decision{told_.insert(row.id).second ? Kind::kChanged : Kind::kIgnore, 0, {}, {}, {}, row.reason};
+    return Decision{
+        reported_.insert(row.id).second ? Kind::kChanged : Kind::kIgnore, 0, {}, {}, {}, row.reason};
   }
   if (row.state == SourceState::kDone && same) return Decision{Kind::kDone};
   if (row.state == SourceState::kFailed && same && !row.retry && row.place.lines > 0) {
@@ -174,7 +175,7 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
 }
 
 Decision Known::changed(const ledger::Source& row, const File& file, const std::string& what) {
-  told_.insert(row.id);
+  reported_.insert(row.id);
   return Decision{Decision::Kind::kChanged,
                   0,
                   {},
@@ -185,7 +186,7 @@ Decision Known::changed(const ledger::Source& row, const File& file, const std::
 
 void Known::left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
                  const std::string& reason, bool retry) {
-  if (state == SourceState::kChanged) told_.insert(id);
+  if (state == SourceState::kChanged) reported_.insert(id);
   if (!options_.follow) return;
   ledger::Source& row = since_[id];
   if (!row.path.empty()) paths_.erase(row.path);
@@ -205,7 +206,7 @@ void Known::left(std::uint64_t id, const File& file, const Position& at, ledger:
 void Known::committed(std::uint64_t id) {
   const auto found = since_.find(id);
   if (found == since_.end() || records_ == nullptr) return;
-  if (found->second.state == SourceState::kReading) return;  // it waits, and goes on
+  if (found->second.state == SourceState::kReading) return;  // it waits, and continues
   paths_.erase(found->second.path);
   since_.erase(found);
   moved_.erase(id);

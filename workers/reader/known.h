@@ -1,4 +1,4 @@
-// What is known of the files that a listing shows: done, begun, not what they were, moved, or new. Where to go on in
+// What is known of the files that a listing shows: done, begun, not what they were, moved, or new. Where to continue in
 // each, and what must stand there.
 //
 // A finished source costs a hash of its path and nothing else: no row, no open, no read. For others the ledger is
@@ -42,7 +42,7 @@ class Known {
  public:
   struct Options {
     bool growing = false;  // source.growing
-    bool follow = false;   // files are looked at again and again
+    bool follow = false;   // files are checked again and again
     bool one_output_each =
         false;  // each source has one output of its own, without {n}: it cannot be added to
                 // once it has its name
@@ -60,10 +60,10 @@ class Known {
   const std::string& remedy() const { return options_.remedy; }
   bool has_records() const { return records_ != nullptr; }
 
-  // Looks at the file only to tell whether it was moved. kRetry: the mount is away; else the ledger's faults.
+  // Checks the file only to tell whether it was moved. kRetry: the mount is unavailable; else the ledger's faults.
   [[nodiscard]] Result<Decision> decide(const File& file);
 
-  // Following: what has become of a source; until committed(). Not following, each file is looked at only once.
+  // Following: what has become of a source; until committed(). Not following, each file is checked only once.
   void left(std::uint64_t id, const File& file, const Position& at, ledger::SourceState state,
             const std::string& reason = {}, bool retry = false);
   void done(const File& file) { done_.add(file.path, file.size, file.mtime_ns); }
@@ -82,7 +82,7 @@ class Known {
   }
   // Is there an output of all sources that only waits for its name: nothing half read would be added to it?
   [[nodiscard]] Result<bool> output_left() const;
-  // For a look (look.h): the next ones behind the id `last`, where they are now. Precondition: has_records().
+  // For a presence scan (presence.h): the next ones behind the id `last`, where they are now. Precondition: has_records().
   [[nodiscard]] Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last,
                                                                        std::size_t count) const;
   [[nodiscard]] Result<std::int64_t> looked_s() const { return records_->looked_s(); }
@@ -102,7 +102,7 @@ class Known {
   std::unordered_map<std::uint64_t, ledger::Source> since_;  // not committed yet, by id
   std::unordered_map<std::string, std::uint64_t> paths_;     // of since_
   std::unordered_map<std::uint64_t, std::string> moved_;     // where sources were found to be now
-  std::unordered_set<std::uint64_t> told_;                   // changed ones
+  std::unordered_set<std::uint64_t> reported_;               // changed ones
 };
 
 // A row's place as a position, and the other way round.

@@ -50,13 +50,13 @@ class LineReader {
 
   // Passes over what comes before the start, and makes sure that it is what was read then: a fault of the source, or
   // (changed(), kReject) it ends before the start, its tail is another one, or its last line, which had no '\n',
-  // has gone on. Without it next() does the same.
+  // has continued. Without it next() does the same.
   [[nodiscard]] Result<void> begin();
   bool changed() const { return changed_; }
 
   // The next lines, up to target_bytes of them; a longer line travels alone. nullopt is the end. A fault of
   // the source comes after all whole lines in front of it; what follows the last of these is not delivered:
-  // the place to go on from is position(). So it is with a last line that is held(). A UTF-8 byte order mark at offset 0 is left out, and counts in
+  // the place to continue from is position(). So it is with a last line that is held(). A UTF-8 byte order mark at offset 0 is skipped, and counts in
   // offsets. Holds at most two buffers of the longer of target_bytes and the line, of which max_record_bytes
   // bounds the latter.
   [[nodiscard]] Result<std::optional<Chunk>> next(std::size_t target_bytes);

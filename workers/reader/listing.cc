@@ -112,7 +112,7 @@ class Walk {
     chain_.pop_back();
   }
 
-  // Takes the files of a folder and returns the folders to go on with.
+  // Takes the files of a folder and returns the folders to continue with.
   Folders read(const std::string& folder, const std::vector<State>& states,
                const std::set<std::string>& taken) {
     Folders folders;
@@ -215,7 +215,7 @@ class Walk {
   void skip(const std::string& path, std::string_view what, int error) {
     const std::string& shown = path.empty() ? "/" : path;
     if (fault_of(error) == Fault::kRetry) {
-      listing_.trouble = fmt::format("{}: {}: {}", shown, what, ::strerror(error));
+      listing_.fault = fmt::format("{}: {}: {}", shown, what, ::strerror(error));
     }
     listing_.skipped.push_back({shown, fmt::format("{}: {}", what, ::strerror(error))});
   }

@@ -22,12 +22,13 @@ struct Listing {
   std::uint64_t left_out = 0;  // those that `leave_out` did not want here
   std::vector<Skipped> skipped;
   std::uint64_t total_bytes = 0;  // of files, on disk
-  std::string trouble;  // not empty: part of the listing is missing as the mount is away (fault_of kRetry):
-                        // believe nothing of it and list again later
+  std::string
+      fault;  // not empty: part of the listing is missing as the mount is unavailable (fault_of kRetry):
+              // believe nothing of it and list again later
 };
 
 // Absolute globs as in config/glob.h. Wildcards and ** do not enter folders that begin with '.', and follow
-// links to folders except back to a folder they are in. Names of unfinished files are left out. All globs
+// links to folders except back to a folder they are in. Names of unfinished files are skipped. All globs
 // share one walk: every folder is read once. leave_out is asked once for each file, in no order: what it
 // does not want takes no memory.
 Listing list_files(const std::vector<std::string>& globs,

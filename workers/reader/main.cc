@@ -1,11 +1,11 @@
 // leat-reader: turns files on the NAS into numbered batches.
 //
-// Reads   files that match source.paths; the ledger, for where to go on; accepted and committed positions from the
+// Reads   files that match source.paths; the ledger, for where to continue; accepted and committed positions from the
 //         writer; credits from the filters
 // Writes  batches to the filters; nothing to disk, but that source.after moves or deletes what is done
 // Never   writes to a source, or believes an empty mount
-// Fails   no file matches: exits 66. NAS away: waits, gives up after source.give_up: exits 74.
-// Gaps    a file replaced between two looks by one of the same size, mtime and head is not noticed; nor is a byte that
+// Fails   no file matches: exits 66. NAS unavailable: waits, gives up after source.give_up: exits 74.
+// Gaps    a file replaced between two polls by one of the same size, mtime and head is not noticed; nor is a byte that
 //         was edited in what was read, but for the first 64 KiB of the file and the last 64 KiB read, of a file that
 //         grew as well
 

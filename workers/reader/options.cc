@@ -25,7 +25,7 @@ std::string remedy(const stage::Worker& worker, bool again) {
     return fmt::format("`leat run {} --reread {{path}}` reads it again from its start",
                        welcome.pipeline_file);
   }
-  return fmt::format("`leat run {} --fresh --force` makes {} anew from all sources", welcome.pipeline_file,
+  return fmt::format("`leat run {} --fresh --force` makes {} again from all sources", welcome.pipeline_file,
                      worker.pipeline().sink.path);
 }
 

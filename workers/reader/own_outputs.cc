@@ -19,11 +19,11 @@ bool OwnOutputs::holds(const std::string& path) {
   const std::size_t name = path.rfind('/') + 1;
   if (folder_ != path.substr(0, name)) {
     folder_ = path.substr(0, name);
-    for (Sink& sink : sinks_) sink.looks = ledger::seen_from(sink.folder, folder_ + "x");
+    for (Sink& sink : sinks_) sink.seen_as = ledger::seen_from(sink.folder, folder_ + "x");
   }
   return std::any_of(sinks_.begin(), sinks_.end(), [&](const Sink& sink) {
-    return sink.looks &&
-           config::sink_match(sink.path, sink.looks->substr(0, sink.looks->size() - 1) + path.substr(name));
+    return sink.seen_as && config::sink_match(sink.path, sink.seen_as->substr(0, sink.seen_as->size() - 1) +
+                                                             path.substr(name));
   });
 }
 

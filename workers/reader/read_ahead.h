@@ -39,7 +39,7 @@ class ReadAhead {
     Milliseconds max_backoff{5'000};  // ... to this
     Milliseconds commit_patience{
         10'000};  // source.after: how long the end waits for the last sources to be committed
-    Milliseconds day{std::chrono::hours(24)};  // between two looks for the known sources
+    Milliseconds day{std::chrono::hours(24)};  // between two polls for the known sources
     // What earlier runs have left; from here on the thread's alone. Null: nothing.
     std::shared_ptr<Known> known;
     // Replaces Decoders, for tests. Called in the thread, and perhaps after ReadAhead is gone: hold what it needs by
@@ -53,7 +53,7 @@ class ReadAhead {
     kOpening,
     kReading,
     kBlocked,    // the queue is full
-    kWaiting,    // to try again: see trouble
+    kWaiting,    // to try again: see fault
     kPolling,    // following: between two listings
     kFinishing,  // source.after, or waiting for a commit to do it
     kEnded,
@@ -63,8 +63,8 @@ class ReadAhead {
     std::string path;                             // what it is at, if it is at a file
     std::chrono::steady_clock::time_point since;  // it does that
     std::uint64_t consumed_bytes = 0;             // on disk, of all files, for progress against Listed::bytes
-    std::string trouble;                          // the fault that is being waited out; empty: none
-    std::chrono::steady_clock::time_point trouble_since;
+    std::string fault;                            // the fault that is being waited out; empty: none
+    std::chrono::steady_clock::time_point fault_since;
   };
 
   explicit ReadAhead(Options options);
@@ -76,7 +76,7 @@ class ReadAhead {
   std::optional<Event> try_pop();  // never blocks; after End nothing comes
   int fd() const;                  // readable exactly while try_pop() has something
   void set_target(std::size_t bytes);
-  // The last event of this source (ended, failed or changed) is durable, or with 0 a part of a look, or that the input
+  // The last event of this source (ended, failed or changed) is durable, or with 0 a parts of a presence scan, or that the input
   // was read: commits.h keeps count.
   void committed(std::uint64_t source);
   // No more files and chunks: the queued events, then End{stopped}, unless the thread hangs.

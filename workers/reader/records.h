@@ -31,7 +31,7 @@ class Records {
   [[nodiscard]] virtual Result<std::vector<ledger::Source>> after_due(std::uint64_t last,
                                                                       std::size_t count) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> oldest_unfinished() = 0;
-  // For a look.
+  // For a presence scan.
   [[nodiscard]] virtual Result<std::vector<ledger::View::Sought>> sought_after(std::uint64_t last,
                                                                                std::size_t count) = 0;
   [[nodiscard]] virtual Result<std::int64_t> looked_s() = 0;

@@ -33,30 +33,30 @@ void ReadAhead::Shared::set(Doing doing, const std::string& path) {
   if (status.path != path) status.path = path;
 }
 
-bool ReadAhead::Shared::retry(Outage& outage, const std::string& path, const std::string& trouble) {
+bool ReadAhead::Shared::retry(Outage& outage, const std::string& path, const std::string& fault) {
   if (!outage.running()) outage.since = Clock::now();
   outage.over = Clock::now() - outage.since >= options.source.give_up;
   if (outage.over && !options.follow) return true;
   outage.wait = outage.running() ? std::min(outage.wait * 2, options.max_backoff) : options.backoff;
   {
     const std::lock_guard lock(mutex);
-    status.trouble = trouble;
-    status.trouble_since = outage.since;
+    status.fault = fault;
+    status.fault_since = outage.since;
   }
   set(Doing::kWaiting, path);
   return !queue.sleep(outage.wait);
 }
 
-void ReadAhead::Shared::clear_trouble() {
+void ReadAhead::Shared::clear_fault() {
   const std::lock_guard lock(mutex);
-  status.trouble.clear();
+  status.fault.clear();
 }
 
 bool ReadAhead::Shared::mount_is_there() const {
   return options.source.require_mount.empty() || is_mount_point(options.source.require_mount);
 }
 
-std::string ReadAhead::Shared::mount_trouble() const {
+std::string ReadAhead::Shared::mount_fault() const {
   return options.source.require_mount + ": nothing is mounted there";
 }
 

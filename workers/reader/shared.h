@@ -24,12 +24,12 @@ struct ReadAhead::Shared {
 
   void set(Doing doing, const std::string& path);
   // Waits before the next try; false: stopped. Not following, an outage that is over is not waited for any more.
-  bool retry(Outage& outage, const std::string& path, const std::string& trouble);
-  void clear_trouble();
+  bool retry(Outage& outage, const std::string& path, const std::string& fault);
+  void clear_fault();
 
   // Is what source.require_mount names mounted?
   bool mount_is_there() const;
-  std::string mount_trouble() const;
+  std::string mount_fault() const;
 
   const Options options;
   EventQueue queue;

@@ -1,5 +1,5 @@
 // An outage is waited out in one place, read_patiently(): the file is opened again at the last position, which is as
-// good as going on from an earlier run: head and tail must be what they were.
+// good as continuing from an earlier run: head and tail must be what they were.
 #include "workers/reader/source_reader.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ constexpr std::uint64_t kSector = 512;
 
 constexpr std::chrono::milliseconds kMoment{20};
 
-std::optional<File> look(const std::string& path, const stage::Fd& fd) {
+std::optional<File> stat_file(const std::string& path, const stage::Fd& fd) {
   struct stat found;
   if (!fd || ::fstat(fd.get(), &found) != 0) return std::nullopt;
   return make_file(path, found);
@@ -43,7 +43,7 @@ Outcome SourceReader::read(const Decision& decision, const File& listed) {
   first_.reset();
   Outcome outcome = read_patiently();
   if (outcome.kind != Kind::kWaits) open_.erase(id_);
-  shared_->clear_trouble();
+  shared_->clear_fault();
   if (first_) consumed_before_ += first_->size;
   return outcome;
 }
@@ -60,7 +60,7 @@ Outcome SourceReader::read_patiently() {
     if (!(position_ == before)) outage = Outage{};
     const bool mounted = shared_->mount_is_there();
     const bool answers = mounted && ::access(path.c_str(), F_OK) == 0;
-    // What cannot be found while the mount is in trouble is not gone.
+    // What cannot be found while the mount is in fault is not gone.
     const bool away = error.fault == Fault::kRetry || !mounted || (outage.running() && !answers);
     if (!away && !answers && !first_ && options_.follow) return {Kind::kGone};
     if (!away) return refused(error);
@@ -91,7 +91,7 @@ Result<Outcome> SourceReader::read_through() {
   shared_->set(Doing::kReading, file_.path);
   Result<Outcome> outcome = read_lines(*opened, lines);
   if (!outcome) {
-    now_ = look(file_.path, opened->fd);
+    now_ = stat_file(file_.path, opened->fd);
     cut_short_ = opened->source->cut_short();
   }
   return outcome;
@@ -161,11 +161,11 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
 
 // Everything was read. Has somebody written to it meanwhile?
 Outcome SourceReader::ended(const Opened& opened) {
-  std::optional<File> now = look(file_.path, opened.fd);
+  std::optional<File> now = stat_file(file_.path, opened.fd);
   if (now && now->size == first_->size && now->mtime_ns != first_->mtime_ns) {
     // A write that makes it longer shows first in its time, and a moment later in its size.
     (void)shared_->queue.sleep(kMoment);
-    now = look(file_.path, opened.fd);
+    now = stat_file(file_.path, opened.fd);
   }
   if (now && !now->same_content(*first_)) {
     if (now->size < first_->size)
@@ -235,7 +235,7 @@ Outcome SourceReader::changed(const std::string& what) const {
 void SourceReader::progress(const ByteSource& source) {
   const std::lock_guard lock(shared_->mutex);
   shared_->status.consumed_bytes = consumed_before_ + source.consumed();
-  shared_->status.trouble.clear();
+  shared_->status.fault.clear();
 }
 
 }  // namespace leat::reader

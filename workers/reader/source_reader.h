@@ -25,7 +25,7 @@ struct Outcome {
     kWaits,    // for more to be written, see reason; nothing is wrong
     kGone,     // following: it could not be opened as it is not there any more
     kStopped,
-    kGivenUp,  // the mount is away for too long, see reason
+    kGivenUp,  // the mount is unavailable for too long, see reason
   };
   Kind kind = Kind::kEnded;
   std::string reason{};
@@ -68,7 +68,7 @@ class SourceReader {
   std::optional<File> first_;               // as it was when it was opened first
   std::optional<File> now_;                 // as its descriptor showed it when the last error came
   bool cut_short_ = false;                  // the last error was only that it ends too early
-  std::unordered_set<std::uint64_t> open_;  // sources that wait to be gone on with: told as opened already
+  std::unordered_set<std::uint64_t> open_;  // sources that wait to be continued: told as opened already
   std::uint64_t consumed_before_ = 0;       // of the sources before
 };
 

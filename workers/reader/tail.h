@@ -1,4 +1,4 @@
-// The last 64 KiB before a position: what tells, when a source is gone on with later, that what was read of it is
+// The last 64 KiB before a position: what tells, when a source is continued later, that what was read of it is
 // still what stands there. Uncompressed bytes of the source as it is: with a byte order mark, without a newline that
 // we added.
 #pragma once

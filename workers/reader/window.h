@@ -1,7 +1,7 @@
 // The window: what the reader has sent and the writer has not accepted yet. It bounds what the whole pipeline
 // holds, and it is what the reader sends again when a worker that held some of it has died.
 //
-// Who has a batch is known from what was dealt (the filter) and from the filters' credits (the processor). News of a
+// Which worker has a batch is known from what was dealt (the filter) and from the filters' credits (the processor). News of a
 // death may come before the credit that tells what the dead one had, so the dead are remembered.
 //
 // A batch counts as what it is or what it may become, its grant, whichever is more. What the writer says was cut off is sent
@@ -69,7 +69,7 @@ class Window {
   const proto::Batch* hopeless() const;
 
   bool wants_resend() const { return resend_ > 0; }
-  // The first batch that is to be sent again, or the rest of one; then say to whom it went. Precondition: wants_resend().
+  // The first batch that is to be sent again, or the rest of one; then say which instance it went to. Precondition: wants_resend().
   proto::Batch& next_resend(const Growth& growth);
   void resent(std::uint32_t to);
 

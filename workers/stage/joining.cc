@@ -64,7 +64,7 @@ std::string path_of(const std::string& endpoint) {
   return endpoint.starts_with(kIpc) ? endpoint.substr(kIpc.size()) : endpoint;
 }
 
-// Why nobody answers there, as far as it can be seen from here.
+// Why no supervisor answers there, as far as it can be seen from here.
 std::string joining_at(const std::string& endpoint) {
   std::string path = path_of(endpoint);
   if (::access(path.c_str(), W_OK) == 0) return fmt::format("waiting for the supervisor at {}", endpoint);
@@ -116,12 +116,12 @@ void Worker::wait_for_supervisor() {
   while (!leaving_ && !announce()) {
     if (std::string state = joining_at(join_); state != said) {
       say(state);
-      tell_service_manager("STATUS=" + state);
+      notify_service_manager("STATUS=" + state);
       said = state;
     }
     pollfd signals{signals_.get(), POLLIN, 0};
     ::poll(&signals, 1, static_cast<int>(kAnnounceAgain.count()));
-    look_for_stop();
+    poll_control();
   }
 }
 
@@ -201,10 +201,10 @@ void Worker::join() {
                    kExitIo});
     }
     bool heard = poller.wait(std::chrono::duration_cast<milliseconds>(next_hello - now) + milliseconds{1});
-    look_for_stop();
+    poll_control();
     if (std::string state = joining_at(join_); !heard && !join_.empty() && state != said) {
       say(state);
-      tell_service_manager("STATUS=" + state);
+      notify_service_manager("STATUS=" + state);
       said = state;
     }
   }

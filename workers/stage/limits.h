@@ -1,5 +1,5 @@
 // Limits of the operating system that a pipeline must fit into. libzmq aborts its process where a descriptor or a thread is
-// missing, so what will be needed is looked at before there is a socket.
+// missing, so what will be needed is checked before there is a socket.
 #pragma once
 
 #include <cstdint>

@@ -42,7 +42,7 @@ void Outlet::collect() {
 }
 
 void Outlet::report_drained() {
-  for (const auto& drained : dealer_->take_drained()) worker_.tell(drained);
+  for (const auto& drained : dealer_->take_drained()) worker_.send_control(drained);
 }
 
 bool Outlet::wait_for_room() {
@@ -54,7 +54,7 @@ bool Outlet::wait_for_room() {
   while (!worker_.leaving() && !worker_.finishing()) {
     if (has_room()) return true;
     poller.wait(milliseconds(-1));
-    worker_.look_for_stop();
+    worker_.poll_control();
   }
   return false;
 }
@@ -89,7 +89,7 @@ std::optional<std::uint32_t> Outlet::send(proto::Batch& batch) {
   worker_.add_to(poller);
   while (!worker_.leaving()) {
     poller.wait(kAskAgain);
-    worker_.look_for_stop();
+    worker_.poll_control();
     if (writer_->try_send(message)) return 0;
   }
   return std::nullopt;

@@ -67,7 +67,7 @@ void MappedPage::enter(Activity activity) {
   page_->activity.store(static_cast<std::uint32_t>(activity), std::memory_order_relaxed);
 }
 
-// A sequence lock. Whoever reads a byte (acquire) that was written (release) after the version became odd sees that it did:
+// A sequence lock. A process that reads a byte (acquire) that was written (release) after the version became odd sees that it did:
 // on a processor that reorders stores (ARM) too, which plain bytes between two versions would allow.
 void MappedPage::set_text(std::string_view text) {
   std::size_t size = std::min(text.size(), page_->text.size() - 1);

@@ -1,7 +1,7 @@
 // A worker's page: a small file in the runtime folder that a worker maps and writes, and the supervisor maps
 // and reads.
 //
-// It tells what the worker is at and since when, and what it has done, without a message and without the
+// It tells what the worker does and since when, and what it has done, without a message and without the
 // worker's help: it can be read while the worker hangs in a system call, and after it has died. All fields
 // are independent relaxed atomics: a reader may see counts a moment apart.
 #pragma once
@@ -24,7 +24,7 @@ enum class Activity : std::uint32_t {
   kIdle = 3,     // waits for work
 };
 
-// kIo: for the reader's I/O thread and the writer's write(2), which are waits on a device, inside "busy".
+// Shared by the worker, which writes it, and its supervisor. A wait on a device (the writer's write(2)) is inside "busy".
 struct Page {
   static constexpr std::uint32_t kMagic = 0x5047414C;  // "LAGP"
   std::atomic<std::uint32_t> magic;
@@ -52,11 +52,11 @@ struct Page {
   std::atomic<std::uint64_t> sources_failed;
   std::atomic<std::uint64_t> window_batches;  // reader: sent and not accepted
   std::atomic<std::uint64_t> commits;         // writer: since it started
-  // The record at work, for who looks after a death: at_source 0: none.
+  // The record at work, for the supervisor after a death: at_source 0: none.
   std::atomic<std::uint64_t> at_source;
   std::atomic<std::uint64_t> at_offset;     // of its first byte, uncompressed
   std::atomic<std::uint32_t> at_guarded;    // not 0: a step watches its time itself
-  std::atomic<std::uint32_t> troubled;      // not 0: the text says what is wrong
+  std::atomic<std::uint32_t> failing;       // not 0: the text says what is wrong
   std::array<std::atomic<char>, 512> text;  // what it is at, for a person; NUL-terminated UTF-8
 };
 

@@ -122,7 +122,7 @@ int take_part(const Program& program, const Arguments& arguments) {
     worker.reset();
     return rejoin ? kJoinAgain : int{kExitOk};
   } catch (const Fatal& fatal) {
-    if (fatal.error().exit_code == kExitStopped) return kExitOk;  // it was told to leave: not its failure
+    if (fatal.error().exit_code == kExitStopped) return kExitOk;  // it was asked to leave: not its failure
     error = fatal.error();
   } catch (const std::bad_alloc&) {
     error = {Fault::kFatal, "out of memory", kExitIo};

@@ -97,15 +97,15 @@ std::optional<proto::Batch> decode(Worker& worker, proto::Message message, Credi
   return std::nullopt;
 }
 
-// A worker that nobody deals to any more owes nothing, but its last results may still be on their way in its memory.
+// A drained worker has answered everything, but its last results may still be on their way in its memory.
 void wait_until_taken(Worker& worker) {
-  constexpr milliseconds kLook{10};
+  constexpr milliseconds kPollInterval{10};
   worker.page().enter(Activity::kIdle);
   proto::Poller poller;
   worker.add_to(poller);
   while (!worker.leaving() && !Buffer::arena_let_go()) {
-    poller.wait(kLook);
-    worker.look_for_stop();
+    poller.wait(kPollInterval);
+    worker.poll_control();
   }
 }
 
@@ -135,10 +135,10 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
       if (worker.draining()) return wait_until_taken(worker);
       page.enter(Activity::kIdle);
       if (worker.finishing()) worker.finished();
-      // Credits alone are no reason to wake up, unless somebody waits for the last of them.
+      // Credits alone are no reason to wake up, unless the last of them are waited for.
       if (credits_index) poller.watch(*credits_index, outlet.draining());
       poller.wait(milliseconds(-1));
-      worker.look_for_stop();
+      worker.poll_control();
       if (outlet.draining()) outlet.collect();
       continue;
     }
@@ -180,8 +180,8 @@ void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)
     batch = std::move(batch).reseal(header);
     auto dealt_to = outlet.send(batch);
     if (!dealt_to) return;
-    if (!hook.owes()) credits.give_back(before, service_ns, header.in, *dealt_to);
-    worker.look_now_and_then();
+    if (!hook.withholds_credits()) credits.give_back(before, service_ns, header.in, *dealt_to);
+    worker.poll_control_at_times();
   }
 }
 

@@ -9,9 +9,9 @@
 
 namespace leat::stage {
 
-// Runs until the worker is told to leave. `transform` gets every batch of records of this epoch; events pass
-// untouched. A transform that fails ends the worker; but with exit code 75 the batch goes back to whoever dealt it when the
-// worker was told to finish.
+// Runs until the worker is asked to leave. `transform` gets every batch of records of this epoch; events pass
+// untouched. A transform that fails ends the worker; but with exit code 75 the batch goes back to its dealer when the
+// worker was asked to finish.
 void pump(Worker& worker, const std::function<Result<proto::Batch>(proto::Batch)>& transform);
 
 }  // namespace leat::stage

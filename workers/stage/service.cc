@@ -11,7 +11,7 @@
 
 namespace leat::stage {
 
-void tell_service_manager(std::string_view lines) {
+void notify_service_manager(std::string_view lines) {
   const char* name = std::getenv("NOTIFY_SOCKET");
   if (name == nullptr || (name[0] != '/' && name[0] != '@')) return;
   sockaddr_un address{};

@@ -7,6 +7,6 @@
 namespace leat::stage {
 
 // Lines such as "READY=1" and "STATUS=...". Never fails: a manager that does not listen is no fault of ours.
-void tell_service_manager(std::string_view lines);
+void notify_service_manager(std::string_view lines);
 
 }  // namespace leat::stage

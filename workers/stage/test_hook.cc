@@ -110,7 +110,7 @@ TestHook::TestHook(proto::Stage role)
       role_(proto::to_string(role)),
       sleep_us_(number(role_, "US")),
       loses_(number(role_, "LOSES")),
-      owes_(number(role_, "OWES") > 0) {}
+      withholds_credits_(number(role_, "OWES") > 0) {}
 
 bool TestHook::loses_batch(std::string_view records) {
   if (!on_) return false;

@@ -25,7 +25,7 @@ class TestHook {
   explicit TestHook(proto::Stage role);
   TestHook() = default;
 
-  void look_at(std::string_view record) const {
+  void on_record(std::string_view record) const {
     if (on_) [[unlikely]]
       act(record);
   }
@@ -33,7 +33,7 @@ class TestHook {
   // Is the batch at hand, with these records, to get lost?
   bool loses_batch(std::string_view records);
   // Are its credits?
-  bool owes() const { return on_ && owes_; }
+  bool withholds_credits() const { return on_ && withholds_credits_; }
 
  private:
   void act(std::string_view record) const;
@@ -42,7 +42,7 @@ class TestHook {
   std::string role_;
   std::uint64_t sleep_us_ = 0;
   std::uint64_t loses_ = 0;
-  bool owes_ = false;
+  bool withholds_credits_ = false;
 };
 
 // 24 h.

@@ -45,7 +45,7 @@ void Worker::on_signal() {
   if (join_.empty() || asked_to_leave_ || !page_) return leave(false);
   asked_to_leave_ = true;
   say("leaving when it is drained (a second signal: at once)");
-  tell_service_manager("STOPPING=1\nSTATUS=draining");
+  notify_service_manager("STOPPING=1\nSTATUS=draining");
   send(proto::Report{proto::ReportKind::kLeave, 0, {}, {}, false});
 }
 
@@ -53,8 +53,8 @@ void Worker::say(const std::string& text) const {
   fmt::print(stderr, "leat-{}: {}\n", proto::to_string(role_), config::printable(text));
 }
 
-void Worker::look_for_stop() {
-  looked_ns_ = monotonic_ns();
+void Worker::poll_control() {
+  polled_ns_ = monotonic_ns();
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) on_signal();
   while (auto message = control_ ? control_->try_receive() : std::nullopt) {
@@ -91,19 +91,19 @@ void Worker::take_in(const proto::Control& control) {
   } else if (on_control_) {
     on_control_(control);
   } else if (!welcome_.pipeline_text.empty()) {
-    early_news_.push_back(control);
+    early_controls_.push_back(control);
   }
 }
 
 void Worker::on_control(std::function<void(const proto::Control&)> on_control) {
   on_control_ = std::move(on_control);
-  for (const auto& control : std::exchange(early_news_, {})) on_control_(control);
+  for (const auto& control : std::exchange(early_controls_, {})) on_control_(control);
 }
 
 void Worker::send(const proto::Control& control) {
   if (!control_) return;
   proto::Message message = proto::encode(control);
-  // The supervisor always receives; a full queue means that it has gone, and then nobody is there to be told.
+  // The supervisor always receives; a full queue means that it has gone, and then there is nothing to report to.
   static_cast<void>(control_->try_send(message));
 }
 
@@ -111,7 +111,7 @@ void Worker::ready(std::string details_json) {
   page_->enter(Activity::kIdle);
   if (!join_.empty()) {
     say(fmt::format("joined {} as processor {}", pipeline_.name, index_));
-    tell_service_manager(fmt::format("READY=1\nSTATUS=processor {} of {}", index_, pipeline_.name));
+    notify_service_manager(fmt::format("READY=1\nSTATUS=processor {} of {}", index_, pipeline_.name));
   }
   send(proto::Report{proto::ReportKind::kReady, 0, {}, std::move(details_json), false});
 }
@@ -139,7 +139,7 @@ void Worker::wait_to_leave() {
   add_to(poller);
   while (!leaving_) {
     poller.wait(milliseconds(-1));
-    look_for_stop();
+    poll_control();
   }
 }
 

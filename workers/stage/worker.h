@@ -47,15 +47,15 @@ struct Arguments {
   std::string runtime_dir;
   std::uint32_t index = 0;
   std::uint32_t instance = 1;
-  std::string join;          // endpoint of the supervisor; nobody there started us
+  std::string join;          // endpoint of the supervisor, which did not start us
   std::string inspect;       // --list or --describe FILE: print and exit, without a supervisor
   std::string show_sandbox;  // FILE: print what it may do, and exit
   std::string state;         // for that
 };
 
-// A worker that has joined: it has said hello and been welcomed. It was started by the supervisor, with a place, or by
-// anybody else (--join, --unit), and then it is given one; that one asks to leave before it does, and when the
-// supervisor has gone or starts everybody anew it joins again.
+// A worker that has said hello and been welcomed. It was started by the supervisor, with its index and instance, or from
+// outside (--join, --unit), and gets them with its welcome; then it asks before it leaves, and joins again when the
+// supervisor has gone or restarts all.
 class Worker {
  public:
   proto::Context& context() { return context_; }
@@ -73,13 +73,13 @@ class Worker {
   // Descriptors to wait on beside the worker's own: a stop has come when stopping() says so after the wait.
   void add_to(proto::Poller& poller);
   // Takes in what has come from the supervisor and signals. Two system calls, so a loop that has work calls
-  // look_now_and_then() instead: that does it after so many calls or so long.
-  void look_for_stop();
-  void look_now_and_then() {
+  // poll_control_at_times() instead: that does it after so many calls or so long.
+  void poll_control();
+  void poll_control_at_times() {
     constexpr std::uint64_t kLongNs = 10'000'000;
-    if (++unlooked_ % 16 == 0 || monotonic_ns() - looked_ns_ >= kLongNs) look_for_stop();
+    if (++unpolled_ % 16 == 0 || monotonic_ns() - polled_ns_ >= kLongNs) poll_control();
   }
-  // Called with each message of the supervisor but welcome and stop, from look_for_stop(); at once with those that came
+  // Called with each message of the supervisor but welcome and stop, from poll_control(); at once with those that came
   // behind the welcome.
   void on_control(std::function<void(const proto::Control&)> on_control);
   bool leaving() const { return leaving_; }  // leave now
@@ -98,9 +98,9 @@ class Worker {
   void ready(std::string details_json = {});
   void warn(const std::string& text);
   void done(std::string details_json);
-  void finished();       // told to finish, and nothing is at hand; said once
+  void finished();       // asked to finish, and nothing is at hand; said once
   void wait_to_leave();  // idle
-  void tell(const proto::Control& control) { send(control); }
+  void send_control(const proto::Control& control) { send(control); }
 
  private:
   friend int run_worker(const Program&, int, char**);
@@ -147,9 +147,9 @@ class Worker {
   bool rejoin_ = false;  // join again
   std::string refusal_;
   std::function<void(const proto::Control&)> on_control_;
-  std::vector<proto::Control> early_news_;  // nobody has asked for it yet
-  std::uint32_t unlooked_ = 0;
-  std::uint64_t looked_ns_ = 0;
+  std::vector<proto::Control> early_controls_;  // came before on_control()
+  std::uint32_t unpolled_ = 0;
+  std::uint64_t polled_ns_ = 0;
 };
 
 }  // namespace leat::stage

@@ -12,7 +12,7 @@ namespace leat::writer {
 
 namespace {
 
-// The ledger first, then the files: a temporary that nobody knows is removed when its name is needed again, but one that
+// The ledger first, then the files: an unknown temporary is removed when its name is needed again, but one that
 // the ledger knows and that has gone looks like a loss, and would stop the next run.
 Result<void> forget_all(ledger::Ledger& ledger) {
   auto outputs = ledger.view().unfinished_outputs();

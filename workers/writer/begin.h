@@ -1,5 +1,5 @@
 // What is done once in a run, before its first epoch: what its user has asked for, and whether the ledger's unfinished
-// work may be gone on with at all.
+// work may be continued at all.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct RunOptions {
   bool daemon = false;          // leatd's: `leat run` and its options are no advice
   bool follow = false;          // the end of the input is only ever a stop
   bool fresh = false;           // forget all sources and outputs
-  bool accept_changes = false;  // go on although the fingerprint is another one
+  bool accept_changes = false;  // continue although the fingerprint is another one
   std::uint64_t fingerprint = 0;
   std::vector<std::string> reread = {};  // paths of sources to start over
 };

@@ -142,7 +142,7 @@ Result<void> DeadLetters::try_start(const std::optional<ledger::DeadLetterFile>&
       file_.letters = 0;
     }
   }
-  untold_ = !ours || known->length != file_.length;
+  dirty_ = !ours || known->length != file_.length;
   return {};
 }
 
@@ -239,7 +239,7 @@ Result<void> DeadLetters::append(const DeadLetter& letter) {
   out_.append("}\n");
   ++count_;
   ++file_.letters;
-  untold_ = true;
+  dirty_ = true;
   if (out_.size() >= kBufferBytes) return flush();
   return {};
 }

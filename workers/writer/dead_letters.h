@@ -61,8 +61,8 @@ class DeadLetters {
     return regular_ ? std::optional(file_) : std::nullopt;
   }
   // It is not what the ledger has.
-  bool pending() const { return untold_ || unsynced_ || !out_.empty(); }
-  void committed() { untold_ = false; }
+  bool pending() const { return dirty_ || unsynced_ || !out_.empty(); }
+  void committed() { dirty_ = false; }
 
   std::uint64_t count() const { return count_; }  // appended by this object
 
@@ -85,7 +85,7 @@ class DeadLetters {
   stage::Fd fd_;
   bool regular_ = true;
   bool unsynced_ = false;
-  bool untold_ = false;
+  bool dirty_ = false;
   Buffer out_;
   std::uint64_t count_ = 0;
   std::string note_;

@@ -127,7 +127,7 @@ Result<void> sync_folders(std::set<std::string>& folders) {
   return {};
 }
 
-Result<std::optional<FileInfo>> look_at(const std::string& path) {
+Result<std::optional<FileInfo>> stat_file(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) {
     return FileInfo{.device = info.st_dev,
@@ -139,7 +139,7 @@ Result<std::optional<FileInfo>> look_at(const std::string& path) {
   return io_failure("stat", path, errno);
 }
 
-Result<FileInfo> look_at(int fd, const std::string& path) {
+Result<FileInfo> stat_file(int fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return io_failure("stat", path, errno);
   return FileInfo{.device = info.st_dev,

@@ -13,7 +13,7 @@
 
 namespace leat::writer {
 
-// Trouble of the kind that passes: a mount that is away, a server that does not answer, a disk that hiccups.
+// A fault that passes: a mount that is unavailable, a server that does not answer, a disk that hiccups.
 bool passes(int error);
 
 // A failed system call as an Error: what could not be done to which path, why, and what helps. kRetry if it passes,
@@ -43,8 +43,8 @@ struct FileInfo {
   bool same_file(const FileInfo& other) const { return device == other.device && inode == other.inode; }
 };
 // What has this name (a link itself, not what it leads to); nullopt: nothing. And what is open here.
-[[nodiscard]] Result<std::optional<FileInfo>> look_at(const std::string& path);
-[[nodiscard]] Result<FileInfo> look_at(int fd, const std::string& path);
+[[nodiscard]] Result<std::optional<FileInfo>> stat_file(const std::string& path);
+[[nodiscard]] Result<FileInfo> stat_file(int fd, const std::string& path);
 
 // Can names be put into this folder by nobody but root and this user?
 bool is_private(const std::string& folder);
@@ -80,7 +80,7 @@ std::string name_of(std::string_view path);
 // filesystem without locks counts as taken by us if `alone` says that nobody else can know the file yet.
 [[nodiscard]] Result<bool> lock(int fd, const std::string& path, bool alone);
 
-// Who has the lock: "pid 7 (flock)", or what is known of it.
+// The process that has the lock: "pid 7 (flock)", or what is known of it.
 std::string lock_holder(const FileInfo& info);
 
 }  // namespace leat::writer

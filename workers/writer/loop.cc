@@ -16,7 +16,7 @@ using stage::Worker;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{1'000};
-constexpr milliseconds kQuiet{100};  // told to finish: what was sent has come when nothing has for so long
+constexpr milliseconds kQuiet{100};  // asked to finish: what was sent has come when nothing has for so long
 
 }  // namespace
 
@@ -43,7 +43,7 @@ void Loop::run() {
     while (auto batch = reorder_.pop()) {
       worker_.page()->sequence = batch->header().sequence;
       commit_before_parts(batch->header());
-      hook_.look_at(batch->records());
+      hook_.on_record(batch->records());
       value_or_fatal(stage_.apply(*batch));
       acks_.applied(*batch);
       if (may_commit() && stage_.commit_due()) commit();
@@ -55,7 +55,7 @@ void Loop::run() {
   }
 }
 
-// False: told to finish, and nothing has come for a while.
+// False: asked to finish, and nothing has come for a while.
 bool Loop::receive() {
   auto message = input_.try_receive();
   if (!message) {
@@ -64,10 +64,10 @@ bool Loop::receive() {
     bool finishing = worker_.finishing();
     milliseconds tick = stage_.pending() ? std::min(kTick, interval_) : kTick;
     bool came = poller_.wait(finishing ? kQuiet : tick);
-    worker_.look_for_stop();
+    worker_.poll_control();
     return came || !finishing;
   }
-  worker_.look_now_and_then();
+  worker_.poll_control_at_times();
   worker_.page().enter(Activity::kBusy);
   auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes());
   if (!batch) {
@@ -85,7 +85,7 @@ void Loop::commit_before_parts(const proto::Header& header) {
 }
 
 void Loop::commit() {
-  // Looking at the clock is no work: the supervisor must see who is idle for long.
+  // Looking at the clock is no work: the supervisor must see which worker is idle for long.
   if (stage_.pending()) worker_.page().enter(Activity::kBusy);
   value_or_fatal(stage_.commit());
   acks_.committed();

@@ -14,14 +14,14 @@
 
 namespace leat::writer {
 
-// The counts of the run, for whoever looks at the page.
+// The counts of the run, for the page.
 void book(stage::Page& page, const WriterStage& stage);
 
 class Loop {
  public:
   Loop(stage::Worker& worker, WriterStage& stage, std::uint64_t epoch, proto::Socket& input, Acks& acks);
 
-  // Receives until the end of the input has been applied, or until told to leave. Throws stage::Fatal as the stage fails.
+  // Receives until the end of the input has been applied, or until asked to leave. Throws stage::Fatal as the stage fails.
   void run();
   bool ended_within_a_batch() const { return !may_commit(); }
 

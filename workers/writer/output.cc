@@ -44,7 +44,7 @@ Result<stage::Fd> open_fifo(const std::string& path) {
 }
 
 Result<stage::Fd> open_device(const std::string& path) {
-  // /dev/stdout is not opened anew: it may be a socket, or a file that others append to as well.
+  // /dev/stdout is not opened again: it may be a socket, or a file that others append to as well.
   stage::Fd fd(path == kStdout ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
                                : ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return io_failure("open", path, errno);
@@ -83,7 +83,7 @@ Result<std::unique_ptr<Output>> Output::open(std::string target, const OutputOpt
 Result<std::unique_ptr<Output>> Output::reopen(const ledger::Output& row, const OutputOptions& options) {
   std::unique_ptr<Output> output(new Output(row, options));
   output->keep();
-  output->told();
+  output->mark_reported();
   bool goes_on = row.state == ledger::OutputState::kWriting;
   auto opened = goes_on ? output->check_free() : Result<void>{};
   if (opened) opened = output->reopen_temporary();
@@ -94,7 +94,7 @@ Result<std::unique_ptr<Output>> Output::reopen(const ledger::Output& row, const 
 
 Result<void> Output::check_free() {
   // A link that leads nowhere is in the way too.
-  auto name = look_at(row_.target);
+  auto name = stat_file(row_.target);
   if (!name) return tl::unexpected(name.error());
   return *name && !options_.force ? exists(row_.target, options_) : Result<void>{};
 }
@@ -189,7 +189,7 @@ Result<std::uint64_t> Output::commit() {
     if (done && !special()) done = sync_data(fd_.get(), row_.temporary);
     if (!done) return tl::unexpected(done.error());
     unsynced_ = false;
-    told_ = false;
+    reported_ = false;
     row_.record_bytes = record_bytes_;
   }
   return row_.length;
@@ -222,7 +222,7 @@ Result<void> Output::publish() {
     }
     if (!renamed || !*renamed) {
       // A crash came between link(2) and unlink(2), or a network mount has done it and lost the answer.
-      auto target = look_at(row_.target);
+      auto target = stat_file(row_.target);
       if (!target || !*target || !(*target)->same_file(info_)) {
         return renamed ? exists(row_.target, options_) : tl::unexpected(renamed.error());
       }

@@ -37,7 +37,7 @@ class Output {
  public:
   // Fails (kFatal): 78 for what a change of config or command line cures (the target exists, its folder
   // does not, it is a folder), 74 for the rest. A FIFO without a reader is waited for, up to 10 s, then
-  // kRetry; so is a mount in trouble.
+  // kRetry; so is a mount failing.
   [[nodiscard]] static Result<std::unique_ptr<Output>> open(std::string target, const OutputOptions& options);
 
   // Goes on with what an earlier writer has left: cut back to row.length, and behind it a new frame begins. A row
@@ -71,8 +71,8 @@ class Output {
   void keep() { kept_ = true; }
 
   // Whether the ledger has not seen row() as it is.
-  bool untold() const { return !told_; }
-  void told() { told_ = true; }
+  bool dirty() const { return !reported_; }
+  void mark_reported() { reported_ = true; }
 
   bool special() const { return row_.temporary.empty(); }
   const std::string& target() const { return row_.target; }
@@ -100,7 +100,7 @@ class Output {
   std::uint64_t record_bytes_ = 0;
   bool unsynced_ = false;
   bool kept_ = false;
-  bool told_ = false;
+  bool reported_ = false;
 };
 
 }  // namespace leat::writer

@@ -50,7 +50,7 @@ class Preflight {
 
   // Is there a file already, where one would be made?
   static Result<bool> is_taken(const std::string& target) {
-    auto there = look_at(target);
+    auto there = stat_file(target);
     if (!there) return tl::unexpected(there.error());
     return *there && (*there)->regular;
   }
@@ -71,12 +71,13 @@ class Preflight {
     auto taken = is_taken(target);
     if (!taken) return tl::unexpected(taken.error());
     if (!*taken) return {};
-    return fail(Fault::kFatal,
-                fmt::format("--reread {}: {} is whole, and holds records of other sources as well: --fresh "
-                            "--force makes it anew from all of them; with {{n}} or {{stem}} in sink.path one "
-                            "can be read again",
-                            options_.reread.front(), target),
-                kExitConfig);
+    return fail(
+        Fault::kFatal,
+        fmt::format("--reread {}: {} is whole, and holds records of other sources as well: --fresh "
+                    "--force makes it again from all of them; with {{n}} or {{stem}} in sink.path one "
+                    "can be read again",
+                    options_.reread.front(), target),
+        kExitConfig);
   }
 
   Result<void> check_fresh() {
@@ -107,7 +108,7 @@ class Preflight {
     auto rows = view_.unfinished_outputs();
     if (!rows) return tl::unexpected(rows.error());
     for (const ledger::Output& row : *rows) {
-      auto there = look_at(row.temporary);
+      auto there = stat_file(row.temporary);
       if (!there) return tl::unexpected(there.error());
       std::uint64_t most = exact ? row.length : row.length + most_uncommitted_;
       if (!*there || (*there)->size <= most) continue;

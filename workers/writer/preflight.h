@@ -1,4 +1,4 @@
-// What would end a run that is about to begin, looked for before anything is changed for it: a refusal leaves the state as
+// What would end a run that is about to begin, searched for before anything is changed for it: a refusal leaves the state as
 // it was.
 #pragma once
 

@@ -16,7 +16,7 @@ Result<void> Publisher::add(std::unique_ptr<Output> output) {
   return finished;
 }
 
-void Publisher::tell(ledger::Output row) {
+void Publisher::add(ledger::Output row) {
   if (row.state == ledger::OutputState::kPublished) announce(row);
   rows_.push_back(std::move(row));
 }

@@ -1,7 +1,7 @@
 // Outputs that are whole: on the disk and complete in the ledger with the next commit, then under their own names, then
 // published in the ledger with the commit after that.
 //
-// Each step is safe to be killed behind: see recovery.h for how the next writer goes on. They wait for each other so
+// Each step is safe to be killed behind: see recovery.h for how the next writer continues. They wait for each other so
 // that many small outputs share one commit; crowded() says when there are enough.
 #pragma once
 
@@ -30,7 +30,7 @@ class Publisher {
   [[nodiscard]] Result<void> add(std::unique_ptr<Output> output);
 
   // A row that the ledger is to hear of with the next commit.
-  void tell(ledger::Output row);
+  void add(ledger::Output row);
 
   // Before a commit: all is on the disk. The rows belong to this.
   [[nodiscard]] Result<void> prepare(ledger::Commit& commit);

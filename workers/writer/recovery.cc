@@ -18,7 +18,7 @@ class Recovery {
   Recovery(ledger::View& view, const Target& target, const OutputOptions& options)
       : view_(view), target_(target), options_(options) {}
 
-  Result<void> look_at_output(const ledger::Output& row) {
+  Result<void> check_output(const ledger::Output& row) {
     if (row.state == OutputState::kComplete) return complete(row);
     bool ours = target_.fits(row.target) && (row.source != 0) == target_.per_source();
     if (!ours) return give_up(row);
@@ -37,7 +37,7 @@ class Recovery {
   }
 
   Result<void> complete(const ledger::Output& row) {
-    auto temporary = look_at(row.temporary);
+    auto temporary = stat_file(row.temporary);
     if (!temporary) return tl::unexpected(temporary.error());
     if (*temporary) {
       auto output = reopen(row);
@@ -45,7 +45,7 @@ class Recovery {
       found_.whole.push_back(std::move(*output));
       return {};
     }
-    auto target = look_at(row.target);
+    auto target = stat_file(row.target);
     if (!target) return tl::unexpected(target.error());
     if (!*target || (*target)->size != row.length) {
       std::string state = *target ? fmt::format("has {} bytes", (*target)->size) : "is missing";
@@ -119,7 +119,7 @@ Result<Recovered> recover(ledger::View& view, const Target& target, const Output
   if (!rows) return tl::unexpected(rows.error());
   Recovery recovery(view, target, options);
   for (const ledger::Output& row : *rows) {
-    if (auto looked = recovery.look_at_output(row); !looked) return tl::unexpected(looked.error());
+    if (auto checked = recovery.check_output(row); !checked) return tl::unexpected(checked.error());
   }
   return recovery.take();
 }

@@ -1,4 +1,4 @@
-// What an earlier writer has left half done, whatever has ended it: looked at once in every epoch, before anything is
+// What an earlier writer has left half done, whatever has ended it: checked once in every epoch, before anything is
 // written.
 //
 // For every output in the ledger that is not published:
@@ -6,7 +6,7 @@
 //   complete, the temporary has gone    the target has the length: it was published, and that is what is missing
 //   writing                             what is behind the committed length was never committed: cut off
 //   writing, of a source that starts over, or under a sink path that is not ours any more: see Recovered
-// Everything else is trouble that needs a person: kFatal, 74, naming the files.
+// Everything else is a fault that needs a person: kFatal, 74, naming the files.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@
 namespace leat::writer {
 
 struct Recovered {
-  std::unique_ptr<Output> open;  // of all sources, to be gone on with; null: none
+  std::unique_ptr<Output> open;  // of all sources, to be continued; null: none
   std::vector<std::unique_ptr<Output>>
       whole;                         // to be published: complete, or of a sink path that was given up
   std::vector<ledger::Output> rows;  // the ledger is wrong about these: published already, or without content
@@ -30,8 +30,8 @@ struct Recovered {
   std::vector<std::string> notes;  // what a person should hear
 };
 
-// Outputs of one source each stay closed here (reopen_output); only that they are long enough is looked at.
-// kRetry: another process has one of them locked, or the file system is in trouble; ask again.
+// Outputs of one source each stay closed here (reopen_output); only that they are long enough is checked.
+// kRetry: another process has one of them locked, or the file system is failing; ask again.
 [[nodiscard]] Result<Recovered> recover(ledger::View& view, const Target& target,
                                         const OutputOptions& options);
 

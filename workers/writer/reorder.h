@@ -1,5 +1,5 @@
 // Puts batches back in order: they come from a pool in any order and leave by sequence number and part, each once. A
-// sequence number that was cut goes on with its next part.
+// sequence number that was cut continues with its next part.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,7 @@ stage::Policy sandbox(const config::Pipeline& pipeline, const stage::Surrounding
   if (!pipeline.dead_letter_path.empty()) add_folder_of(pipeline.dead_letter_path);
   policy.paths.push_back({surroundings.state, kAll});
   policy.paths.push_back({"/proc/self", stage::kRead});   // which mounts there are; /dev/stdout
-  policy.paths.push_back({"/proc/locks", stage::kRead});  // who holds an output
+  policy.paths.push_back({"/proc/locks", stage::kRead});  // which process holds an output
   policy.change_attributes = true;
   policy.keep_capabilities = stage::file_capabilities();
   return policy;

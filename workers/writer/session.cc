@@ -43,7 +43,7 @@ auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(cal
     proto::Poller poller;
     worker.add_to(poller);
     poller.wait(pause);
-    worker.look_for_stop();
+    worker.poll_control();
     if (worker.leaving()) return std::nullopt;
   }
 }
@@ -59,7 +59,7 @@ RunOptions options_of(const proto::Welcome& welcome) {
           .reread = welcome.reread};
 }
 
-// A stage that goes on from what the ledger says; what was in `stage` is let go first. Its epoch; nullopt: told to leave.
+// A stage that continues from what the ledger says; what was in `stage` is let go first. Its epoch; nullopt: asked to leave.
 std::optional<std::uint64_t> begin(Worker& worker, Ledger& ledger, std::optional<WriterStage>& stage) {
   stage.reset();
   stage.emplace(worker.pipeline(), ledger, options_of(worker.welcome()),
@@ -100,7 +100,7 @@ void write_all(Worker& worker) {
 
   Loop loop(worker, *stage, *epoch, input, acks);
   loop.run();
-  if (!stage->ended()) return;  // told to leave at once: what is not committed comes again
+  if (!stage->ended()) return;  // asked to leave at once: what is not committed comes again
   if (loop.ended_within_a_batch() && !welcome.volatile_state) {
     // What was taken of it cannot be kept without the rest: as after a death, the outputs go back to the last commit.
     if (!begin(worker, *ledger, stage)) return;

@@ -5,7 +5,7 @@
 
 namespace leat::writer {
 
-// Until the worker is told to leave. Throws stage::Fatal: what cannot be written or recovered.
+// Until the worker is asked to leave. Throws stage::Fatal: what cannot be written or recovered.
 void write_all(stage::Worker& worker);
 
 }  // namespace leat::writer

@@ -35,17 +35,17 @@ Result<void> Sink::start(ledger::View& view, bool begun) {
   claims_.clear();
   if (auto mounted = check_mounted(); !mounted) return mounted;
   auto found = recover(view, target_, options_);
-  if (!found) return trouble(found.error());
+  if (!found) return or_unmounted(found.error());
   forgotten_ = std::move(found->forgotten);
   notes_ = std::move(found->notes);
-  for (auto& row : found->rows) publisher_.tell(std::move(row));
+  for (auto& row : found->rows) publisher_.add(std::move(row));
   for (auto& output : found->whole) {
     if (auto added = publisher_.add(std::move(output)); !added) return added;
   }
   if (target_.per_source()) return check_folder(target_.fixed_folder());
   Stream& all = streams_[kAllSources];
   all.output = std::move(found->open);
-  if (all.output) new_names_.insert(folder_of(all.output->target()));  // it may have been made anew
+  if (all.output) new_names_.insert(folder_of(all.output->target()));  // it may have been made again
   return start_for_all();
 }
 
@@ -53,8 +53,8 @@ Result<void> Sink::check_mounted() const {
   return config_.require_mount.empty() ? Result<void>{} : check_mount(config_.require_mount);
 }
 
-// A file that is not there while the mount is away is no loss: the mount is what to wait for.
-tl::unexpected<Error> Sink::trouble(const Error& error) const {
+// A file that is not there while the mount is unavailable is no loss: the mount is what to wait for.
+tl::unexpected<Error> Sink::or_unmounted(const Error& error) const {
   auto mounted = check_mounted();
   return tl::unexpected(mounted ? error : mounted.error());
 }
@@ -88,7 +88,7 @@ Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, bool
   if (!last) return tl::unexpected(last.error());
   stream.next_n = *last + 1;
   auto reopened = reopen_output(*view_, id, options_);
-  if (!reopened) return trouble(reopened.error());
+  if (!reopened) return or_unmounted(reopened.error());
   stream.output = std::move(*reopened);
   if (stream.output) {
     stream.from_start = false;
@@ -139,7 +139,7 @@ Result<void> Sink::source_ended(std::uint64_t id) {
     return retired;
   }
   auto left = reopen_output(*view_, id, options_);  // by an earlier writer
-  if (!left) return trouble(left.error());
+  if (!left) return or_unmounted(left.error());
   if (*left) new_names_.insert(folder_of((*left)->target()));
   return *left ? publisher_.add(std::move(*left)) : Result<void>{};
 }
@@ -189,7 +189,7 @@ Result<void> Sink::prepare(ledger::Commit& commit) {
     output.keep();
     auto length = output.commit();
     if (!length) return tl::unexpected(length.error());
-    if (output.untold() && !output.special()) commit.outputs.push_back(&output.row());
+    if (output.dirty() && !output.special()) commit.outputs.push_back(&output.row());
     return {};
   };
   for (auto& [id, stream] : streams_) {
@@ -202,19 +202,19 @@ Result<void> Sink::prepare(ledger::Commit& commit) {
   if (auto prepared = publisher_.prepare(commit); !prepared) return prepared;
   commit.forget_outputs.insert(commit.forget_outputs.end(), forgotten_.begin(), forgotten_.end());
   auto synced = sync_folders(new_names_);
-  return synced ? synced : trouble(synced.error());
+  return synced ? synced : or_unmounted(synced.error());
 }
 
 Result<void> Sink::committed() {
   for (auto& [id, stream] : streams_) {
-    if (stream.output) stream.output->told();
+    if (stream.output) stream.output->mark_reported();
   }
   suspended_.clear();
   forgotten_.clear();
   claims_.clear();  // the ledger has them
   uncommitted_ = 0;
   auto published = publisher_.committed();
-  if (!published) return trouble(published.error());
+  if (!published) return or_unmounted(published.error());
   if (target_.numbered()) return {};
   for (const ledger::Output& row : **published) {
     auto replaced = superseded(*view_, row);
@@ -229,7 +229,7 @@ Result<std::string> Sink::missing_output() {
   auto known = view_->output_at(target_.expand({}, 1, wall_clock_()));
   if (!known) return tl::unexpected(known.error());
   if (!*known || (*known)->state != ledger::OutputState::kPublished) return std::string();
-  auto there = look_at((*known)->target);
+  auto there = stat_file((*known)->target);
   if (!there) return tl::unexpected(there.error());
   return *there ? std::string() : (*known)->target;
 }
@@ -260,7 +260,7 @@ Result<void> Sink::open(Stream& stream) {
   auto replace = may_replace(stream, target);
   if (!replace) return tl::unexpected(replace.error());
   // Only folders that a placeholder names are created: a folder written out in the config that is
-  // missing is more likely a typing mistake, or a mount that is away.
+  // missing is more likely a typing mistake, or a mount that is unavailable.
   struct stat info {};
   std::string folder = folder_of(target);
   if (folder != target_.fixed_folder() && ::stat(target_.fixed_folder().c_str(), &info) == 0) {
@@ -298,16 +298,16 @@ Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) 
   if (!known) return tl::unexpected(known.error());
   bool published = *known && (*known)->state == ledger::OutputState::kPublished;
   if (!published) return options_.force;
-  auto there = look_at(target);
+  auto there = stat_file(target);
   if (!there) return tl::unexpected(there.error());
   if (!*there) {  // somebody has taken it away
     forgotten_.push_back((*known)->id);
     return options_.force;
   }
   if (stream.id != kAllSources && (*known)->source == stream.id && stream.from_start) return true;
-  std::string advice = stream.id == kAllSources ? "--fresh --force makes it anew from all sources, {n} or "
+  std::string advice = stream.id == kAllSources ? "--fresh --force makes it again from all sources, {n} or "
                                                   "{stem} in sink.path gives new records a file of their own"
-                                                : fmt::format("--reread {} makes it anew", stream.source);
+                                                : fmt::format("--reread {} makes it again", stream.source);
   return fail(
       Fault::kFatal,
       fmt::format("{} exists already, and holds records that leat has read before and does not read again: "

@@ -10,7 +10,7 @@
 // What is durable, and what has its own name, moves with the ledger's commits: prepare, the caller's transaction,
 // committed. No ledger, no progress: the ledger is asked which outputs are unfinished and whose a target is.
 //
-// Every failure ends the writer; kRetry: the mount is not there, or in trouble, and a new writer may have more luck.
+// Every failure ends the writer; kRetry: the mount is not there, or failing, and a new writer may have more luck.
 #pragma once
 
 #include <chrono>
@@ -59,7 +59,7 @@ class Sink {
   // The last word of a source: what there is of an output of its own is published with the next commit.
   [[nodiscard]] Result<void> source_ended(std::uint64_t id);
 
-  // Nothing more of this source for now, but another run may go on with it: its output stays unfinished.
+  // Nothing more of this source for now, but another run may continue with it: its output stays unfinished.
   [[nodiscard]] Result<void> source_suspended(std::uint64_t id);
 
   // Ends outputs that have been idle for rotate.idle. Idleness is counted from the first tick after a
@@ -113,7 +113,7 @@ class Sink {
   Stream& stream_of(std::uint64_t id);
   Result<void> start_for_all();
   Result<void> check_mounted() const;
-  tl::unexpected<Error> trouble(const Error& error) const;
+  tl::unexpected<Error> or_unmounted(const Error& error) const;
   Result<void> open(Stream& stream);
   Result<void> retire(Stream& stream);
   Result<bool> may_replace(const Stream& stream, const std::string& target);

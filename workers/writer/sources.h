@@ -1,7 +1,7 @@
 // The ledger's rows of the sources that records come from: what has been applied of each, kept in memory until the next
 // commit. Per batch only a row here changes.
 //
-// Also counts what a run has come to: a source that ends twice in one run (it grew, or an epoch was begun anew) is
+// Also counts what a run has come to: a source that ends twice in one run (it grew, or an epoch was begun again) is
 // counted once, as what it is at the end.
 #pragma once
 
@@ -45,7 +45,7 @@ class Sources {
   [[nodiscard]] Result<void> finish(const proto::Header& header, const proto::SourceFinished& event);
 
   // It has ended, and the ledger does not know it yet.
-  bool ended_untold(std::uint64_t id) const { return ended_.contains(id); }
+  bool ended_unreported(std::uint64_t id) const { return ended_.contains(id); }
 
   // Rows that have changed since the last commit, by id; then forget that they have.
   void prepare(ledger::Commit& commit) const;

@@ -9,7 +9,7 @@ namespace leat::writer {
 
 namespace {
 
-constexpr std::size_t kMaxLookedFor = 8192;  // sources that wait for a commit
+constexpr std::size_t kMaxScanned = 8192;  // sources that wait for a commit
 
 }  // namespace
 
@@ -95,24 +95,24 @@ Result<void> WriterStage::apply_rejects(const proto::Batch& batch, const std::st
     letter.length = reject.record_bytes;
     if (!reject.by_reference) letter.record = reject.record;
     if (reject.by_reference || !dead_letters_) ++by_reference;
-    if (!dead_letters_) return tell_of_loss(letter);
+    if (!dead_letters_) return report_loss(letter);
     if (result) result = dead_letters_->append(letter);
   });
   sources_.add_by_reference(header.source, by_reference);
-  if (by_reference > 0 && !pipeline_.source.after.empty()) tell_of_staying(path);
+  if (by_reference > 0 && !pipeline_.source.after.empty()) report_staying(path);
   return decoded ? result : decoded;
 }
 
-void WriterStage::tell_of_loss(const DeadLetter& letter) {
-  if (std::exchange(told_of_loss_, true)) return;
+void WriterStage::report_loss(const DeadLetter& letter) {
+  if (std::exchange(reported_loss_, true)) return;
   on_warning_(
       fmt::format("{}:{}: rejected by the {}: {}. Set dead_letter.path to keep such records; without it "
                   "they are only counted (said once)",
                   letter.source, letter.line, letter.stage, letter.reason));
 }
 
-void WriterStage::tell_of_staying(const std::string& path) {
-  if (std::exchange(told_of_staying_, true)) return;
+void WriterStage::report_staying(const std::string& path) {
+  if (std::exchange(reported_staying_, true)) return;
   on_warning_(fmt::format(
       "{} stays where it is, whatever source.after says: a record that was rejected is kept nowhere else{} "
       "(said once)",
@@ -121,7 +121,7 @@ void WriterStage::tell_of_staying(const std::string& path) {
 
 Result<void> WriterStage::on(const proto::Header& header, const proto::SourceOpened& event) {
   // Of a source that was open before, the ledger must know what has become of it and of its output.
-  if (sources_.ended_untold(header.source)) {
+  if (sources_.ended_unreported(header.source)) {
     if (auto committed = commit(); !committed) return committed;
   }
   auto source = sources_.open(header, event);
@@ -157,11 +157,11 @@ Result<void> WriterStage::on(const proto::Header& header, const proto::SourceFin
   return sources_.finish(header, event);
 }
 
-Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::SourcesLookedFor& part) {
-  look_.absent.insert(look_.absent.end(), part.absent.begin(), part.absent.end());
-  look_.back.insert(look_.back.end(), part.back.begin(), part.back.end());
-  look_.whole |= part.whole;
-  look_.believed |= part.believed;
+Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::SourcesScanned& part) {
+  presence_.absent.insert(presence_.absent.end(), part.absent.begin(), part.absent.end());
+  presence_.present.insert(presence_.present.end(), part.present.begin(), part.present.end());
+  presence_.whole |= part.whole;
+  presence_.believed |= part.believed;
   return {};
 }
 
@@ -182,14 +182,14 @@ void WriterStage::warn_of(const std::string& path, const std::string& reason) {
 }
 
 bool WriterStage::pending() const {
-  return sources_.pending() || sink_.pending() || !look_.empty() || run_changed_ ||
+  return sources_.pending() || sink_.pending() || !presence_.empty() || run_changed_ ||
          (dead_letters_ && dead_letters_->pending());
 }
 
 bool WriterStage::commit_due() const {
-  // The reader waits for the end of a look, see IoThread::look().
-  bool look_due = look_.whole || look_.size() >= kMaxLookedFor;
-  return look_due || input_read_ || sink_.crowded() || sources_.crowded() ||
+  // The reader waits for the end of a presence scan, see IoThread::scan_presence().
+  bool presence_due = presence_.whole || presence_.size() >= kMaxScanned;
+  return presence_due || input_read_ || sink_.crowded() || sources_.crowded() ||
          sink_.uncommitted_bytes() >= pipeline_.limits.commit_bytes;
 }
 
@@ -214,12 +214,12 @@ Result<void> WriterStage::commit() {
     commit.dead_letters = dead_letters_->file();
   }
   sources_.prepare(commit);
-  commit.look = look_;
+  commit.presence = presence_;
   commit.run = run_;
   if (auto committed = ledger_.commit(commit); !committed) return committed;
   ++commits_;
   sources_.committed();
-  if (std::exchange(look_, {}).whole) {
+  if (std::exchange(presence_, {}).whole) {
     if (auto pruned = ledger_.prune(); !pruned) return tl::unexpected(pruned.error());
   }
   if (dead_letters_) dead_letters_->committed();
@@ -231,7 +231,7 @@ Result<void> WriterStage::commit() {
 
 Result<void> WriterStage::finish() {
   if (summary_.stopped || options_.follow) {
-    // Whoever stops what follows looks for its records; whoever stops a plain run goes on with it.
+    // While following, its records are wanted after a stop; a plain run continues with it.
     if (auto finished = options_.follow ? sink_.finish_numbered() : Result<void>{}; !finished)
       return finished;
   } else if (auto finished = sink_.finish(); !finished) {
@@ -239,7 +239,7 @@ Result<void> WriterStage::finish() {
   }
   if (auto committed = commit(); !committed) return committed;
   if (auto checked = check_sums(); !checked) return checked;
-  if (auto told = tell_of_missing(); !told) return told;
+  if (auto reported = report_missing(); !reported) return reported;
   run_.ended_s = static_cast<std::int64_t>(std::time(nullptr));
   run_changed_ = true;
   return commit();
@@ -257,7 +257,7 @@ Result<void> WriterStage::check_sums() {
 }
 
 // Nothing to do is no news, unless what was done is not there any more.
-Result<void> WriterStage::tell_of_missing() {
+Result<void> WriterStage::report_missing() {
   if (summary_.stopped || options_.follow || run_.sources_done > 0) return {};
   auto gone = sink_.missing_output();
   if (!gone) return tl::unexpected(gone.error());
@@ -294,7 +294,7 @@ Result<std::string> WriterStage::summary_json() {
   summary_.run = run_;
   summary_.resumed = sources_.resumed();
   summary_.dead_letter_path = pipeline_.dead_letter_path;
-  summary_.troubles.clear();
+  summary_.problems.clear();
   if (run_.sources_failed + run_.sources_changed > 0) {
     auto open = ledger_.view().open_sources();
     if (!open) return tl::unexpected(open.error());
@@ -302,9 +302,9 @@ Result<std::string> WriterStage::summary_json() {
     std::uint64_t changed = 0;
     for (ledger::Source& source : *open) {
       if (source.run != run_.id) continue;
-      bool listed = (source.state == ledger::SourceState::kFailed && failed++ < kTroublesListed) ||
-                    (source.state == ledger::SourceState::kChanged && changed++ < kTroublesListed);
-      if (listed) summary_.troubles.push_back(std::move(source));
+      bool listed = (source.state == ledger::SourceState::kFailed && failed++ < kProblemsListed) ||
+                    (source.state == ledger::SourceState::kChanged && changed++ < kProblemsListed);
+      if (listed) summary_.problems.push_back(std::move(source));
     }
   }
   return to_json(summary_);

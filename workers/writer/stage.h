@@ -78,15 +78,15 @@ class WriterStage {
   [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceChanged& event);
   [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceMoved& event);
   [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourceFinished& event);
-  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourcesLookedFor& part);
+  [[nodiscard]] Result<void> on(const proto::Header& header, const proto::SourcesScanned& part);
   [[nodiscard]] Result<void> on(const proto::Header& header, const proto::InputRead& event);
   [[nodiscard]] Result<void> on(const proto::Header& header, const proto::EndOfInput& event);
   [[nodiscard]] Result<void> publish_all();
   void warn_of(const std::string& path, const std::string& reason);
-  void tell_of_loss(const DeadLetter& letter);
-  void tell_of_staying(const std::string& path);
+  void report_loss(const DeadLetter& letter);
+  void report_staying(const std::string& path);
   [[nodiscard]] Result<void> check_sums();
-  [[nodiscard]] Result<void> tell_of_missing();
+  [[nodiscard]] Result<void> report_missing();
   [[nodiscard]] Result<void> recall_published();
   void collect_published();
   void list(Published published);  // in the summary
@@ -99,14 +99,14 @@ class WriterStage {
   std::unique_ptr<DeadLetters> dead_letters_;
   ledger::Run run_;
   Sources sources_;
-  ledger::Look look_;  // not committed yet
+  ledger::Presence presence_;  // not committed yet
   Summary summary_;
   std::uint64_t commits_ = 0;
   std::uint64_t done_at_begin_ = 0;  // sources that this run had done in earlier epochs
   bool whole_before_ = false;        // the run before has committed all that it wrote
   bool run_changed_ = false;
-  bool told_of_loss_ = false;
-  bool told_of_staying_ = false;
+  bool reported_loss_ = false;
+  bool reported_staying_ = false;
   bool input_read_ = false;  // all is published, and the reader does not know yet
   bool ended_ = false;
 };

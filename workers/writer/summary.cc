@@ -46,9 +46,9 @@ class Json {
   rapidjson::Writer<rapidjson::StringBuffer> json_{buffer_};
 };
 
-void put_troubles(Json& json, const char* key, const Summary& summary, ledger::SourceState state) {
+void put_problems(Json& json, const char* key, const Summary& summary, ledger::SourceState state) {
   json.array(key, [&] {
-    for (const auto& source : summary.troubles) {
+    for (const auto& source : summary.problems) {
       if (source.state != state) continue;
       json.object(nullptr, [&] {
         json.text("path", source.path);
@@ -95,8 +95,8 @@ std::string to_json(const Summary& summary) {
       json.number("done", run.sources_done);
       json.number("failed_count", run.sources_failed);
       json.number("changed_count", run.sources_changed);
-      put_troubles(json, "failed", summary, ledger::SourceState::kFailed);
-      put_troubles(json, "changed", summary, ledger::SourceState::kChanged);
+      put_problems(json, "failed", summary, ledger::SourceState::kFailed);
+      put_problems(json, "changed", summary, ledger::SourceState::kChanged);
     });
   });
   return json.take();

@@ -23,7 +23,7 @@ namespace {
 constexpr int kOpenTries = 16;  // each lost only to another leat that starts at the same moment
 
 bool named(const FileInfo& opened, const std::string& path) {
-  auto found = look_at(path);
+  auto found = stat_file(path);
   return found && *found && (*found)->same_file(opened);
 }
 
@@ -39,7 +39,7 @@ Result<Temporary> open_existing(const std::string& path, bool alone, bool& locke
   Temporary found;
   found.fd = stage::Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!found.fd) return errno == ENOENT ? Result<Temporary>{} : io_failure("open", path, errno);
-  auto info = look_at(found.fd.get(), path);
+  auto info = stat_file(found.fd.get(), path);
   if (!info) return tl::unexpected(info.error());
   found.info = *info;
   if (!found.info.regular) {
@@ -85,7 +85,7 @@ Result<Temporary> create_temporary(const std::string& target) {
     }
     auto locked = lock(made.fd.get(), path, true);
     if (!locked) return tl::unexpected(locked.error());
-    auto info = look_at(made.fd.get(), path);
+    auto info = stat_file(made.fd.get(), path);
     if (!info) return tl::unexpected(info.error());
     made.info = *info;
     if (*locked && named(made.info, path)) return made;

@@ -1,4 +1,4 @@
-// The file that an output grows in, beside its target: `.NAME.leat-tmp`, locked as long as somebody writes it.
+// The file that an output grows in, beside its target: `.NAME.leat-tmp`, locked as long as a process writes it.
 // (leat itself ignores names that begin with '.'.)
 #pragma once
 
@@ -19,7 +19,7 @@ struct Temporary {
   FileInfo info;
 };
 
-// A new one, empty, opened for writing and locked. One that nobody has locked, and that the caller's ledger does not
+// A new one, empty, opened for writing and locked. One that no process has locked, and that the caller's ledger does not
 // name, was left by a run that was killed: it holds nothing that counts and is removed. kFatal, 78: another leat
 // is at it.
 [[nodiscard]] Result<Temporary> create_temporary(const std::string& target);

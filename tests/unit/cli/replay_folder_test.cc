@@ -125,7 +125,7 @@ TEST_CASE("a beginning that was killed before the file was moved leaves nothing,
   CHECK(place.begin("R2").letters == 3);
 }
 
-TEST_CASE("a beginning that was killed after the file was moved is gone on with") {
+TEST_CASE("a beginning that was killed after the file was moved is continued") {
   Place place;
   place.begin();
   std::filesystem::rename(place.folder.path("state/replay-R1"), place.folder.path("state/.replay-R1.new"));

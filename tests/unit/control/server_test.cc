@@ -253,7 +253,7 @@ TEST_CASE("clients that ask nothing do not keep out one that asks") {
   CHECK(server.connections() <= 2);
 }
 
-TEST_CASE("without a free descriptor the server waits instead of spinning, and goes on") {
+TEST_CASE("without a free descriptor the server waits instead of spinning, and continues") {
   Folder folder;
   Server server(folder.socket(), echo);
   RawClient client(folder.socket());

@@ -252,7 +252,7 @@ TEST_CASE("contains looks in the decoded string, not in its escapes") {
   CHECK(holds(leaf("/a", Op::kContains, std::string(1, '\0')), R"("a\u0000b")"));
 }
 
-TEST_CASE("starts_with looks at the decoded string") {
+TEST_CASE("starts_with reads the decoded string") {
   CHECK(holds(leaf("/a", Op::kStartsWith, "he"), R"("hello")"));
   CHECK(holds(leaf("/a", Op::kStartsWith, "he"), R"("\u0068ello")"));
   CHECK_FALSE(holds(leaf("/a", Op::kStartsWith, "el"), R"("hello")"));

@@ -126,7 +126,7 @@ TEST_CASE("of 400 single bits that are another one, none is believed") {
   CHECK(refused > 100);
 }
 
-TEST_CASE("whoever looks at a damaged row is told, too") {
+TEST_CASE("whoever reads a damaged row is told, too") {
   StateFolder folder;
   fill(folder);
   {

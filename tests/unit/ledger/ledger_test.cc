@@ -45,7 +45,7 @@ TEST_CASE("a folder without a ledger has no view, and looking makes none") {
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
-TEST_CASE("a source comes back as it was committed, whatever its numbers") {
+TEST_CASE("a source is read back as it was committed, whatever its numbers") {
   StateFolder folder;
   Ledger ledger = open(folder);
   value(ledger.begin_epoch("run-1"));
@@ -277,7 +277,7 @@ TEST_CASE("outputs come back as they were committed and are found by target, sou
   CHECK(value(view.output_at("/out/a")).value().id == writing.id);
 }
 
-TEST_CASE("a run's row goes on through its epochs, and the dead-letter file is remembered and forgotten") {
+TEST_CASE("a run's row continues through its epochs, and the dead-letter file is remembered and forgotten") {
   StateFolder folder;
   Ledger ledger = open(folder);
   value(ledger.begin_epoch("run-1"));
@@ -319,7 +319,7 @@ TEST_CASE("runs of long ago are forgotten, the last thousand are not") {
   CHECK(value(ledger.view().epoch()) == 1005);
 }
 
-TEST_CASE("a source that starts over is at place 0 and goes on from whatever its path holds") {
+TEST_CASE("a source that starts over is at place 0 and continues from whatever its path holds") {
   StateFolder folder;
   Ledger ledger = open(folder);
   value(ledger.begin_epoch("run-1"));
@@ -340,12 +340,12 @@ TEST_CASE("a source that starts over is at place 0 and goes on from whatever its
 
 namespace {
 
-// What a look has found, as the writer commits it; then what is due is forgotten. Returns how many.
-std::uint64_t look(Ledger& ledger, std::vector<std::uint64_t> absent, std::vector<std::uint64_t> back = {},
+// What a scan has found, as the writer commits it; then what is due is forgotten. Returns how many.
+std::uint64_t scan(Ledger& ledger, std::vector<std::uint64_t> absent, std::vector<std::uint64_t> present = {},
                    bool believed = true) {
   Commit commit;
   commit.epoch = value(ledger.view().epoch());
-  commit.look = {std::move(absent), std::move(back), true, believed};
+  commit.presence = {std::move(absent), std::move(present), true, believed};
   value(ledger.commit(commit));
   return value(ledger.prune());
 }
@@ -353,7 +353,8 @@ std::uint64_t look(Ledger& ledger, std::vector<std::uint64_t> absent, std::vecto
 }  // namespace
 
 TEST_CASE(
-    "a source that 90 looks and one have missed is forgotten, with its outputs; one that was back is not") {
+    "a source that 90 scans and one have missed is forgotten, with its outputs; one that was there again is "
+    "not") {
   StateFolder folder;
   Ledger ledger = open(folder);
   value(ledger.begin_epoch("run-1"));
@@ -367,13 +368,13 @@ TEST_CASE(
   unfinished.source = 2;
   others.source = 5;
   put(ledger, sources, {&published, &unfinished, &others});
-  CHECK(look(ledger, {1, 2, 3, 4}) == 0);
-  for (int day = 1; day < 90; ++day) CHECK(look(ledger, {1}) == 0);  // told again: nothing new
+  CHECK(scan(ledger, {1, 2, 3, 4}) == 0);
+  for (int day = 1; day < 90; ++day) CHECK(scan(ledger, {1}) == 0);  // told again: nothing new
   View view = view_of(folder);
   CHECK(value(view.sought_after(2, 9)).size() == 4);
   CHECK(value(view.sought_after(2, 9))[0].absent);
   put(ledger, {sample(4, "/in/4", SourceState::kDone)});  // whatever is written is there
-  CHECK(look(ledger, {}, {3}) == 1);
+  CHECK(scan(ledger, {}, {3}) == 1);
   CHECK_FALSE(value(view.source_with(1)));
   CHECK(value(view.outputs_of_source(1)).empty());
   CHECK(value(view.outputs_of_source(5)).size() == 1);
@@ -382,7 +383,7 @@ TEST_CASE(
   CHECK_FALSE(value(view.sought_after(2, 9))[1].absent);
   unfinished.state = OutputState::kPublished;
   put(ledger, {}, {&unfinished});
-  CHECK(look(ledger, {}) == 1);
+  CHECK(scan(ledger, {}) == 1);
   CHECK_FALSE(value(view.source_with(2)));
   CHECK(value(view.last_source_id()) == 6);
 }
@@ -395,20 +396,20 @@ TEST_CASE("looks that are not believed count only for what we have moved or dele
   deleted.after = "delete";
   deleted.after_done = true;
   put(ledger, {sample(1, "/in/1", SourceState::kDone), deleted});
-  look(ledger, {1, 2});
+  scan(ledger, {1, 2});
   std::uint64_t forgotten = 0;
-  for (int day = 0; day < 1000; ++day) forgotten += look(ledger, {}, {}, false);
+  for (int day = 0; day < 1000; ++day) forgotten += scan(ledger, {}, {}, false);
   CHECK(forgotten == 1);
   CHECK(value(ledger.view().source_with(1)));
-  for (int day = 0; day < 89; ++day) CHECK(look(ledger, {}) == 0);
-  CHECK(look(ledger, {}) == 1);
+  for (int day = 0; day < 89; ++day) CHECK(scan(ledger, {}) == 0);
+  CHECK(scan(ledger, {}) == 1);
 }
 
 TEST_CASE("a look of a clock that was ahead is not waited for") {
   StateFolder folder;
   Ledger ledger = open(folder);
   value(ledger.begin_epoch("run-1"));
-  look(ledger, {});
+  scan(ledger, {});
   const std::int64_t looked_s = value(ledger.view().looked_s());
   CHECK(looked_s > 1'700'000'000);
   value(value(sqlite::Connection::open(folder.file(), sqlite::Connection::Mode::kWrite, 256))
@@ -431,10 +432,10 @@ TEST_CASE("10,000 that are forgotten leave their room to the next 10,000") {
       ids.push_back(id);
     }
     put(ledger, sources);
-    look(ledger, ids);
-    for (int day = 1; day < 90; ++day) look(ledger, {});
+    scan(ledger, ids);
+    for (int day = 1; day < 90; ++day) scan(ledger, {});
     CHECK(value(ledger.view().totals()).done == 10'000);
-    CHECK(look(ledger, {}) == 10'000);
+    CHECK(scan(ledger, {}) == 10'000);
     CHECK(value(ledger.view().totals()).done == 0);
     if (round == 0) size = std::filesystem::file_size(folder.file());
   }
@@ -529,7 +530,7 @@ TEST_CASE("no room is told with what to do, and what was committed stays") {
   CHECK(value(ledger.view().source_with(2000)));
 }
 
-TEST_CASE("a ledger in a folder that may not be written can be looked at when nobody writes it") {
+TEST_CASE("a ledger in a folder that may not be written can be checked when nobody writes it") {
   StateFolder folder;
   {
     Ledger ledger = open(folder);

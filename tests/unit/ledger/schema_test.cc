@@ -49,7 +49,7 @@ TEST_CASE("a step more is taken on what is there, and rows stay") {
   value(migrate(db, steps, folder.file()));  // nothing is left to do
 }
 
-TEST_CASE("a ledger of version 1 keeps its sources, all of them there, and is looked at for what is not") {
+TEST_CASE("a ledger of version 1 keeps its sources, all of them there, and is checked for what is not") {
   StateFolder folder;
   {
     Connection db = connect(folder);
@@ -87,11 +87,11 @@ TEST_CASE("a ledger of a later version is refused by those who write and those w
   open(folder);
   value(connect(folder).run("PRAGMA user_version=99; UPDATE ledger SET version = 99"));
   auto write = Ledger::open(folder.path(), "reviews");
-  auto look = View::open(folder.path());
+  auto opened = View::open(folder.path());
   REQUIRE_FALSE(write);
-  REQUIRE_FALSE(look);
+  REQUIRE_FALSE(opened);
   CHECK(write.error().exit_code == kExitConfig);
-  CHECK(look.error().exit_code == kExitConfig);
+  CHECK(opened.error().exit_code == kExitConfig);
   CHECK(write.error().text.find("version 99") != std::string::npos);
 }
 

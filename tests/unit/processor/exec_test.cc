@@ -82,7 +82,7 @@ TEST_CASE("an array becomes its members, verbatim and in order") {
   CHECK(outcome.bytes == "{\"a\":[1,{\"x\":\"],[\"}]}\n{}\n{\"b\" : 1.50}\n");
 }
 
-TEST_CASE("an array with a member that is not an object is a dead letter and the child's life goes on") {
+TEST_CASE("an array with a member that is not an object is a dead letter and the child's life continues") {
   Trial trial({"answers"});
   REQUIRE(trial.run(asking_for({R"([{"a":1},2])", "{}"})));
   CHECK(trial.outcomes[0].kind == Kind::kRejected);

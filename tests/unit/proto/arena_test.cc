@@ -155,7 +155,7 @@ TEST_CASE("what is no arena is refused") {
   std::fclose(file);
 }
 
-TEST_CASE("an arena is asked for once, and anew after its maker has gone and another was mapped") {
+TEST_CASE("an arena is asked for once, and again after its maker has gone and another was mapped") {
   auto send = [](WithArena& with) {
     Batch sent = batch_of("1\n");
     CHECK(Batch::decode(sent.share(5), 1U << 20U).has_value());

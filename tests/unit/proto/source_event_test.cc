@@ -20,7 +20,7 @@ std::vector<SourceEvent> one_of_each() {
           SourceMoved{"/in/new.jsonl", "/in/a.jsonl"},
           SourceFinished{"/in/a.jsonl", "move", "/done/a.jsonl", "no permission"},
           EndOfInput{true, 5},
-          SourcesLookedFor{{1, 2}, {7}, true, true},
+          SourcesScanned{{1, 2}, {7}, true, true},
           InputRead{}};
 }
 

@@ -61,10 +61,10 @@ TEST_CASE("events carry the place, and the rest as JSON") {
   CHECK(finished.header().kind == BatchKind::kSourceFinished);
   CHECK(finished.records() == R"({"path":"/in/a","action":"move","to":"/out/a","reason":""})");
   CHECK(only(InputRead{}).header().kind == BatchKind::kInputRead);
-  const proto::Batch look = only(Looked{{{3, 4}, {5}, true, false}});
-  CHECK(look.header().kind == BatchKind::kLook);
-  CHECK(look.header().source == 0);
-  CHECK(look.records() == R"({"absent":[3,4],"back":[5],"whole":true,"believed":false})");
+  const proto::Batch presence = only(Presence{{{3, 4}, {5}, true, false}});
+  CHECK(presence.header().kind == BatchKind::kPresence);
+  CHECK(presence.header().source == 0);
+  CHECK(presence.records() == R"({"absent":[3,4],"present":[5],"whole":true,"believed":false})");
   CHECK(Batches(1, 2, 100).end_of_input(true, 5).records() == R"({"stopped":true,"done":5})");
 }
 

@@ -301,11 +301,11 @@ TEST_CASE("one set of decoders reads file after file, also after a broken one") 
   }
 }
 
-TEST_CASE("reading goes on from every position of a plain file") {
+TEST_CASE("reading continues from every position of a plain file") {
   check_resume(numbered(0, 300), numbered(0, 300));
 }
 
-TEST_CASE("reading goes on from every position of a zstd file, whatever its frames") {
+TEST_CASE("reading continues from every position of a zstd file, whatever its frames") {
   std::string lines;
   std::string halves = test::skippable("s");
   std::string tiny;
@@ -319,7 +319,7 @@ TEST_CASE("reading goes on from every position of a zstd file, whatever its fram
   check_resume(tiny, raw);
 }
 
-TEST_CASE("reading goes on from every position of a gzip file") {
+TEST_CASE("reading continues from every position of a gzip file") {
   const std::string raw = numbered(0, 300);
   std::string members;
   for (std::size_t at = 0; at < raw.size(); at += 700) members += test::gzip(raw.substr(at, 700));
@@ -363,7 +363,7 @@ TEST_CASE("a file that is truncated while it is read is an error, not an end") {
   CHECK(has(rest.error, "truncated while it was read"));
 }
 
-TEST_CASE("the faults of a mount that is away are to be tried again, others are not") {
+TEST_CASE("the faults of a mount that is unavailable are to be tried again, others are not") {
   for (const int error : {ESTALE, EIO, ENOTCONN, ETIMEDOUT, EHOSTDOWN})
     CHECK(fault_of(error) == Fault::kRetry);
   for (const int error : {EISDIR, EACCES, ENOENT, ELOOP}) CHECK(fault_of(error) == Fault::kReject);

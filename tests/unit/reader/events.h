@@ -58,9 +58,9 @@ inline std::string text(const Event& event) {
   if (const auto* e = std::get_if<SourceFinished>(&event)) {
     return fmt::format("finished {} {}{}", e->id, e->action, e->reason.empty() ? "" : " refused");
   }
-  if (const auto* e = std::get_if<Looked>(&event)) {
-    return fmt::format("looked: absent {} back {}{}{}", e->look.absent, e->look.back,
-                       e->look.whole ? ", whole" : "", e->look.believed ? ", believed" : "");
+  if (const auto* e = std::get_if<Presence>(&event)) {
+    return fmt::format("presence: absent {} present {}{}{}", e->presence.absent, e->presence.present,
+                       e->presence.whole ? ", whole" : "", e->presence.believed ? ", believed" : "");
   }
   if (std::holds_alternative<InputRead>(event)) return "read";
   if (std::holds_alternative<Note>(event)) return "note";

@@ -56,7 +56,7 @@ class Follower {
 
 }  // namespace
 
-TEST_CASE("following, a file that grew after its end was read goes on there, committed or not") {
+TEST_CASE("following, a file that grew after its end was read continues there, committed or not") {
   for (const bool commits : {true, false}) {
     TempFolder folder;
     const std::string path = folder.write("a", "1\n");
@@ -73,7 +73,7 @@ TEST_CASE("following, a file that grew after its end was read goes on there, com
   }
 }
 
-TEST_CASE("following, a file that is truncated, edited or replaced is told once, and others go on") {
+TEST_CASE("following, a file that is truncated, edited or replaced is told once, and others continue") {
   TempFolder folder;
   const std::string path = folder.write("a", "1\n2\n3\n");
   Follower follower(following(folder));
@@ -130,7 +130,7 @@ TEST_CASE("following, what is done is not opened again") {
   CHECK(*opens == 4);
 }
 
-TEST_CASE("following, NUL bytes at the end are told once and looked at again when the file has changed") {
+TEST_CASE("following, NUL bytes at the end are told once and checked again when the file has changed") {
   TempFolder folder;
   const std::string path = folder.write("a", std::string("1\n\0\0", 4));
   Follower follower(following(folder));
@@ -204,7 +204,7 @@ TEST_CASE("a plain run takes of growing files what is there, and leaves a last l
   CHECK(run(given, rows) == Texts{"opened 1 a", "chunk 1 3\n", "ended 1 at 4 7"});
 }
 
-TEST_CASE("what a growing reader left is gone on with by another") {
+TEST_CASE("what a growing reader left is continued by another") {
   TempFolder folder;
   const std::string path = folder.write("a", "1\n2");
   auto rows = std::make_shared<Rows>();

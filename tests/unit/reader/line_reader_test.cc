@@ -38,7 +38,7 @@ Chunk only(const std::string& bytes, std::size_t target, std::size_t max_record 
 
 }  // namespace
 
-TEST_CASE("an empty source has no chunk, and goes on having none") {
+TEST_CASE("an empty source has no chunk, and continues having none") {
   StringSource source("");
   LineReader reader(source, {});
   CHECK_FALSE(*reader.next(10));
@@ -90,7 +90,7 @@ TEST_CASE("a file that is one unterminated line as long as the target is one chu
   CHECK(chunk.line_count == 1);
 }
 
-TEST_CASE("a byte order mark is left out and counts in the offsets") {
+TEST_CASE("a byte order mark is skipped and counts in the offsets") {
   CHECK(compare_all("\xEF\xBB\xBF{}\n{}\n") == "");
   CHECK(compare_all("\xEF\xBB\xBF") == "");
   CHECK(compare_all("\xEF\xBB") == "");
@@ -186,7 +186,7 @@ TEST_CASE("a failing source is cut at its last newline, whatever the sizes") {
   }
 }
 
-TEST_CASE("a reader goes on from a position, passing over what comes before") {
+TEST_CASE("a reader continues from a position, passing over what comes before") {
   StringSource source("a\nb\nc\n", [] { return std::size_t{1}; });
   LineReader reader(source, {0, kMax, {3, 4, {}}});
   const Chunk chunk = std::move(**reader.next(100));
@@ -278,7 +278,7 @@ TEST_CASE("a line over the limit counts in the tail like any other") {
   CHECK(reader.position().tail == mark_of(bytes));
 }
 
-TEST_CASE("reading goes on only behind the tail it stopped at") {
+TEST_CASE("reading continues only behind the tail it stopped at") {
   const Position at{3, 4, {}, mark_of("a\nb\n")};
   StringSource same("a\nb\nc\n");
   LineReader good(same, {0, kMax, at});

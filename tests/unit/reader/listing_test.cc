@@ -98,7 +98,7 @@ TEST_CASE("a folder that is both named and found is listed once, by all globs") 
   CHECK(list_files({folder / "a/*.m", folder / "*/*.l"}).skipped.size() == 1);
 }
 
-TEST_CASE("names of unfinished files and hidden names are left out") {
+TEST_CASE("names of unfinished files and hidden names are skipped") {
   TempFolder folder;
   for (const char* name : {"a.jsonl", ".a.jsonl", "a.jsonl.part", "b.tmp", "c.filepart", "d.crdownload",
                            ".nfs0001", ".snapshot/old.jsonl", "part", "a.part.jsonl"}) {
@@ -118,7 +118,7 @@ TEST_CASE("a path without wildcards that does not exist is told") {
   CHECK(reason(listing, folder / "a.jsonl") == "no such file");
   CHECK(reason(listing, folder / "no/b.jsonl") == "no such file");
   CHECK(reason(listing, folder / "file/c.jsonl") == "no such file");
-  CHECK(listing.trouble == "");
+  CHECK(listing.fault == "");
 }
 
 TEST_CASE("a wildcard that finds nothing is no fault, the folder it is in missing is one") {
@@ -127,7 +127,7 @@ TEST_CASE("a wildcard that finds nothing is no fault, the folder it is in missin
   CHECK(reason(list_files({folder / "no/*.jsonl"}), folder / "no") == "no such folder");
 }
 
-TEST_CASE("a folder, a socket and a pipe that match are told and left out") {
+TEST_CASE("a folder, a socket and a pipe that match are told and skipped") {
   TempFolder folder;
   folder.folder("a.jsonl");
   REQUIRE(::mkfifo((folder / "b.jsonl").c_str(), 0600) == 0);
@@ -185,7 +185,7 @@ TEST_CASE("a folder that may not be listed is told, and a file named in it is st
   const Listing listing = list_files({folder / "*/*.l", folder / "closed/a.l"});
   CHECK(files(folder, {"*/*.l", "closed/a.l"}) == "closed/a.l open/b.l");
   CHECK(reason(listing, folder / "closed") == "cannot list the folder: Permission denied");
-  CHECK(listing.trouble == "");
+  CHECK(listing.fault == "");
 }
 
 TEST_CASE("a deep tree is no danger") {

@@ -1,4 +1,4 @@
-// What ReadAhead does when the mount is away.
+// What ReadAhead does when the mount is unavailable.
 #include <doctest/doctest.h>
 
 #include <condition_variable>
@@ -71,10 +71,10 @@ TEST_CASE("a fault of the mount is waited out: the file is opened again where it
   CHECK(events == Texts{"opened 1 a", "chunk 1 1\n2\n", "chunk 1 half\n4\n", "ended 1 at 5 11", "end"});
   CHECK(script->positions ==
         std::vector<Position>{{}, {}, {3, 4, {}, mark_of("1\n2\n")}, {3, 4, {}, mark_of("1\n2\n")}});
-  CHECK(ahead.status().trouble == "");
+  CHECK(ahead.status().fault == "");
 }
 
-TEST_CASE("a source that fails for too long while its path answers is failed, the others go on") {
+TEST_CASE("a source that fails for too long while its path answers is failed, the others continue") {
   TempFolder folder;
   folder.write("a", "");
   auto script = std::make_shared<Script>();
@@ -120,7 +120,7 @@ TEST_CASE("an outage longer than the patience ends a run with an error") {
   CHECK(all(ahead) == Texts{"listed 1 0", "end: away"});
 }
 
-TEST_CASE("a file that cannot be found while the mount is in trouble is not gone") {
+TEST_CASE("a file that cannot be found while the mount is in fault is not gone") {
   TempFolder folder;
   const std::string path = folder.write("a", "");
   ReadAhead::Options given = options(folder / "*");
@@ -191,7 +191,7 @@ TEST_CASE("without its mount nothing is listed, and the status says what is wait
   REQUIRE(std::holds_alternative<End>(event));
   CHECK(std::get<End>(event).error->text.find("nothing is mounted there") != std::string::npos);
   CHECK(std::get<End>(event).error->exit_code == kExitIo);
-  CHECK(ahead.status().trouble.find("nothing is mounted there") != std::string::npos);
+  CHECK(ahead.status().fault.find("nothing is mounted there") != std::string::npos);
 }
 
 TEST_CASE("a read() that hangs stops neither the caller nor its end") {

@@ -40,7 +40,7 @@ TEST_CASE("the descriptor is readable exactly while there is an event") {
   CHECK(::poll(&ready, 1, 0) == 0);
 }
 
-TEST_CASE("what is left out of a listing is told with it") {
+TEST_CASE("what is skipped of a listing is told with it") {
   TempFolder folder;
   ReadAhead ahead(options(folder / "no.jsonl"));
   const Event event = wait(ahead);

@@ -68,7 +68,7 @@ TEST_CASE("a ledger answers all that the reader asks") {
   CHECK_FALSE(*records->published(2));
 }
 
-TEST_CASE("what a ledger says of a place is where reading goes on") {
+TEST_CASE("what a ledger says of a place is where reading continues") {
   TempFolder folder;
   write(folder / "");
   Known known = Known::load(open_records(folder / "").value(), {}).value();

@@ -1,4 +1,4 @@
-// A run after a run: what is done stays done, what was begun goes on where it was, and what is not what it was is told.
+// A run after a run: what is done stays done, what was begun continues where it was, and what is not what it was is told.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
@@ -50,7 +50,7 @@ TEST_CASE("a second run over the same files has nothing to do") {
   CHECK(std::get<End>(end).done == 2);
 }
 
-TEST_CASE("a source that was left half read goes on where it was, new ones follow") {
+TEST_CASE("a source that was left half read continues where it was, new ones follow") {
   TempFolder folder;
   folder.write("a", "1\n2\n3\n");
   auto rows = std::make_shared<Rows>();
@@ -60,7 +60,7 @@ TEST_CASE("a source that was left half read goes on where it was, new ones follo
         Texts{"opened 1 a", "chunk 1 3\n", "ended 1 at 4 6", "opened 2 b", "chunk 2 4\n", "ended 2 at 2 2"});
 }
 
-TEST_CASE("compressed sources go on from any place") {
+TEST_CASE("compressed sources continue from any place") {
   const std::string raw = test::noise(300'000);
   std::string zst;
   std::string gz;
@@ -86,7 +86,7 @@ TEST_CASE("compressed sources go on from any place") {
   }
 }
 
-TEST_CASE("a source that grew goes on behind what was read, done or not") {
+TEST_CASE("a source that grew continues behind what was read, done or not") {
   TempFolder folder;
   const std::string path = folder.write("a", "1\n2\n");
   auto rows = std::make_shared<Rows>();
@@ -101,7 +101,7 @@ TEST_CASE("a source that grew goes on behind what was read, done or not") {
   CHECK(run(small(folder / "*"), rows).empty());
 }
 
-TEST_CASE("a compressed source that got more frames goes on behind what was read") {
+TEST_CASE("a compressed source that got more frames continues behind what was read") {
   TempFolder folder;
   const std::string path = folder.write("a", test::zstd("1\n"));
   auto rows = std::make_shared<Rows>();
@@ -164,7 +164,7 @@ TEST_CASE("an edited or truncated source is told in each run and never read") {
   CHECK(reason(rows, 1).ends_with("`leat run --reread " + path + "` reads it again from its start"));
 }
 
-TEST_CASE("a place beyond the end of the file is no place to go on from") {
+TEST_CASE("a place beyond the end of the file is no place to continue from") {
   TempFolder folder;
   const std::string path = folder.write("a", "1\n2\n");
   auto rows = std::make_shared<Rows>();
@@ -255,7 +255,7 @@ TEST_CASE("a source that failed is tried again when nothing of it was used, or w
   }
 }
 
-TEST_CASE("NUL bytes at the end are not there yet: another run goes on when they are") {
+TEST_CASE("NUL bytes at the end are not there yet: another run continues when they are") {
   TempFolder folder;
   const std::string path = folder.write("a", std::string("1\nha\0\0\0", 7));
   auto rows = std::make_shared<Rows>();

@@ -29,8 +29,8 @@ struct World {
   Controller::Clock::time_point now{};
 
   void pass(seconds time) {
-    for (milliseconds passed{0}; passed < time; passed += Controller::kLook) {
-      now += Controller::kLook;
+    for (milliseconds passed{0}; passed < time; passed += Controller::kInterval) {
+      now += Controller::kInterval;
       double capacity = each * std::min<double>(workers, cores);
       double rate = std::min(capacity, supply);
       Controller::View view;
@@ -49,7 +49,7 @@ struct World {
         view.service_s = capacity > 0 ? view.records * workers / capacity : 0;
         view.delivered = std::min(workers, static_cast<int>(batches));
       }
-      if (auto decision = controller.look(view)) {
+      if (auto decision = controller.update(view)) {
         if (decision->own > room) {
           controller.refused(now);
           continue;
@@ -170,10 +170,10 @@ TEST_CASE("a long batch that ends while it is looked does not make a worker look
   std::optional<Controller::Decision> decision;
   for (double records : {250, 20, 20}) {
     CHECK_FALSE(decision);
-    view.now += Controller::kLook;
+    view.now += Controller::kInterval;
     view.records = records;
     view.service_s = records * 0.01;
-    decision = controller.look(view);
+    decision = controller.update(view);
   }
   REQUIRE(decision);
   CHECK(decision->own == 2);
@@ -182,8 +182,8 @@ TEST_CASE("a long batch that ends while it is looked does not make a worker look
   view.records = 100;
   view.service_s = 1;
   for (int i = 0; i < 8; ++i) {
-    view.now += Controller::kLook;
-    decision = controller.look(view);
+    view.now += Controller::kInterval;
+    decision = controller.update(view);
     if (decision) break;
   }
   CHECK((!decision || decision->own == 3));

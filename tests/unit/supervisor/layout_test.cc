@@ -18,14 +18,14 @@ config::Pipeline pipeline_with(int filters, int processors) {
 }
 
 // Instances are 10 times the stage and the index.
-std::uint32_t instance_of(const Seat& seat) {
-  return static_cast<std::uint32_t>(seat.stage) * 10 + seat.index;
+std::uint32_t instance_of(const Slot& slot) {
+  return static_cast<std::uint32_t>(slot.stage) * 10 + slot.index;
 }
 
-proto::Welcome welcome_of(const config::Pipeline& pipeline, Seat seat) {
+proto::Welcome welcome_of(const config::Pipeline& pipeline, Slot slot) {
   proto::Welcome welcome;
   auto places = static_cast<std::uint32_t>(pipeline.process.workers.max);
-  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, seat, instance_of(seat), places, instance_of);
+  Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, slot, instance_of(slot), places, instance_of);
   return welcome;
 }
 
@@ -33,20 +33,20 @@ using Texts = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("a seat's name is read back, and nothing else is") {
-  CHECK(parse_seat("filter-0") == Seat{Stage::kFilter, 0});
-  CHECK(parse_seat(seat_name({Stage::kProcessor, 15})) == Seat{Stage::kProcessor, 15});
+TEST_CASE("a slot's name is read back, and nothing else is") {
+  CHECK(parse_slot("filter-0") == Slot{Stage::kFilter, 0});
+  CHECK(parse_slot(slot_name({Stage::kProcessor, 15})) == Slot{Stage::kProcessor, 15});
   for (const char* bad :
        {"", "filter", "filter-", "filter-01", "filter-1x", "filter--1", "pump-0", "writer-99999999999"}) {
     CAPTURE(bad);
-    CHECK_FALSE(parse_seat(bad));
+    CHECK_FALSE(parse_slot(bad));
   }
 }
 
-TEST_CASE("a worker's name says seat and instance") {
+TEST_CASE("a worker's name says slot and instance") {
   auto name = parse_worker_name(worker_name({Stage::kProcessor, 3}, 17));
   REQUIRE(name);
-  CHECK(name->seat == Seat{Stage::kProcessor, 3});
+  CHECK(name->slot == Slot{Stage::kProcessor, 3});
   CHECK(name->instance == 17);
   for (const char* bad : {"", "filter-0", "filter-0.", "filter-0.01", "filter-0.x", "pump-0.1", ".1"}) {
     CAPTURE(bad);
@@ -54,7 +54,7 @@ TEST_CASE("a worker's name says seat and instance") {
   }
 }
 
-TEST_CASE("two workers of one seat never take in at the same place") {
+TEST_CASE("two workers of one slot never take in at the same place") {
   config::Pipeline pipeline = pipeline_with(1, 1);
   Layout layout(pipeline, "/run/leat/x-1", 7);
   CHECK(layout.input({Stage::kFilter, 0}, 1) != layout.input({Stage::kFilter, 0}, 2));
@@ -66,8 +66,8 @@ TEST_CASE("without steps there are no processors, whatever the pool's size") {
   config::Pipeline pipeline = pipeline_with(2, 0);
   pipeline.process.workers = {4, 4};
   CHECK(
-      seats(pipeline, 4) ==
-      std::vector<Seat>{{Stage::kReader, 0}, {Stage::kFilter, 0}, {Stage::kFilter, 1}, {Stage::kWriter, 0}});
+      slots(pipeline, 4) ==
+      std::vector<Slot>{{Stage::kReader, 0}, {Stage::kFilter, 0}, {Stage::kFilter, 1}, {Stage::kWriter, 0}});
 }
 
 TEST_CASE("the reader deals to the filters and hears from the writer") {
@@ -102,15 +102,15 @@ TEST_CASE("a processor gives its credits to the filter that dealt") {
 TEST_CASE("every output is somebody's input, and every credit somebody's credits") {
   config::Pipeline pipeline = pipeline_with(2, 3);
   Texts inputs, credits;
-  for (const Seat& seat : seats(pipeline, pipeline.process.workers.max)) {
-    inputs.push_back(welcome_of(pipeline, seat).input);
-    credits.push_back(welcome_of(pipeline, seat).credits);
+  for (const Slot& slot : slots(pipeline, pipeline.process.workers.max)) {
+    inputs.push_back(welcome_of(pipeline, slot).input);
+    credits.push_back(welcome_of(pipeline, slot).credits);
   }
-  for (const Seat& seat : seats(pipeline, pipeline.process.workers.max)) {
-    for (const auto& to : welcome_of(pipeline, seat).outputs) {
+  for (const Slot& slot : slots(pipeline, pipeline.process.workers.max)) {
+    for (const auto& to : welcome_of(pipeline, slot).outputs) {
       CHECK(std::find(inputs.begin(), inputs.end(), to) != inputs.end());
     }
-    for (const auto& to : welcome_of(pipeline, seat).credit_to) {
+    for (const auto& to : welcome_of(pipeline, slot).credit_to) {
       CHECK(std::find(credits.begin(), credits.end(), to) != credits.end());
     }
   }

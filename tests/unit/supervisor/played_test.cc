@@ -43,14 +43,14 @@ class Listening : public Observer {
 };
 
 struct Actor {
-  Seat seat;
+  Slot slot;
   std::uint32_t instance = 0;
   proto::Socket socket;
   std::optional<stage::MappedPage> page;
   std::vector<proto::Control> heard;
 
-  Actor(proto::Context& context, const std::string& control, const std::string& identity, Seat at)
-      : seat(at), socket(context, proto::SocketKind::kDealer, 64, proto::kMaxControlBytes) {
+  Actor(proto::Context& context, const std::string& control, const std::string& identity, Slot at)
+      : slot(at), socket(context, proto::SocketKind::kDealer, 64, proto::kMaxControlBytes) {
     socket.set_routing_id(identity);
     socket.connect(control);
   }
@@ -137,12 +137,12 @@ struct Play {
   // All that were started and nobody plays yet say hello.
   void enter() {
     for (const auto& worker : supervisor->status().workers) {
-      if (worker.joined || find(worker.seat, worker.instance) != nullptr) continue;
+      if (worker.joined || find(worker.slot, worker.instance) != nullptr) continue;
       Actor& actor = actors.emplace_back(context, layout().control(),
-                                         worker_name(worker.seat, worker.instance), worker.seat);
+                                         worker_name(worker.slot, worker.instance), worker.slot);
       actor.instance = worker.instance;
-      actor.page.emplace(stage::MappedPage::create(layout().page(worker.seat, worker.instance)));
-      actor.say(proto::Hello{worker.seat.stage, worker.seat.index, worker.instance, worker.pid, LEAT_VERSION,
+      actor.page.emplace(stage::MappedPage::create(layout().page(worker.slot, worker.instance)));
+      actor.say(proto::Hello{worker.slot.stage, worker.slot.index, worker.instance, worker.pid, LEAT_VERSION,
                              false});
     }
   }
@@ -150,7 +150,7 @@ struct Play {
   void get_ready(Actor& actor) {
     CHECK(until([&] { return actor.last<proto::Welcome>() != nullptr; }));
     actor.page->enter(stage::Activity::kIdle);
-    actor.report(proto::ReportKind::kReady, actor.seat.stage == Stage::kWriter ? R"({"epoch":1})" : "");
+    actor.report(proto::ReportKind::kReady, actor.slot.stage == Stage::kWriter ? R"({"epoch":1})" : "");
   }
   // Everybody is at work.
   void begin() {
@@ -158,20 +158,20 @@ struct Play {
     enter();
     get_ready(*find({Stage::kWriter, 0}));
     for (Actor& actor : actors) {
-      if (actor.seat.stage == Stage::kFilter || actor.seat.stage == Stage::kProcessor) get_ready(actor);
+      if (actor.slot.stage == Stage::kFilter || actor.slot.stage == Stage::kProcessor) get_ready(actor);
     }
     get_ready(*find({Stage::kReader, 0}));
     CHECK(until([&] { return supervisor->status().phase == Phase::kRunning; }));
   }
-  Actor* find(Seat seat, std::uint32_t instance = 0) {
+  Actor* find(Slot slot, std::uint32_t instance = 0) {
     for (Actor& actor : actors) {
-      if (actor.seat == seat && (instance == 0 || actor.instance == instance)) return &actor;
+      if (actor.slot == slot && (instance == 0 || actor.instance == instance)) return &actor;
     }
     return nullptr;
   }
   std::int64_t pid_of(const Actor& actor) const {
     for (const auto& worker : supervisor->status().workers) {
-      if (worker.seat == actor.seat && worker.instance == actor.instance) return worker.pid;
+      if (worker.slot == actor.slot && worker.instance == actor.instance) return worker.pid;
     }
     return 0;
   }
@@ -180,7 +180,7 @@ struct Play {
   Actor& ask(std::uint64_t number, std::int64_t pid) {
     announce(number, pid);
     Actor& actor = actors.emplace_back(context, layout().control(), "join-" + std::to_string(number),
-                                       Seat{Stage::kProcessor, 0});
+                                       Slot{Stage::kProcessor, 0});
     actor.say(proto::Hello{Stage::kProcessor, 0, 1, pid, LEAT_VERSION, true});
     return actor;
   }
@@ -203,9 +203,9 @@ struct Play {
     Actor& actor = ask(3, other_process());
     CHECK(until([&] { return actor.last<proto::Welcome>() != nullptr; }));
     const auto* welcome = actor.last<proto::Welcome>();
-    actor.seat.index = welcome->index;
+    actor.slot.index = welcome->index;
     actor.instance = welcome->instance;
-    actor.page.emplace(stage::MappedPage::create(layout().page(actor.seat, actor.instance)));
+    actor.page.emplace(stage::MappedPage::create(layout().page(actor.slot, actor.instance)));
     get_ready(actor);
     CHECK(until([&] { return worker_ready(actor.instance); }));
     return actor;
@@ -289,7 +289,7 @@ TEST_CASE("a draining worker that joined gets stop when everything ends") {
   CHECK(joined.last<proto::Stop>()->kind == proto::StopKind::kNow);
 }
 
-TEST_CASE("a supervisor that goes without a farewell tells those who joined to join again") {
+TEST_CASE("a supervisor that goes without a farewell tells those that joined to join again") {
   Play play;
   play.begin();
   Actor& joined = play.join();
@@ -313,7 +313,7 @@ TEST_CASE("a processor that cannot be started does not take the others with it")
   CHECK(play.observer.count("pool-not-grown") == 1);
 }
 
-TEST_CASE("drained while the sink is away it does not wait for the sink for ever") {
+TEST_CASE("drained while the sink is unavailable it does not wait for the sink for ever") {
   Play play;
   play.job.drain_patience = milliseconds(300);
   play.begin();
@@ -428,9 +428,9 @@ TEST_CASE("without progress and without a reason it ends; what is known to take 
   filter.page->enter(stage::Activity::kBlocked);
   CHECK(lasts());  // nothing to do
   (*reader.page)->window_batches = 1;
-  (*reader.page)->troubled = 1;
+  (*reader.page)->failing = 1;
   CHECK(lasts());
-  (*reader.page)->troubled = 0;
+  (*reader.page)->failing = 0;
   writer.page->enter(stage::Activity::kBusy);
   CHECK(lasts());
   writer.page->enter(stage::Activity::kIdle);
@@ -477,7 +477,7 @@ TEST_CASE("a processor that cannot start a program is tried again, and a plain r
   CHECK(play.until([&] { return play.observer.count("worker-failed") == 1; }));
   auto again = [&] {
     for (const auto& worker : play.supervisor->status().workers) {
-      if (worker.seat == Seat{Stage::kProcessor, 0} && worker.instance != instance) return worker.instance;
+      if (worker.slot == Slot{Stage::kProcessor, 0} && worker.instance != instance) return worker.instance;
     }
     return 0U;
   };

@@ -85,7 +85,7 @@ TEST_CASE("a signal before anything is read stops at once") {
   CHECK(stage.run().exit_code == kExitStopped);
 }
 
-TEST_CASE("told to leave, it waits for nobody for long") {
+TEST_CASE("asked to leave, it waits for nobody for long") {
   Stage stage("trap '' TERM; exec sleep 60");
   Supervisor supervisor(stage.job, stage.observer);
   CHECK_FALSE(supervisor.over());

@@ -148,7 +148,7 @@ TEST_CASE("leatd has no --force to be advised of") {
   CHECK(opened.error().text == writer.folder.path("a") + " exists already; move it away");
 }
 
-TEST_CASE("a state that was put back from an older copy is noticed, and not gone on with") {
+TEST_CASE("a state that was put back from an older copy is noticed, and not continued") {
   Writer writer("out-{n}");
   writer.pipeline.sink.rotate.bytes = 1 << 20;
   writer.start({.run = "one"});

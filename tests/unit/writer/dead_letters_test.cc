@@ -197,7 +197,7 @@ TEST_CASE("what another pipeline has appended since a run that ended well stays"
   CHECK(letters.file()->length == text.size());
 }
 
-TEST_CASE("a dead-letter file that was rotated away is gone on with at its new end, and that is said") {
+TEST_CASE("a dead-letter file that was rotated away is continued at its new end, and that is said") {
   Folder folder;
   ledger::DeadLetterFile known{folder.path("dead"), 1000, 5};
   DeadLetters gone(folder.path("dead"));

@@ -29,7 +29,7 @@ std::unique_ptr<Output> must_open(const std::string& target, const OutputOptions
   return std::move(*output);
 }
 
-// As the writer does it, with the ledger's part left out.
+// As the writer does it, with the ledger's part skipped.
 Result<void> publish(Output& output) {
   if (auto finished = output.finish(); !finished) return finished;
   if (auto committed = output.commit(); !committed) return tl::unexpected(committed.error());
@@ -144,7 +144,7 @@ TEST_CASE("an output that the ledger does not know goes with its object, one tha
   CHECK(folder.names() == std::vector<std::string>{".b.leat-tmp"});
 }
 
-TEST_CASE("a second writer of the same target is refused, and the first goes on") {
+TEST_CASE("a second writer of the same target is refused, and the first continues") {
   Folder folder;
   auto first = must_open(folder.path("out"));
   CHECK(open_error(folder.path("out"), kForce).find(" is in use: pid ") != std::string::npos);
@@ -171,7 +171,7 @@ TEST_CASE("the temporary of a killed run is removed and its bytes do not come ba
   CHECK(test::read_file(folder.path("out")) == "fresh\n");
 }
 
-TEST_CASE("an output is gone on with behind what was committed, and the rest is cut off") {
+TEST_CASE("an output is continued behind what was committed, and the rest is cut off") {
   for (auto compression :
        {config::Compression::kNone, config::Compression::kZstd, config::Compression::kGzip}) {
     Folder folder;
@@ -187,7 +187,7 @@ TEST_CASE("an output is gone on with behind what was committed, and the rest is 
     auto second = Output::reopen(row, options);
     REQUIRE(second);
     CHECK((*second)->record_bytes() == 4);
-    CHECK_FALSE((*second)->untold());
+    CHECK_FALSE((*second)->dirty());
     CHECK(test::read_file(row.temporary).size() == row.length);
     REQUIRE((*second)->write("two\n"));
     REQUIRE(publish(**second));
@@ -201,7 +201,7 @@ TEST_CASE("an output is gone on with behind what was committed, and the rest is 
   }
 }
 
-TEST_CASE("going on without a new record adds no frame") {
+TEST_CASE("continuing without a new record adds no frame") {
   Folder folder;
   OutputOptions options{.compression = config::Compression::kZstd};
   auto first = must_open(folder.path("out"), options);
@@ -214,7 +214,7 @@ TEST_CASE("going on without a new record adds no frame") {
   CHECK(test::read_file(folder.path("out")).size() == row.length);
 }
 
-TEST_CASE("an output that was in the ledger before anything was in it is made anew when it is missing") {
+TEST_CASE("an output that was in the ledger before anything was in it is made again when it is missing") {
   Folder folder;
   ledger::Output row = abandon(must_open(folder.path("out")));
   std::filesystem::remove(row.temporary);
@@ -258,7 +258,7 @@ TEST_CASE("an output that another process has locked is waited for") {
   CHECK(Output::reopen(row, {}));
 }
 
-TEST_CASE("an output is not gone on with in another compression") {
+TEST_CASE("an output is not continued in another compression") {
   Folder folder;
   auto first = must_open(folder.path("out"), {.compression = config::Compression::kZstd});
   REQUIRE(first->write("one\n"));
@@ -304,7 +304,7 @@ TEST_CASE("an output that has settled needs no descriptor to be published") {
   CHECK(test::read_file(folder.path("out")) == "x\n");
 }
 
-TEST_CASE("trouble that passes is to be tried again, all other ends the run") {
+TEST_CASE("a fault that passes is to be tried again, all other ends the run") {
   for (int error : {ESTALE, EIO, ENOTCONN, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH,
                     ECONNABORTED, ECONNRESET, ENODEV}) {
     CHECK(writer::io_failure("write", "/o/x", error).value().fault == Fault::kRetry);

@@ -69,7 +69,7 @@ TEST_CASE("killed between the sync and the transaction: what was not committed i
   CHECK(read_file(desk.path("out")) == "one\ntwo\n");
 }
 
-TEST_CASE("killed between the first sync and its transaction: the output is begun anew") {
+TEST_CASE("killed between the first sync and its transaction: the output is begun again") {
   Desk desk;
   auto sink = begun(desk, desk.path("out"));
   ledger::Commit lost;
@@ -130,7 +130,8 @@ TEST_CASE("killed between the rename and published: the target is known by its l
   CHECK(desk.ledger->view().output_at(desk.path("out")).value()->state == OutputState::kPublished);
 }
 
-TEST_CASE("the power failed before the folder was synced: the temporary is back, and is renamed again") {
+TEST_CASE(
+    "the power failed before the folder was synced: the temporary is there again, and is renamed again") {
   Desk desk;
   auto sink = begun(desk, desk.path("out"));
   REQUIRE(sink->finish());
@@ -141,7 +142,8 @@ TEST_CASE("the power failed before the folder was synced: the temporary is back,
   CHECK(desk.folder.names() == Names{"out"});
 }
 
-TEST_CASE("a complete output that has gone, or that another has replaced, needs a person; --force goes on") {
+TEST_CASE(
+    "a complete output that has gone, or that another has replaced, needs a person; --force continues") {
   Desk desk;
   auto sink = begun(desk, desk.path("out"));
   REQUIRE(sink->finish());
@@ -218,7 +220,7 @@ TEST_CASE("an output of a source that starts over holds nothing that counts, whe
   CHECK(read_file(desk.path("a")) == "new\n");
 }
 
-TEST_CASE("rotation goes on as if nothing had been, after a kill in the middle of it") {
+TEST_CASE("rotation continues as if nothing had been, after a kill in the middle of it") {
   Desk desk;
   config::Sink config;
   config.path = desk.path("{n}");

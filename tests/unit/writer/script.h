@@ -1,5 +1,5 @@
 // A reader and filters for the writer's stage: sources whose every line is known, dealt out in batches from where the
-// ledger says that they go on.
+// ledger says that they continue.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct Input {
   std::string kept() const;                      // all lines that are
 };
 
-// One batch, as it reaches the writer. Sequence numbers go on by themselves.
+// One batch, as it reaches the writer. Sequence numbers continue by themselves.
 class Script {
  public:
   explicit Script(std::uint64_t epoch) : epoch_(epoch) {}

@@ -187,7 +187,7 @@ TEST_CASE("a second run with the same sink and another state is refused with its
   CHECK(test::exists(desk.path("out")));
 }
 
-TEST_CASE("a sink whose mount is away does not start, and may be asked again") {
+TEST_CASE("a sink whose mount is unavailable does not start, and may be asked again") {
   Desk desk;
   config::Sink config = sink_config(desk.path("out"));
   config.require_mount = desk.folder.root();
@@ -213,7 +213,7 @@ TEST_CASE("a run whose sources are empty leaves an empty, valid output; one with
   CHECK(test::unzstd(read_file(desk.path("out.zst"))).empty());
 }
 
-TEST_CASE("a source that only goes on opens an output with its first record, not before") {
+TEST_CASE("a source that only continues opens an output with its first record, not before") {
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("out")));
   REQUIRE(sink.start(desk.ledger->view(), false));
@@ -344,7 +344,7 @@ TEST_CASE("an idle output is published with the next commit, and the next record
   CHECK(with.folder.names() == Names{"000001", "000002"});
 }
 
-TEST_CASE("a write starts the idle time anew") {
+TEST_CASE("a write starts the idle time again") {
   Rotating with(0, 60s);
   Sink sink = sink_of(with.config);
   REQUIRE(sink.start(with.desk.ledger->view(), false));
@@ -407,7 +407,7 @@ TEST_CASE("more outputs than descriptors may wait for one commit") {
   CHECK(with.desk.ledger->view().last_n(0) == 100);
 }
 
-TEST_CASE("{n} goes on from what the ledger knows") {
+TEST_CASE("{n} continues from what the ledger knows") {
   Rotating with(2);
   for (int run = 0; run < 2; ++run) {
     Sink sink = sink_of(with.config);
@@ -514,7 +514,7 @@ TEST_CASE("an output of a source that has grown since it was published is not re
   CHECK(written.error().text.find("--reread /in/a") != std::string::npos);
 }
 
-TEST_CASE("a suspended source keeps its output unfinished, without a descriptor, and goes on with it") {
+TEST_CASE("a suspended source keeps its output unfinished, without a descriptor, and continues with it") {
   Desk desk;
   Sink sink = sink_of(sink_config(desk.path("{stem}")));
   REQUIRE(sink.start(desk.ledger->view(), false));

@@ -105,7 +105,7 @@ TEST_CASE("a run with nothing to do says what was done before and when, and touc
   CHECK(writer.folder.names() == Names{"dead", "out"});
 }
 
-TEST_CASE("killed after a commit, the next writer of the run goes on and the totals are of the whole run") {
+TEST_CASE("killed after a commit, the next writer of the run continues and the totals are of the whole run") {
   for (const char* sink : {"out", "{stem}"}) {
     Writer writer(sink);
     writer.start();
@@ -144,7 +144,7 @@ TEST_CASE("killed after all was published, but before it was reported, the next 
   CHECK(writer.out("out") == kA.kept());
 }
 
-TEST_CASE("a run that was stopped keeps what is unfinished; the next one goes on to the same bytes") {
+TEST_CASE("a run that was stopped keeps what is unfinished; the next one continues to the same bytes") {
   Writer writer("out");
   writer.start();
   Script script(writer.epoch);
@@ -290,7 +290,7 @@ TEST_CASE("once the input was read all is published, at once, as source.after wa
   CHECK(writer.ledger->view().after_due(0, 9)->empty());
 }
 
-TEST_CASE("who stops what follows finds its records, and the next run goes on with another number") {
+TEST_CASE("who stops what follows finds its records, and the next run continues with another number") {
   Writer writer("out-{n}");
   writer.pipeline.sink.rotate.bytes = 1 << 20;
   for (int n = 1; n <= 2; ++n) {
@@ -326,12 +326,12 @@ TEST_CASE("a look is committed whole and at once, and what it has missed for lon
   writer.apply(script.opened(1, none));
   writer.apply(script.ended(1, none));
   writer.commit();
-  writer.apply(script.event(0, proto::SourcesLookedFor{{1}, {7}, false, false}));
+  writer.apply(script.event(0, proto::SourcesScanned{{1}, {7}, false, false}));
   CHECK(writer.stage->pending());
   CHECK_FALSE(writer.stage->commit_due());
   for (int day = 0; day < 91; ++day) {
     CHECK(writer.ledger->view().source_with(1)->has_value());
-    writer.apply(script.event(0, proto::SourcesLookedFor{{}, {}, true, true}));
+    writer.apply(script.event(0, proto::SourcesScanned{{}, {}, true, true}));
     CHECK(writer.stage->commit_due());
     writer.commit();
     CHECK_FALSE(writer.stage->pending());

@@ -55,7 +55,7 @@ std::size_t number_end(std::string_view text, std::size_t at, std::size_t end) {
   return i;
 }
 
-// Why the index of one record failed: looked for byte by byte, as this is the rare path.
+// Why the index of one record failed: searched for byte by byte, as this is the rare path.
 ScanError diagnose(std::string_view record) {
   std::size_t bad = find_bad_utf8(record);
   if (bad != std::string_view::npos) {

@@ -1,4 +1,4 @@
-// Checks a record against the JSON grammar (RFC 8259) and finds the fields that somebody asked for, in one
+// Checks a record against the JSON grammar (RFC 8259) and finds the fields that were asked for, in one
 // pass.
 //
 // Any number text that the grammar allows is fine, of any size. Escapes must be valid and surrogates paired.
@@ -60,7 +60,7 @@ class Scanner {
   void begin(std::string_view records);
 
   // Checks the next record: records[begin, end), `end` being its '\n'. Calls go in ascending order, blank
-  // lines (only spaces, tabs and '\r') may be left out. values has paths.size() slots; those not found are
+  // lines (only spaces, tabs and '\r') may be skipped. values has paths.size() slots; those not found are
   // kMissing. False: the record is malformed, error says where and why.
   [[nodiscard]] bool next(std::size_t begin, std::size_t end, std::span<Value> values, ScanError& error);
 

@@ -13,7 +13,7 @@
 #include <emmintrin.h>
 #endif
 
-// Long strings are looked at 64 bytes at a time, as bit masks with one bit a byte. The bytes that follow an
+// Long strings are checked 64 bytes at a time, as bit masks with one bit a byte. The bytes that follow an
 // escaping backslash come out of a whole block at once (a backslash escapes when it ends a run of odd
 // length), so the cost follows the number of escapes, not the number of bytes.
 
@@ -334,7 +334,7 @@ std::size_t find_bad_escape(std::string_view inner) {
   std::size_t bad = std::string_view::npos;
   for_each_block(inner, [&](const char* bytes, std::uint64_t escaped, std::size_t offset, std::uint64_t) {
     if (escaped == 0) return true;
-    // Nearly all escapes are one letter: only the others are looked at one by one.
+    // Nearly all escapes are one letter: only the others are checked one by one.
     for (escaped &= ~plain_escape_letters(bytes); escaped != 0; escaped &= escaped - 1) {
       std::size_t at = offset + static_cast<std::size_t>(std::countr_zero(escaped));
       if (kEscapes[static_cast<unsigned char>(inner[at])] != 0) continue;

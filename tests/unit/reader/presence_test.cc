@@ -1,4 +1,4 @@
-#include "workers/reader/look.h"
+#include "workers/reader/presence.h"
 
 #include <doctest/doctest.h>
 
@@ -21,7 +21,7 @@ struct Desk {
   std::shared_ptr<Rows> rows = std::make_shared<Rows>();
   ReadAhead::Options given;
   std::unique_ptr<ReadAhead::Shared> shared;
-  std::unique_ptr<DailyLook> daily;
+  std::unique_ptr<PresenceScan> daily;
 
   explicit Desk(const std::string& glob = "in/*") : given(options(folder / glob)) { rows->looked_s = 0; }
 
@@ -30,19 +30,19 @@ struct Desk {
     row.path = path;
     row.state = state;
   }
-  DailyLook& start() {
+  PresenceScan& start() {
     daily.reset();
     shared = std::make_unique<ReadAhead::Shared>(with_ledger(given, rows));
-    daily = std::make_unique<DailyLook>(*shared, *shared->options.known);
+    daily = std::make_unique<PresenceScan>(*shared, *shared->options.known);
     return *daily;
   }
-  // One part of a look, as text.
-  std::string look() { return text(Looked{start().next().value()}); }
+  // One part of a presence scan, as text.
+  std::string scan() { return text(Presence{start().next().value()}); }
 };
 
 }  // namespace
 
-TEST_CASE("a look names what is gone and what is back, and nothing of what is being worked on") {
+TEST_CASE("a scan names what is absent and what is present again, and nothing of what is being worked on") {
   Desk desk;
   desk.known(1, desk.folder.write("in/there", "a"));
   desk.known(2, desk.folder / "in/gone");
@@ -55,35 +55,35 @@ TEST_CASE("a look names what is gone and what is back, and nothing of what is be
   desk.rows->row(8).after = "move:/done";
   desk.known(9, desk.folder / "elsewhere/gone");  // of globs of before
   desk.rows->absent = {6, 7};
-  CHECK(desk.look() == "looked: absent [2, 3, 4] back [7], whole, believed");
+  CHECK(desk.scan() == "presence: absent [2, 3, 4] present [7], whole, believed");
 }
 
-TEST_CASE("a folder that is missing or empty, or a mount that is away, is not believed") {
+TEST_CASE("a folder that is missing or empty, or a mount that is unavailable, is not believed") {
   Desk desk;
   desk.known(1, desk.folder / "in/gone");
   desk.known(2, desk.folder / "in/deleted by us");
   desk.rows->row(2).after = "delete";
   desk.rows->row(2).after_done = true;
-  const std::string not_believed = "looked: absent [2] back [], whole";
-  CHECK(desk.look() == not_believed);
+  const std::string not_believed = "presence: absent [2] present [], whole";
+  CHECK(desk.scan() == not_believed);
   desk.folder.folder("in");
-  CHECK(desk.look() == not_believed);
+  CHECK(desk.scan() == not_believed);
   desk.folder.write("in/.hidden", "a");
-  CHECK(desk.look() == not_believed);
+  CHECK(desk.scan() == not_believed);
   desk.folder.write("in/other", "a");
-  CHECK(desk.look() == "looked: absent [1, 2] back [], whole, believed");
+  CHECK(desk.scan() == "presence: absent [1, 2] present [], whole, believed");
   desk.given.source.paths.push_back(desk.folder / "in2/a*");  // each of them must be there
-  CHECK(desk.look() == not_believed);
+  CHECK(desk.scan() == not_believed);
   desk.given.source.paths.pop_back();
   desk.given.source.require_mount = desk.folder / "in";
-  CHECK(desk.look() == not_believed);
+  CHECK(desk.scan() == not_believed);
 }
 
 TEST_CASE("a folder that goes away in the middle of a look ends it, and it is put off") {
   Desk desk;
   desk.folder.write("in/a", "a");
   for (std::uint64_t id = 1; id <= 600; ++id) desk.known(id, desk.folder / "in/" + std::to_string(id));
-  DailyLook& daily = desk.start();
+  PresenceScan& daily = desk.start();
   CHECK(daily.due());
   REQUIRE(daily.next());
   std::filesystem::rename(desk.folder / "in", desk.folder / "away");
@@ -97,10 +97,10 @@ TEST_CASE("a look of many comes in parts, the last of which is the whole of it")
   Desk desk;
   desk.folder.write("in/a", "a");
   for (std::uint64_t id = 1; id <= 1200; ++id) desk.known(id, desk.folder / "in/" + std::to_string(id));
-  DailyLook& daily = desk.start();
+  PresenceScan& daily = desk.start();
   std::vector<std::uint64_t> absent;
   for (const bool whole : {false, false, true}) {
-    const ledger::Look part = daily.next().value();
+    const ledger::Presence part = daily.next().value();
     CHECK(part.whole == whole);
     CHECK(part.believed == whole);
     CHECK(part.absent.size() <= 512);
@@ -115,7 +115,7 @@ TEST_CASE("a link to nothing is there: what it leads to may be on another mount"
   desk.folder.write("in/a", "a");
   desk.known(1, desk.folder / "in/link");
   std::filesystem::create_symlink("/nothing", desk.folder / "in/link");
-  CHECK(desk.look() == "looked: absent [] back [], whole, believed");
+  CHECK(desk.scan() == "presence: absent [] present [], whole, believed");
 }
 
 TEST_CASE("a look is due a day after the last one, whoever made it and whatever the clock was then") {
@@ -137,7 +137,7 @@ TEST_CASE("a look is due a day after the last one, whoever made it and whatever 
 TEST_CASE("without a ledger there is nothing to look for") {
   ReadAhead::Options given = options("/in/*");
   ReadAhead::Shared shared(given);
-  CHECK_FALSE(DailyLook(shared, *shared.options.known).due());
+  CHECK_FALSE(PresenceScan(shared, *shared.options.known).due());
 }
 
 TEST_CASE("the folder in front of a wildcard holds all that a glob can match") {
@@ -158,7 +158,7 @@ TEST_CASE("following, nothing is decided between a look and its commit") {
   for (const char* expected : {"listed 1 2", "opened 1 a", "chunk 1 1\n", "ended 1 at 2 2"}) {
     CHECK(wait_text(ahead) == expected);
   }
-  CHECK(wait_text(ahead) == "looked: absent [] back [], whole, believed");
+  CHECK(wait_text(ahead) == "presence: absent [] present [], whole, believed");
   desk.folder.write("in/b", "2\n");
   std::this_thread::sleep_for(50ms);
   CHECK_FALSE(ahead.try_pop());

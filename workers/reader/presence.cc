@@ -1,4 +1,4 @@
-#include "workers/reader/look.h"
+#include "workers/reader/presence.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -35,7 +35,7 @@ std::string fixed_folder(const std::string& glob) {
   return slash == std::string::npos || slash == 0 ? "/" : glob.substr(0, slash);
 }
 
-bool DailyLook::due() {
+bool PresenceScan::due() {
   if (!known_.has_records()) return false;
   if (!std::exchange(scheduled_, true)) {
     using std::chrono::system_clock;
@@ -49,50 +49,50 @@ bool DailyLook::due() {
   return Clock::now() >= due_at_;
 }
 
-bool DailyLook::believable() const {
+bool PresenceScan::believable() const {
   const std::vector<std::string>& globs = shared_.options.source.paths;
   return shared_.mount_is_there() && std::all_of(globs.begin(), globs.end(), [](const std::string& glob) {
            return has_entries(fixed_folder(glob));
          });
 }
 
-Result<ledger::Look> DailyLook::next() {
+Result<ledger::Presence> PresenceScan::next() {
   if (last_ == 0) believed_ = believable();
-  Result<ledger::Look> look = part();
-  if (look && believable() != believed_) look = fail(Fault::kRetry, "source.paths: they come and go");
-  if (look && !look->whole) return look;
+  Result<ledger::Presence> presence = part();
+  if (presence && believable() != believed_) presence = fail(Fault::kRetry, "source.paths: they come and go");
+  if (presence && !presence->whole) return presence;
   last_ = 0;
-  due_at_ = Clock::now() + (look ? shared_.options.day : shared_.options.day / kTriesADay);
-  return look;
+  due_at_ = Clock::now() + (presence ? shared_.options.day : shared_.options.day / kTriesADay);
+  return presence;
 }
 
-Result<ledger::Look> DailyLook::part() {
+Result<ledger::Presence> PresenceScan::part() {
   Result<std::vector<ledger::View::Sought>> sources = known_.sought_after(last_, kAtOnce);
   if (!sources) return tl::unexpected(sources.error());
-  ledger::Look look;
+  ledger::Presence presence;
   for (const ledger::View::Sought& source : *sources) {
-    if (auto looked = look_for(source, look); !looked) return tl::unexpected(looked.error());
+    if (auto checked = check(source, presence); !checked) return tl::unexpected(checked.error());
     last_ = source.id;
   }
-  look.whole = sources->size() < kAtOnce;
-  look.believed = look.whole && believed_;
-  return look;
+  presence.whole = sources->size() < kAtOnce;
+  presence.believed = presence.whole && believed_;
+  return presence;
 }
 
-Result<void> DailyLook::look_for(const ledger::View::Sought& source, ledger::Look& look) const {
+Result<void> PresenceScan::check(const ledger::View::Sought& source, ledger::Presence& presence) const {
   struct stat found;  // of a link, not of what it leads to: that may be on another mount
   const int error = ::lstat(source.path.c_str(), &found) == 0 ? 0 : errno;
   if (error != 0 && fault_of(error) == Fault::kRetry) {
     return tl::unexpected(io_error("stat", source.path, 0, error));
   }
   const bool gone = error == ENOENT || error == ENOTDIR;
-  if (!gone && source.absent) look.back.push_back(source.id);
+  if (!gone && source.absent) presence.present.push_back(source.id);
   if (!gone || source.absent || !(believed_ || source.after_done)) return {};
   const std::vector<std::string>& globs = shared_.options.source.paths;
   const bool wanted = std::any_of(globs.begin(), globs.end(), [&source](const std::string& glob) {
     return config::glob_match(glob, source.path);
   });
-  if (wanted) look.absent.push_back(source.id);
+  if (wanted) presence.absent.push_back(source.id);
   return {};
 }
 
