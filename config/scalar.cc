@@ -71,8 +71,8 @@ bool is_yaml_number(std::string_view text) {
   if (text.starts_with("0o")) return all_of(text.substr(2), "01234567");
   if (text.starts_with("0b")) return all_of(text.substr(2), "01_");
   if (text.empty() || digits(text, text[0] == '.' ? 1 : 0) == 0) return false;
-  std::string
-      plain;  // without underscores, filled up to JSON's grammar: ".5" -> "0.5", "1." -> "1.0", "007" -> "7"
+  // without underscores, filled up to JSON's grammar: ".5" -> "0.5", "1." -> "1.0", "007" -> "7"
+  std::string plain;
   for (const char c : text) {
     if (c != '_') plain += c;
   }

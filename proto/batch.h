@@ -65,17 +65,17 @@ struct Header {
   std::uint32_t filter_us = 0;   // service time
   std::uint32_t process_us = 0;  // service time
   std::uint32_t dealt_by = 0;    // index of the worker that dealt it: its credit goes back there
-  std::uint32_t table_entries =
-      0;  // 0: the records are consecutive lines from first_line on, blank ones included
+  // 0: the records are consecutive lines from first_line on, blank ones included
+  std::uint32_t table_entries = 0;
   std::uint32_t records_bytes = 0;
   std::uint32_t rejects_bytes = 0;
   std::uint32_t grant = 0;  // bytes that each result may take, records and rejects; 0: as many as it wants
   std::uint32_t part = 0;  // of the sequence number's lines, from 0; each begins where the one before was cut
-  std::uint32_t made =
-      0;  // the most bytes that a stage made of it; of an empty cut: what its first record needs
+  // the most bytes that a stage made of it; of an empty cut: what its first record needs
+  std::uint32_t made = 0;
 
-  static constexpr std::uint8_t kUnterminated =
-      1;  // the source's last line had no newline; the reader added one
+  // the source's last line had no newline; the reader added one
+  static constexpr std::uint8_t kUnterminated = 1;
   // The position after it is not the end of the sequence number: more parts follow. It has no tail, so it is no place to
   // commit.
   static constexpr std::uint8_t kCut = 4;

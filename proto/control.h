@@ -54,16 +54,16 @@ struct Welcome {
   std::string run;              // writer: names this run, whatever is started again in it
   bool volatile_state = false;  // writer: the ledger ends with the run (the sink is a pipe or a device)
   bool fresh = false;           // writer, once a run: forget all sources and outputs
-  bool accept_changes =
-      false;  // writer, once a run: resume although filter, steps or sink are not what they were
+  // writer, once a run: resume although filter, steps or sink are not what they were
+  bool accept_changes = false;
   std::uint64_t fingerprint = 0;     // writer: of filter, steps and sink (config/fingerprint.h)
   std::vector<std::string> reread;   // writer, once a run: sources to start over
   std::string input;                 // where this worker binds its PULL for batches; empty for the reader
   std::vector<std::string> outputs;  // the inputs of the next stage, by index; empty for the writer
   std::vector<std::uint64_t> output_instances;  // their workers; 0: none yet (member_added will come)
   std::string credits;  // where this worker binds its PULL for credits; empty: it deals to no pool
-  std::vector<std::string>
-      credit_to;         // credits of the stage before, by Header::dealt_by; empty: none are wanted
+  // credits of the stage before, by Header::dealt_by; empty: none are wanted
+  std::vector<std::string> credit_to;
   std::string accepted;  // reader: where it binds its PULL for accepted positions; writer: where it connects
   // For a worker that joins: what others get when they are started.
   std::uint32_t index = 0;
@@ -74,10 +74,10 @@ struct Welcome {
 // Explicit values, never renumbered; on the wire by name.
 enum class StopKind : std::uint8_t {
   kNow = 1,  // leave
-  kFinish =
-      2,  // the record at hand is finished, the rest is let go; then report kFinished (writer: kDone) and stay
-  kDrain =
-      3,  // the reader finishes what is in the window; a processor leaves when its last results are taken
+  // the record at hand is finished, the rest is let go; then report kFinished (writer: kDone) and stay
+  kFinish = 2,
+  // the reader finishes what is in the window; a processor leaves when its last results are taken
+  kDrain = 3,
 };
 
 struct Stop {

@@ -21,9 +21,8 @@ class Out {
  public:
   explicit Out(std::string path) : path_(std::move(path)) {}
   [[nodiscard]] Result<void> open();
-  void take(int fd) {
-    borrowed_ = fd;
-  }  // instead of open(): a file that is open already, for the life of this
+  // instead of open(): a file that is open already, for the life of this
+  void take(int fd) { borrowed_ = fd; }
   [[nodiscard]] Result<void> add(std::string_view text);
   [[nodiscard]] Result<void> close();
 

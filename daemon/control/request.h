@@ -21,8 +21,8 @@ struct Request {
   std::string pipeline;                  // [A-Za-z0-9._-]{1,64}; empty: none was named (status, reload)
   std::string role;                      // scale: "processor"
   std::optional<std::uint32_t> workers;  // scale: 0 to kMaxWorkers; none: auto
-  std::vector<std::string>
-      arguments;             // sources, dead: options of `leat sources`; ls|show and options of `leat dead`
+  // sources, dead: options of `leat sources`; ls|show and options of `leat dead`
+  std::vector<std::string> arguments;
   std::uint64_t ticket = 0;  // given by the server, see Later
 };
 

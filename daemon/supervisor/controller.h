@@ -23,8 +23,8 @@ class Controller {
     int workers = 0;  // in the pool, whoever started them
     int own = 0;      // of these, those that may be ended
     double busy = 0;  // mean of the pool
-    double blocked_before =
-        0;  // mean of the stage that deals to it: had something and no worker to give it to
+    // mean of the stage that deals to it: had something and no worker to give it to
+    double blocked_before = 0;
     double writer_busy = 0;
     double records = 0;    // of the batches that the pool has finished
     double service_s = 0;  // what these took, all workers together

@@ -32,9 +32,9 @@ struct Job {
   bool daemon = false;  // it is leatd's
   std::string run;      // names this run in the ledger
   std::string state;    // folder of the ledger; prepared, and locked for the life of the run
-  bool volatile_state =
-      false;           // the sink is a pipe or a device: nothing to continue with later, `state` is not used
-  bool fresh = false;  // forget all sources and outputs
+  // the sink is a pipe or a device: nothing to continue with later, `state` is not used
+  bool volatile_state = false;
+  bool fresh = false;               // forget all sources and outputs
   bool accept_changes = false;      // continue although filter, steps or sink are not what they were
   std::uint64_t fingerprint = 0;    // of filter, steps and sink
   std::vector<std::string> reread;  // sources to start over, absolute

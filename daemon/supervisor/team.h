@@ -45,8 +45,8 @@ struct Worker {
   bool finished = false;  // and has nothing at hand any more
   bool leaving = false;
   bool draining = false;  // nothing is dealt to it any more
-  std::vector<std::uint32_t>
-      undrained;  // draining: instances of the dealers that have not said MemberDrained
+  // draining: instances of the dealers that have not said MemberDrained
+  std::vector<std::uint32_t> undrained;
   Clock::time_point draining_since{};
   std::optional<Clock::time_point> ended;     // it has died
   bool judged = false;                        // and that was seen to
@@ -78,9 +78,8 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   const Layout& layout() const { return layout_; }
-  std::list<Worker>& workers() {
-    return workers_;
-  }  // in the order of the stages; a worker stays where it is in memory
+  // in the order of the stages; a worker stays where it is in memory
+  std::list<Worker>& workers() { return workers_; }
   const std::list<Worker>& workers() const { return workers_; }
   Worker* find(const std::string& identity);  // nullptr: none, or another has that slot now
   const Worker* running_as(pid_t pid) const;  // nullptr: none

@@ -101,12 +101,12 @@ class Leaf {
   bool negated_ = false;
   std::uint8_t orders_ = 0;  // bits: which of less, equal, greater hold (kNumber, kText)
   std::uint16_t types_ = 0;  // a bit for each json::Type: which can match at all
-  std::uint16_t constants_ =
-      0;  // a bit for each json::Type that matches whatever the value (kConstant, kSet, kType)
+  // a bit for each json::Type that matches whatever the value (kConstant, kSet, kType)
+  std::uint16_t constants_ = 0;
   std::size_t slot_ = 0;
   std::uint64_t length_ = 0;
-  std::unique_ptr<const std::string>
-      owned_text_;  // on the heap, as text_ and number_ point into it and leaves move
+  // on the heap, as text_ and number_ point into it and leaves move
+  std::unique_ptr<const std::string> owned_text_;
   std::string_view text_;
   Number number_;
   const Set* text_set_ = nullptr;

@@ -73,9 +73,9 @@ struct Source {
   bool retry = false;  // kFailed: another run may have better luck
   std::string after;   // source.after as it is to be done once kDone: "", "delete", "move:/folder"
   bool after_done = false;
-  std::uint64_t held_by =
-      0;            // with `after`, kDone: id of the last output that may hold its records; commit sets it
-  std::string run;  // the run that last changed it
+  // with `after`, kDone: id of the last output that may hold its records; commit sets it
+  std::uint64_t held_by = 0;
+  std::string run;             // the run that last changed it
   std::int64_t updated_s = 0;  // Unix time of the last change; commit sets it in the ledger
 };
 

@@ -12,8 +12,8 @@ namespace leat::ledger {
 enum class Fitness : std::uint8_t {
   kFit = 1,
   kDoubtful = 2,  // FUSE: as good as the program behind it
-  kUnfit =
-      3,  // a network file system: no shared memory between machines, locks that lie, writes that come late
+  // a network file system: no shared memory between machines, locks that lie, writes that come late
+  kUnfit = 3,
 };
 
 struct Mount {

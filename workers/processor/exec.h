@@ -141,8 +141,8 @@ class Exec {
   std::span<const std::string_view> records_;
   const OnResult* on_result_ = nullptr;
   bool full_ = false;  // there is no room for what is unanswered: it is read and forgotten
-  std::size_t room_ =
-      0;  // for answers to what is not written yet, if all that is unanswered grows as expected
+  // for answers to what is not written yet, if all that is unanswered grows as expected
+  std::size_t room_ = 0;
   std::size_t answered_ = 0;
   std::size_t written_ = 0;
   std::size_t offset_ = 0;

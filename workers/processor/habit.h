@@ -56,8 +56,8 @@ class Habit {
 
  private:
   enum class Kind : std::uint8_t { kUnknown, kFlushes, kBuffers };
-  static constexpr std::uint64_t kProbe =
-      64;  // every so often a child that buffers gets time to prove that it does not
+  // every so often a child that buffers gets time to prove that it does not
+  static constexpr std::uint64_t kProbe = 64;
 
   Kind kind_ = Kind::kUnknown;
   bool trusted_ = true;  // what looks like flushing is believed

@@ -352,8 +352,8 @@ bool reap(pid_t program, int& status) {
 void keep(const Kept& kept) {
   constexpr char kName[] = "leat-keeper";
   ::prctl(PR_SET_NAME, kName);
-  const std::size_t room_for_name =
-      std::strlen(program_invocation_name);  // this one is argv[0] itself: for `ps`
+  // this one is argv[0] itself: for `ps`
+  const std::size_t room_for_name = std::strlen(program_invocation_name);
   if (room_for_name >= sizeof kName) {
     std::memset(program_invocation_name, 0, room_for_name);
     std::memcpy(program_invocation_name, kName, sizeof kName);

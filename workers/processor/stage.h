@@ -76,9 +76,9 @@ class ProcessorStage {
   std::string reason_;
   std::size_t max_result_bytes_;            // of one record
   std::vector<proto::TableEntry> origins_;  // of each record of the batch
-  std::vector<std::size_t>
-      carried_;  // bytes of the rejects that came with the batch, before each record and behind all; none
-                 // came: empty
+  // bytes of the rejects that came with the batch, before each record and behind all; none
+  // came: empty
+  std::vector<std::size_t> carried_;
   std::span<const std::uint32_t> record_ends_;  // of each record of the batch, in its text
   std::size_t grant_ = 0;
   std::uint32_t cut_ = 0;   // the first record that does not fit; the number of records: all do

@@ -47,8 +47,8 @@ struct SourceFailed {
   std::string path;
   Position at;  // behind the last line that was delivered
   std::string reason;
-  bool retry =
-      false;  // it is not (only) the source's fault, or it is not all there yet: another run may continue
+  // it is not (only) the source's fault, or it is not all there yet: another run may continue
+  bool retry = false;
 };
 // It is not what it was when it was read: never read again until the user says so.
 struct SourceChanged {

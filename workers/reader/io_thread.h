@@ -52,8 +52,8 @@ class IoThread {
   PresenceScan presence_scan_;
   std::uint64_t uncommitted_ = 0;  // parts of presence scans, and InputRead, that are not committed yet
   bool finishes_ = false;          // there is, or may come, a source.after to be done
-  std::unordered_set<std::uint64_t>
-      finished_;  // source.after was tried, and the ledger does not have it as done
+  // source.after was tried, and the ledger does not have it as done
+  std::unordered_set<std::uint64_t> finished_;
   std::optional<std::uint64_t> finished_before_;     // all was tried that does not wait for this output
   std::map<std::uint64_t, ledger::Source> missing_;  // half read by earlier runs, and not found yet
   std::uint64_t done_ = 0;

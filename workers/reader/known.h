@@ -43,9 +43,9 @@ class Known {
   struct Options {
     bool growing = false;  // source.growing
     bool follow = false;   // files are checked again and again
-    bool one_output_each =
-        false;  // each source has one output of its own, without {n}: it cannot be added to
-                // once it has its name
+    // each source has one output of its own, without {n}: it cannot be added to
+    // once it has its name
+    bool one_output_each = false;
     std::string remedy{"`leat run --reread {path}` reads it again from its start"};  // of a changed one
     bool numbered = false;  // outputs have {n}: what comes after one has a name goes into the next
   };

@@ -22,9 +22,9 @@ struct Listing {
   std::uint64_t left_out = 0;  // those that `leave_out` did not want here
   std::vector<Skipped> skipped;
   std::uint64_t total_bytes = 0;  // of files, on disk
-  std::string
-      fault;  // not empty: part of the listing is missing as the mount is unavailable (fault_of kRetry):
-              // believe nothing of it and list again later
+  // not empty: part of the listing is missing as the mount is unavailable (fault_of kRetry):
+  // believe nothing of it and list again later
+  std::string fault;
 };
 
 // Absolute globs as in config/glob.h. Wildcards and ** do not enter folders that begin with '.', and follow

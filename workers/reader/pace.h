@@ -37,9 +37,8 @@ class Pace {
     if (lines_ < kMostLines) lines_ *= service_us < kServiceUs / 10 ? 4 : 2;
   }
 
-  std::size_t target_bytes() const {
-    return target_;
-  }  // at least 1: whole records up to there, but at least one
+  // at least 1: whole records up to there, but at least one
+  std::size_t target_bytes() const { return target_; }
   std::size_t target_lines() const {
     return lines_ < kMostLines ? lines_ : std::numeric_limits<std::size_t>::max();
   }

@@ -30,9 +30,9 @@ class ReadAhead {
     std::uint64_t zstd_window_bytes = 8 * config::kMiB;
     std::size_t headroom = 0;              // of every payload
     std::size_t target_bytes = 16 * 1024;  // of the first chunks
-    std::uint64_t queue_bytes =
-        2 * config::kMiB;  // payload bytes in the queue; a longer chunk only into an empty one.
-                           // On top come the chunk in the thread's hands and one buffer
+    // payload bytes in the queue; a longer chunk only into an empty one.
+    // On top come the chunk in the thread's hands and one buffer
+    std::uint64_t queue_bytes = 2 * config::kMiB;
     std::size_t queue_events = 1024;
     bool follow = false;              // poll and settle until stopped; else list once, take all as it is
     Milliseconds backoff{500};        // first wait after kRetry, doubling ...

@@ -10,8 +10,8 @@ namespace leat::stage {
 
 struct Program {
   proto::Stage role;
-  std::function<int(const std::string&)>
-      inspect;  // what --list (reader) or --describe (filter) FILE prints; or empty
+  // what --list (reader) or --describe (filter) FILE prints; or empty
+  std::function<int(const std::string&)> inspect;
   Confinement confinement;
   std::function<void(Worker&)> work;
 };

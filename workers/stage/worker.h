@@ -83,9 +83,8 @@ class Worker {
   // behind the welcome.
   void on_control(std::function<void(const proto::Control&)> on_control);
   bool leaving() const { return leaving_; }  // leave now
-  bool draining() const {
-    return draining_;
-  }  // take in nothing new (the reader); nothing more will come (processors)
+  // take in nothing new (the reader); nothing more will come (processors)
+  bool draining() const { return draining_; }
   // Finish the record at hand, pass on or give back its batch, take in nothing new, and stay.
   bool finishing() const { return finishing_since_.has_value(); }
   // And a batch has had the time to be finished: what is not must be let go, but for a last record.

@@ -22,11 +22,11 @@ namespace leat::writer {
 
 struct Recovered {
   std::unique_ptr<Output> open;  // of all sources, to be continued; null: none
-  std::vector<std::unique_ptr<Output>>
-      whole;                         // to be published: complete, or of a sink path that was given up
+  // to be published: complete, or of a sink path that was given up
+  std::vector<std::unique_ptr<Output>> whole;
   std::vector<ledger::Output> rows;  // the ledger is wrong about these: published already, or without content
-  std::vector<std::uint64_t>
-      forgotten;                   // rows of outputs that have nothing in them and are not wanted any more
+  // rows of outputs that have nothing in them and are not wanted any more
+  std::vector<std::uint64_t> forgotten;
   std::vector<std::string> notes;  // what a person should hear
 };
 
