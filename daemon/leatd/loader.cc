@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t kMostFiles = 256;
 
-std::vector<std::string> list(const std::string& folder, std::string& error) {
+std::vector<std::string> list(const std::string& folder, std::string& problem) {
   std::vector<std::string> files;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
@@ -40,10 +40,10 @@ std::vector<std::string> list(const std::string& folder, std::string& error) {
     bool is_pipeline = !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
     if (is_pipeline) files.push_back(entry->path().string());
   }
-  if (error) error = fmt::format("{}: {}", folder, error.message());
+  if (error) problem = fmt::format("{}: {}", folder, error.message());
   std::sort(files.begin(), files.end());
   if (files.size() > kMostFiles) {
-    error =
+    problem =
         fmt::format("{}: {} pipeline files, and no more than {} are read", folder, files.size(), kMostFiles);
     files.resize(kMostFiles);
   }
