@@ -76,8 +76,8 @@ TEST_CASE("a source is moved to a folder that is not read, and only when it can 
         "move to another folder, or name the sources more closely");
   CHECK(source("after: {move: /done}").empty());
   CHECK(source("growing: true, after: delete") ==
-        "3:57: source.after: a source that is growing is never finished: take source.growing or source.after "
-        "out");
+        "3:57: source.after: a source that is growing is never finished: remove source.growing or "
+        "source.after");
   CHECK(source("give_up: 0s") == "3:44: source.give_up: expected a duration from 1ms to 30d, got \"0s\"");
 }
 
@@ -327,8 +327,8 @@ TEST_CASE("the sink's path, placeholders and rotation fit together") {
         "4:14: sink.path: sink.rotate wants {n}, the number of the file, in the path: such as "
         "out/reviews-{n}.jsonl");
   CHECK(with_sink("{path: '/o/{n}.jsonl'}") ==
-        "4:14: sink.path: {n} is the number of a rotated file and there is no sink.rotate: add it or take "
-        "{n} out");
+        "4:14: sink.path: {n} is the number of a rotated file and there is no sink.rotate: add it, or remove "
+        "{n}");
   CHECK(with_sink("{path: '/o/{n}.jsonl', rotate: {}}") ==
         "4:38: sink.rotate: expected bytes or idle or both, such as {bytes: 1GiB, idle: 60s}");
   CHECK(with_sink("{path: {stem}}") ==

@@ -14,7 +14,7 @@ TEST_CASE("YAML that is none is named with its place") {
   CHECK(problems("- a\n").starts_with("1:1: expected a mapping with version, name"));
   CHECK(problems(kHead + "---\nversion: 1\n") ==
         "5:1: expected one YAML document, got a second one (after \"---\")");
-  CHECK(problems_after_head("filter: !x {}\n") == "5:9: YAML tags are not used here, got !x: leave it out");
+  CHECK(problems_after_head("filter: !x {}\n") == "5:9: YAML tags are not used here, got !x: remove it");
   CHECK(problems_after_head("? [a]\n: b\n") ==
         "5:3: expected a key, got a list or a mapping (put text that holds { or [ in quotes)");
   CHECK(problems_after_head("filter: &f {workers: 1}\nprocess:\n  <<: *f\n") ==

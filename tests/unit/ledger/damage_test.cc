@@ -209,6 +209,7 @@ TEST_CASE(
   CHECK(refused.error().text.find("belongs to " + a) != std::string::npos);
   CHECK(value(view_of(folder).file()) == a);
   REQUIRE(::rename(a.c_str(), b.c_str()) == 0);
-  CHECK(value(Ledger::open(folder.path(), "reviews", b)).take_note().find(a + " is no more") == 0);
+  CHECK(value(Ledger::open(folder.path(), "reviews", b)).take_note().find(a + " does not exist any more") ==
+        0);
   CHECK(value(view_of(folder).file()) == b);
 }

@@ -207,7 +207,7 @@ TEST_CASE("a dead-letter file that was rotated away is continued at its new end,
   test::write_file(folder.path("dead"), "{\"source\":\"a\"}\n");
   DeadLetters shorter(folder.path("dead"));
   REQUIRE(shorter.start(known, false));
-  CHECK(shorter.take_note().find("has 15 bytes, of 1000 that were written") != std::string::npos);
+  CHECK(shorter.take_note().find("has 15 of the 1000 bytes that were written") != std::string::npos);
   CHECK(shorter.file()->length == 15);
 }
 
