@@ -380,7 +380,7 @@ class InTheMiddle(BlockedCase):
         place = self.half_read()
         self.define(keep=[{"field": "/source", "eq": "head"}])
         run = self.run_on(code=78)
-        self.assertIn("filter, steps or sink have changed since the last run, and that one was not finished", run.stderr)
+        self.assertIn("filter, steps or sink have changed since the last run, which was not finished", run.stderr)
         self.assertIn("--accept-changes", run.stderr)
         self.assertIn("--fresh", run.stderr)
         self.assertEqual(self.sources()["in/a.jsonl"]["offset"], place)

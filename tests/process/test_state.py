@@ -121,7 +121,7 @@ class Belongs(Case):
         self.run_on()
         os.rename(self.folder / "pipeline.yaml", self.folder / "moved.yaml")
         run = self.run_on("moved.yaml")
-        self.assertIn("pipeline.yaml is no more", run.stderr)
+        self.assertIn("pipeline.yaml does not exist any more", run.stderr)
         self.assertEqual(run.counts(), (0, 0, 0, 0))
         self.run_on("moved.yaml")
 
