@@ -24,7 +24,8 @@ stage::Activity activity_of(const stage::Page& page) {
 
 void Supervisor::Loop::check_start_up() {
   for (Worker& worker : team_.workers()) {
-    if (worker.ready || worker.joined || !worker.running() || Clock::now() - worker.started < job_.start_up)
+    if (worker.is_ready() || worker.joined || !worker.running() ||
+        Clock::now() - worker.started < job_.start_up)
       continue;
     if (worker.slot.stage == Stage::kReader && worker.page) continue;
     // Waiting for the writer's epoch is no fault of theirs.
@@ -49,15 +50,17 @@ void Supervisor::Loop::check_sink() {
   if (!sink_failing_since_) return;
   Worker& writer = team_.writer();
   Clock::time_point now = Clock::now();
-  if (writer.ready && writer.running()) {
+  if (writer.is_ready() && writer.running()) {
     if (read((*writer.page)->commits) == 0) return;  // it has not been tried yet
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *sink_failing_since_).count();
     observer_.note("sink-recovered", fmt::format("the sink has recovered after {} s", seconds));
     sink_failing_since_.reset();
     return;
   }
-  if (over_ || job_.follow || now - *sink_failing_since_ <= job_.pipeline.source.give_up) return;
-  if (std::string at = writer.activity(); !writer.ready && !at.empty()) sink_fault_ = std::move(at);
+  if (phase_ >= RunPhase::kEnding || job_.follow ||
+      now - *sink_failing_since_ <= job_.pipeline.source.give_up)
+    return;
+  if (std::string at = writer.activity(); !writer.is_ready() && !at.empty()) sink_fault_ = std::move(at);
   end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue", sink_fault_,
                            config::format_duration(job_.pipeline.source.give_up)));
 }
@@ -91,9 +94,9 @@ void Supervisor::Loop::check_records() {
 // All idle, and the writer waits for something all the same: whatever was lost on the way, the reader has it.
 void Supervisor::Loop::check_stall() {
   Worker& reader = team_.reader();
-  bool still = reader.welcomed && reader.page && read((*reader.page)->window_batches) > 0;
+  bool still = reader.is_welcomed() && reader.page && read((*reader.page)->window_batches) > 0;
   for (const Worker& worker : team_.workers()) {
-    if (!still || worker.slot.stage == Stage::kReader || (worker.joined && !worker.ready)) continue;
+    if (!still || worker.slot.stage == Stage::kReader || (worker.joined && !worker.is_ready())) continue;
     still = worker.idle_for(kStalled);
   }
   Clock::time_point now = Clock::now();
@@ -128,7 +131,7 @@ void Supervisor::Loop::check_progress() {
   bool processors = !job_.pipeline.has_processors();
   for (const Worker& worker : team_.workers()) {
     moves(worker.instance);
-    if (!worker.ready || !worker.page || !worker.running()) {
+    if (!worker.is_ready() || !worker.page || !worker.running()) {
       waits = waits || !worker.joined;
       continue;
     }

@@ -32,24 +32,26 @@ std::uint64_t Supervisor::Loop::progress() {
 
 void Supervisor::Loop::judge_deaths() {
   auto is_due = [](const Worker& worker) {
-    if (!worker.ended || worker.judged) return false;
+    const bool left = worker.state == WorkerState::kLeft;
+    if (!left && worker.state != WorkerState::kDied) return false;
     // By a signal: there were no last words. A worker of which all is known need not be waited for either.
-    bool spoke = worker.child->exit_code() < 0 || !worker.retry.empty() || worker.leaving;
-    return spoke || Clock::now() - *worker.ended >= kLastWords;
+    bool spoke = worker.child->exit_code() < 0 || !worker.retry.empty() || left;
+    return spoke || Clock::now() - worker.ended >= kLastWords;
   };
-  while (!over_) {
+  while (phase_ < RunPhase::kEnding) {
     auto& workers = team_.workers();
     auto due = std::find_if(workers.begin(), workers.end(), is_due);
     if (due == workers.end()) return;
-    due->judged = true;
-    judge(*due);
+    const bool left = due->state == WorkerState::kLeft;
+    due->state.enter(WorkerState::kJudged);
+    judge(*due, left);
   }
 }
 
 // One with a slot of its own in the pool (it had joined, or it was draining): with it goes the slot.
-void Supervisor::Loop::judge(Worker& worker) {
+void Supervisor::Loop::judge(Worker& worker, bool left) {
   if (!worker.joined && !worker.draining) return judge_own(worker);
-  if (worker.leaving) {
+  if (left) {
     observer_.happened("worker-left",
                        {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
   } else {
@@ -112,12 +114,11 @@ void Supervisor::Loop::judge_own(Worker& worker) {
 
 // A filter or processor that has gone: nothing is dealt to it any more, and what it held is sent again.
 void Supervisor::Loop::take_out(Worker& worker) {
-  worker.ready = false;
   send_to_dealers(worker, proto::MemberRemoved{worker.slot.index, worker.instance});
   if (worker.slot.stage == Stage::kFilter) dealer_has_gone(worker);
   descriptors_.forget(worker.instance);
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.send(reader, proto::Resend{worker.instance}, control_));
+  if (reader.is_welcomed()) static_cast<void>(team_.send(reader, proto::Resend{worker.instance}, control_));
 }
 
 // Which record was it at? The third death at one makes it a dead letter.
@@ -139,7 +140,7 @@ void Supervisor::Loop::blame(Worker& worker) {
                                 source, record.reason));
   ++quarantined_;
   Worker& reader = team_.reader();
-  if (reader.welcomed) static_cast<void>(team_.send(reader, record, control_));
+  if (reader.is_welcomed()) static_cast<void>(team_.send(reader, record, control_));
 }
 
 void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {

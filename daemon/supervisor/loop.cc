@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <utility>
 #include <variant>
@@ -114,7 +115,7 @@ void Supervisor::Loop::report_gaps() {
 
 // Not at its end: something was thrown. Those that joined cannot see that, as leatd continues, and must join again.
 Supervisor::Loop::~Loop() {
-  if (gone_) return;
+  if (over()) return;
   try {
     team_.dismiss(control_);
   } catch (const std::exception&) {
@@ -131,28 +132,27 @@ void Supervisor::Loop::step() {
   descriptors_.serve(team_);
   receive();
   team_.reap();
-  if (!over_ && stop_since_) {
+  if (phase_ == RunPhase::kStopping) {
     see_stop_through();
-  } else if (!over_) {
+  } else if (phase_ < RunPhase::kStopping) {
     go_on();
   }
   check_sink();  // also at the end: has it recovered?
-  if (over_) return disband();
-  tick(false);
+  if (phase_ == RunPhase::kEnding) return disband();
+  if (!over()) tick(false);
 }
 
 // A step of a run that is not to stop.
 void Supervisor::Loop::go_on() {
-  judge_deaths();
-  if (!over_) fill_slots();
-  if (!over_) adjust_pool();
-  if (!over_) welcome_those_due();
-  if (!over_) check_start_up();
-  if (!over_) check_records();
-  if (!over_) check_stall();
-  if (!over_) check_progress();
-  if (!over_) control_pool();
-  if (!over_) see_drain_through();
+  using Do = void (Loop::*)();
+  static constexpr std::array<Do, 10> kInOrder{
+      &Loop::judge_deaths,   &Loop::fill_slots,       &Loop::adjust_pool, &Loop::welcome_those_due,
+      &Loop::check_start_up, &Loop::check_records,    &Loop::check_stall, &Loop::check_progress,
+      &Loop::control_pool,   &Loop::see_drain_through};
+  for (Do it : kInOrder) {
+    (this->*it)();
+    if (phase_ >= RunPhase::kEnding) return;
+  }
 }
 
 // The next moment at which something is due by itself.
@@ -173,8 +173,8 @@ void Supervisor::Loop::add_to(proto::Poller& poller) {
 }
 
 void Supervisor::Loop::end(int exit_code, std::string failure) {
-  if (over_) return;
-  over_ = true;
+  if (phase_ >= RunPhase::kEnding) return;
+  phase_.enter(RunPhase::kEnding);
   outcome_.exit_code = exit_code;
   outcome_.failure = std::move(failure);
 }
@@ -223,6 +223,7 @@ void Supervisor::Loop::on_hello(Worker& worker, const proto::Hello& hello) {
                                                     worker_name(said, hello.instance)));
     return;
   }
+  if (worker.state != WorkerState::kStarting) return;  // it was killed meanwhile
   if (hello.version != LEAT_VERSION) {
     end(kExitBug, fmt::format("{} is of version {}, leat of {}: install all programs of one release",
                               worker.title(), hello.version, LEAT_VERSION));
@@ -230,6 +231,7 @@ void Supervisor::Loop::on_hello(Worker& worker, const proto::Hello& hello) {
   }
   try {
     worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.slot, worker.instance)));
+    worker.state.enter(WorkerState::kGreeted);
   } catch (const std::runtime_error& error) {
     end(kExitBug, fmt::format("{} has made no page: {}", worker.title(), error.what()));
   }
@@ -256,13 +258,14 @@ void Supervisor::Loop::welcome(Worker& worker) {
   message.index = worker.slot.index;
   message.instance = worker.instance;
   message.runtime = runtime_;
-  worker.welcomed = team_.send(worker, message, control_);
+  if (team_.send(worker, message, control_)) worker.state.enter(WorkerState::kWelcomed);
   worker.started = Clock::now();  // before that it waited for others
-  if (!worker.welcomed && worker.running()) {
+  if (worker.state == WorkerState::kGreeted && worker.running()) {
     observer_.warning("worker-lost",
                       fmt::format("{} said hello and did not wait for the answer", worker.title()));
   }
-  if (worker.slot.stage != Stage::kReader || !worker.welcomed) return;
+  if (worker.slot.stage != Stage::kReader || worker.state != WorkerState::kWelcomed) return;
+  if (phase_ == RunPhase::kStarting) phase_.enter(RunPhase::kRunning);
   if (!reading_since_) reading_since_ = Clock::now();
   if (paused_) pause(true);
 }
@@ -270,12 +273,12 @@ void Supervisor::Loop::welcome(Worker& worker) {
 void Supervisor::Loop::welcome_those_due() {
   std::vector<const Worker*> lost;
   for (Worker& worker : team_.workers()) {
-    if (worker.welcomed || !(worker.page || worker.joined) || !worker.running()) continue;
+    if (worker.state != WorkerState::kGreeted || !worker.running()) continue;
     bool due =
         worker.slot.stage == Stage::kWriter ||
         (worker.slot.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
     if (due) welcome(worker);
-    if (due && worker.joined && !worker.welcomed) lost.push_back(&worker);
+    if (due && worker.joined && worker.state == WorkerState::kGreeted) lost.push_back(&worker);
   }
   for (const Worker* worker : lost) team_.remove(*worker);  // should it be there after all, it asks again
 }
@@ -292,7 +295,8 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
           break;
         }
       }
-      worker.ready = true;
+      // Told to finish before it was ready, it stays at that.
+      if (worker.state == WorkerState::kWelcomed) worker.state.enter(WorkerState::kReady);
       if (worker.slot.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
       if (dies_alone(worker.slot.stage) && !worker.draining) {
         send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
@@ -313,7 +317,7 @@ void Supervisor::Loop::on_report(Worker& worker, const proto::Report& report) {
       end(kExitOk, {});
       break;
     case proto::ReportKind::kFinished:
-      worker.finished = true;
+      if (worker.state == WorkerState::kFinishing) worker.state.enter(WorkerState::kFinished);
       break;
     case proto::ReportKind::kLeave:
       if (worker.joined && !worker.draining) start_draining(worker);
@@ -333,7 +337,7 @@ void Supervisor::Loop::on_failure(Worker& worker, const proto::Report& report) {
 
 void Supervisor::Loop::pause(bool on) {
   paused_ = on;
-  if (team_.reader().welcomed) static_cast<void>(team_.send(team_.reader(), proto::Pause{on}, control_));
+  if (team_.reader().is_welcomed()) static_cast<void>(team_.send(team_.reader(), proto::Pause{on}, control_));
 }
 
 void Supervisor::Loop::tick(bool last) {

@@ -10,6 +10,7 @@
 #include "daemon/supervisor/deaths.h"
 #include "daemon/supervisor/descriptors.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "daemon/supervisor/states.h"
 #include "daemon/supervisor/supervisor.h"
 #include "daemon/supervisor/team.h"
 
@@ -38,7 +39,7 @@ class Supervisor::Loop {
   void add_to(proto::Poller& poller);
   milliseconds due() const;
   void step();
-  bool over() const { return gone_; }
+  bool over() const { return phase_ == RunPhase::kOver; }
   Outcome take_outcome() { return std::move(outcome_); }
   std::vector<Child> take_leftovers() { return team_.take_leftovers(); }
 
@@ -81,7 +82,7 @@ class Supervisor::Loop {
   void send_to_dealers(const Worker& worker, const proto::Control& news);
 
   void judge_deaths();
-  void judge(Worker& worker);
+  void judge(Worker& worker, bool left);
   void judge_own(Worker& worker);
   void take_out(Worker& worker);
   void blame(Worker& worker);
@@ -142,15 +143,13 @@ class Supervisor::Loop {
   int window_for_ = 0;  // processors for which the reader's window was worked out
   std::uint64_t memory_ = 0;
   std::uint64_t peak_memory_ = 0;
+  Tracked<RunPhase> phase_{RunPhase::kStarting};
   bool paused_ = false;
-  bool drain_ = false;
   std::optional<Clock::time_point> drain_since_;
   bool drain_sent_ = false;
   std::optional<Clock::time_point> stop_since_;
   std::optional<Clock::time_point> writer_finishes_since_;
   bool hurry_ = false;
-  bool over_ = false;  // the outcome is known, and the workers that are left get stop
-  bool gone_ = false;
   std::optional<Clock::time_point> leave_until_;
   bool killed_ = false;
   Outcome outcome_;

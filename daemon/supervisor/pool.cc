@@ -27,7 +27,7 @@ Result<config::Budget> Supervisor::Loop::budget_for(int processors) const {
 // The window is what limits.memory leaves: it shrinks before a processor comes and grows when one has gone.
 void Supervisor::Loop::fit_window() {
   int processors = team_.processors(false) + team_.processors(true);
-  if (processors == window_for_ || !team_.reader().welcomed) return;
+  if (processors == window_for_ || !team_.reader().is_welcomed()) return;
   auto budget = budget_for(processors);
   if (!budget) return;  // it was asked for before they came, so that is the smallest window
   proto::WindowSize size{budget->window_bytes, static_cast<std::uint32_t>(budget->window_batches)};
@@ -37,7 +37,7 @@ void Supervisor::Loop::fit_window() {
 // A worker that was not started here wants a slot. It must be of our user: the memory of the batches is shared with
 // no other.
 void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& hello) {
-  if (over_ || drain_ || stop_since_ || team_.find(identity) != nullptr) return;  // it asks again
+  if (phase_ > RunPhase::kRunning || team_.find(identity) != nullptr) return;  // it asks again
   auto refuse = [&](const std::string& why) {
     proto::Message message = encode(proto::Refusal{why});
     static_cast<void>(control_.try_send(identity, message));
@@ -128,7 +128,7 @@ void Supervisor::Loop::grow_pool() {
 void Supervisor::Loop::adjust_pool() {
   dismiss_drained();
   if (!job_.pipeline.has_processors()) return;
-  if (drain_) {
+  if (phase_ == RunPhase::kDraining) {
     // No processor is there to finish what is under way: it comes again.
     if (team_.processors(false) + team_.processors(true) == 0) stop();
     return;
@@ -145,54 +145,57 @@ void Supervisor::Loop::adjust_pool() {
 }
 
 void Supervisor::Loop::start_draining(Worker& worker) {
-  worker.draining = true;
-  worker.draining_since = Clock::now();
+  worker.draining.emplace(Draining{Clock::now(), {}});
   observer_.happened("worker-draining",
                      {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
   for (const Worker& dealer : team_.workers()) {
-    if (dealer.slot.stage == Stage::kFilter && dealer.welcomed && dealer.running())
-      worker.undrained.push_back(dealer.instance);
+    if (dealer.slot.stage == Stage::kFilter && dealer.is_welcomed() && dealer.running())
+      worker.draining->undrained.push_back(dealer.instance);
   }
   send_to_dealers(worker, proto::MemberDraining{worker.slot.index, worker.instance});
-  if (worker.ready) send_finish(worker);
+  if (worker.state == WorkerState::kReady) send_finish(worker);
 }
 
 void Supervisor::Loop::on_drained(Worker& dealer, const proto::MemberDrained& drained) {
   for (Worker& worker : team_.workers()) {
     if (worker.slot != Slot{Stage::kProcessor, drained.index} || worker.instance != drained.instance)
       continue;
-    std::erase(worker.undrained, dealer.instance);
+    if (worker.draining) std::erase(worker.draining->undrained, dealer.instance);
   }
 }
 
 // What that dealer had dealt is not waited for: the reader sends it all again.
 void Supervisor::Loop::dealer_has_gone(const Worker& dealer) {
-  for (Worker& worker : team_.workers()) std::erase(worker.undrained, dealer.instance);
+  for (Worker& worker : team_.workers()) {
+    if (worker.draining) std::erase(worker.draining->undrained, dealer.instance);
+  }
 }
 
 void Supervisor::Loop::dismiss_drained() {
   // A credit that was lost on its way never comes: a draining worker that has been idle for so long has nothing.
   constexpr milliseconds kIdle{5'000};
   for (Worker& worker : team_.workers()) {
-    if (!worker.draining || worker.leaving || !worker.running()) continue;
-    if (worker.ready) send_finish(worker);
-    bool is_idle = Clock::now() - worker.draining_since >= kIdle && worker.idle_for(kIdle);
-    if (!worker.undrained.empty() && !is_idle) {
+    if (!worker.draining || worker.state >= WorkerState::kLeaving || !worker.running()) continue;
+    const Draining& draining = *worker.draining;
+    if (worker.state == WorkerState::kReady) send_finish(worker);
+    bool is_idle = Clock::now() - draining.since >= kIdle && worker.idle_for(kIdle);
+    if (!draining.undrained.empty() && !is_idle) {
       // One that joined is not ours to end.
       milliseconds patience = job_.pipeline.process.timeout + kIdle;
-      if (!worker.joined && worker.killed_for.empty() && Clock::now() - worker.draining_since >= patience) {
+      if (!worker.joined && worker.killed_for.empty() && Clock::now() - draining.since >= patience) {
         worker.killed_for =
             fmt::format("was draining, and had not finished within {}", config::format_duration(patience));
         worker.child->kill();
       }
       continue;
     }
-    if (!worker.ready && !worker.joined) {
+    if (!worker.is_ready() && !worker.joined) {
       worker.child->kill();  // it has never had anything
-      worker.leaving = true;
+      worker.state.enter(WorkerState::kDismissed);
       continue;
     }
-    worker.leaving = team_.send(worker, proto::Stop{proto::StopKind::kDrain}, control_);
+    if (team_.send(worker, proto::Stop{proto::StopKind::kDrain}, control_))
+      worker.state.enter(WorkerState::kLeaving);
   }
 }
 
@@ -200,7 +203,7 @@ void Supervisor::Loop::send_to_dealers(const Worker& worker, const proto::Contro
   auto dealers = team_.layout().dealer_of(worker.slot.stage);
   if (!dealers) return;
   for (const Worker& other : team_.workers()) {
-    if (other.slot.stage == *dealers && other.welcomed && other.running()) {
+    if (other.slot.stage == *dealers && other.is_welcomed() && other.running()) {
       static_cast<void>(team_.send(other, news, control_));
     }
   }
@@ -212,7 +215,7 @@ void Supervisor::Loop::control_pool() {
   if (now - sampled_ < Controller::kInterval) return;
   sampled_ = now;
   team_.read_pages();
-  if (!automatic_ || paused_ || drain_ || !reading_since_) return;
+  if (!automatic_ || paused_ || phase_ != RunPhase::kRunning) return;
   Controller::View view;
   view.now = now;
   view.own = wanted_;

@@ -80,7 +80,7 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
     auto activity = static_cast<stage::Activity>(page.activity.load(std::memory_order_relaxed));
     std::uint64_t now = stage::monotonic_ns();
     status.state_seconds = static_cast<double>(now - std::min(now, read(page.activity_since_ns))) / 1e9;
-    if (worker.ready) status.state = name_of(activity);
+    if (worker.is_ready()) status.state = name_of(activity);
   }
   if (worker.draining) status.state = "leaving";
   if (!worker.running()) {
@@ -95,7 +95,7 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
 std::string Supervisor::Loop::waited_for() const {
   Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
   for (const Worker& worker : team_.workers()) {
-    if (worker.slot.stage != last || !worker.running() || worker.finished || worker.leaving) continue;
+    if (worker.slot.stage != last || !worker.running() || !worker.may_be_at_work()) continue;
     return fmt::format("{:.0f} s: waiting for {} to finish its record: {}", seconds_since(*stop_since_),
                        slot_name(worker.slot), worker.activity());
   }
@@ -137,7 +137,8 @@ std::string Supervisor::Loop::status_message() const {
   if (reading_since_) return {};
   std::string text;
   for (const Worker& worker : team_.workers()) {
-    if (worker.ready || worker.joined || (worker.slot.stage == Stage::kReader && !worker.welcomed)) continue;
+    if (worker.is_ready() || worker.joined || (worker.slot.stage == Stage::kReader && !worker.is_welcomed()))
+      continue;
     std::string at = worker.activity();
     text += fmt::format("{}{}{}", text.empty() ? "waiting for " : ", ", slot_name(worker.slot),
                         at.empty() ? "" : ": " + at);
@@ -157,7 +158,7 @@ Status Supervisor::Loop::status() const {
   bool failing =
       sink_failing_since_.has_value() || (team_.reader().page && (*team_.reader().page)->failing != 0);
   status.phase = stop_since_       ? Phase::kStopping
-                 : drain_          ? Phase::kDraining
+                 : drain_since_    ? Phase::kDraining
                  : paused_         ? Phase::kPaused
                  : failing         ? Phase::kWaiting
                  : !reading_since_ ? Phase::kStarting

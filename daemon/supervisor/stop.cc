@@ -27,14 +27,14 @@ constexpr milliseconds kBury{1'000};          // for those that were killed to b
 
 // Before anything was read there is nothing to finish.
 void Supervisor::Loop::drain() {
-  if (!reading_since_) return stop();
-  drain_ = true;
+  if (phase_ == RunPhase::kStarting) return stop();
+  if (phase_ == RunPhase::kRunning) phase_.enter(RunPhase::kDraining);
   if (!drain_since_) drain_since_ = Clock::now();
 }
 
 void Supervisor::Loop::see_drain_through() {
-  if (!drain_) return;
-  if (!drain_sent_ && team_.reader().welcomed)
+  if (phase_ != RunPhase::kDraining) return;
+  if (!drain_sent_ && team_.reader().is_welcomed())
     drain_sent_ = team_.send(team_.reader(), proto::Stop{StopKind::kDrain}, control_);
   if (Clock::now() - *drain_since_ < job_.drain_patience) return;
   observer_.warning("drain-late",
@@ -44,17 +44,20 @@ void Supervisor::Loop::see_drain_through() {
 }
 
 void Supervisor::Loop::stop() {
-  if (over_ || stop_since_) return;
-  if (!reading_since_) {
+  if (phase_ >= RunPhase::kStopping) return;
+  if (phase_ == RunPhase::kStarting) {
     hurry_ = true;
     return end(kExitStopped, "stopped before anything was read");
   }
+  phase_.enter(RunPhase::kStopping);
   stop_since_ = Clock::now();
 }
 
 bool Supervisor::Loop::send_finish(Worker& worker) {
-  if (!worker.finishing) worker.finishing = team_.send(worker, proto::Stop{StopKind::kFinish}, control_);
-  return worker.finishing;
+  const bool may = worker.state == WorkerState::kWelcomed || worker.state == WorkerState::kReady;
+  if (may && team_.send(worker, proto::Stop{StopKind::kFinish}, control_))
+    worker.state.enter(WorkerState::kFinishing);
+  return worker.state == WorkerState::kFinishing || worker.state == WorkerState::kFinished;
 }
 
 void Supervisor::Loop::end_late(Worker& worker, milliseconds patience) {
@@ -62,22 +65,22 @@ void Supervisor::Loop::end_late(Worker& worker, milliseconds patience) {
                     fmt::format("{} has not finished what it had at hand within {}: it is not waited for; {}",
                                 worker.title(), config::format_duration(patience), worker.activity()));
   if (!worker.joined) worker.child->kill();
-  worker.leaving = true;
+  worker.state.enter(worker.joined ? WorkerState::kLeaving : WorkerState::kDismissed);
 }
 
 void Supervisor::Loop::see_stop_through() {
   Worker& writer = team_.writer();
   // Without a writer nothing can be committed.
-  if (!writer.ready || !writer.running()) return leave();
+  if (!writer.is_ready() || !writer.running()) return leave();
   check_records();
   Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
   milliseconds patience = std::min(job_.pipeline.process.timeout, job_.stop_patience) + kAnswer;
   bool late = Clock::now() - *stop_since_ >= patience;
   bool waits = false;
   for (Worker& worker : team_.workers()) {
-    if (&worker == &writer || !worker.welcomed || !worker.running()) continue;
+    if (&worker == &writer || !worker.is_welcomed() || !worker.running()) continue;
     send_finish(worker);
-    if (worker.slot.stage != last || worker.finished || worker.leaving) continue;
+    if (worker.slot.stage != last || !worker.may_be_at_work()) continue;
     if (late) {
       end_late(worker, patience);
     } else {
@@ -95,7 +98,8 @@ void Supervisor::Loop::see_stop_through() {
 
 void Supervisor::Loop::leave() {
   hurry_ = true;
-  if (over_ && leave_until_) leave_until_ = std::min(*leave_until_, Clock::now() + kLeaveHurried);
+  if (phase_ >= RunPhase::kEnding && leave_until_)
+    leave_until_ = std::min(*leave_until_, Clock::now() + kLeaveHurried);
   end(kExitStopped, "stopped at once");
 }
 
@@ -103,14 +107,12 @@ void Supervisor::Loop::leave() {
 void Supervisor::Loop::disband() {
   if (!leave_until_) {
     tick(true);
-    // A draining worker waits until its results are taken: no writer will take them now.
-    for (Worker& worker : team_.workers()) worker.leaving = false;
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);
   }
   team_.dismiss(control_);
   bool patience_is_over = Clock::now() >= *leave_until_;
-  gone_ = !team_.anyone_left() || (patience_is_over && killed_);
-  if (gone_ || !patience_is_over) return;
+  if (!team_.anyone_left() || (patience_is_over && killed_)) return phase_.enter(RunPhase::kOver);
+  if (!patience_is_over) return;
   team_.kill();
   killed_ = true;
   leave_until_ = Clock::now() + kBury;

@@ -26,7 +26,7 @@ std::string Worker::activity() const {
 }
 
 bool Worker::idle_for(std::chrono::milliseconds time) const {
-  if (!ready || !page) return false;
+  if (!is_ready() || !page) return false;
   const stage::Page& now = **page;
   auto idle = static_cast<std::uint32_t>(stage::Activity::kIdle);
   auto time_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
@@ -89,6 +89,7 @@ Worker& Team::admit(const std::string& identity, Child child, stage::Fd memory) 
   Worker& worker = *new_slot();
   worker.instance = ++last_instance_;
   worker.joined = true;
+  worker.state.enter(WorkerState::kGreeted);
   worker.identity = identity;
   worker.started = Clock::now();
   worker.child.emplace(std::move(child));
@@ -162,19 +163,20 @@ bool Team::has_slot(const Slot& slot) const {
 }
 
 bool Team::all_but_reader_ready() const {
-  return std::all_of(workers_.begin(), workers_.end(),
-                     [](const Worker& w) { return w.ready || w.joined || w.slot.stage == Stage::kReader; });
+  return std::all_of(workers_.begin(), workers_.end(), [](const Worker& w) {
+    return w.is_ready() || w.joined || w.slot.stage == Stage::kReader;
+  });
 }
 
 int Team::processors(bool joined) const {
   return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
-    return w.slot.stage == Stage::kProcessor && w.joined == joined && !w.draining;
+    return w.slot.stage == Stage::kProcessor && w.joined == joined && !w.draining.has_value();
   }));
 }
 
 bool Team::anyone_left() const {
   return !leaving_.empty() || std::any_of(workers_.begin(), workers_.end(), [](const Worker& w) {
-    return w.running() && !(w.joined && w.leaving);
+    return w.running() && !(w.joined && w.state == WorkerState::kDismissed);
   });
 }
 
@@ -186,7 +188,10 @@ void Team::watch(proto::Poller& poller) {
 
 void Team::reap() {
   for (Worker& worker : workers_) {
-    if (worker.running() && worker.child->reap()) worker.ended = Clock::now();
+    if (!worker.running() || !worker.child->reap()) continue;
+    worker.ended = Clock::now();
+    const bool told = worker.state == WorkerState::kLeaving || worker.state == WorkerState::kDismissed;
+    worker.state.enter(told ? WorkerState::kLeft : WorkerState::kDied);
   }
   std::vector<Child> left;
   for (Child& child : leaving_) {
@@ -202,13 +207,13 @@ bool Team::send(const Worker& worker, const proto::Control& message, proto::Sock
 
 void Team::dismiss(proto::Socket& control) {
   for (Worker& worker : workers_) {
-    if (worker.leaving || !worker.running()) continue;
+    if (worker.state == WorkerState::kDismissed || !worker.running()) continue;
     if (!worker.page && !worker.joined) {
       worker.child->kill();
-      worker.leaving = true;
-      continue;
+      worker.state.enter(WorkerState::kDismissed);
+    } else if (send(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control)) {
+      worker.state.enter(WorkerState::kDismissed);
     }
-    worker.leaving = send(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control);
   }
 }
 
@@ -278,7 +283,8 @@ void Team::welcome_endpoints(proto::Welcome& welcome, const Worker& worker) cons
   // A worker that is not ready yet is announced when it is; a draining one is dealt nothing.
   layout_.fill(welcome, worker.slot, worker.instance, places, [this](const Slot& slot) {
     for (const Worker& other : workers_) {
-      if (other.slot == slot) return other.draining || (other.joined && !other.ready) ? 0U : other.instance;
+      if (other.slot == slot)
+        return other.draining || (other.joined && !other.is_ready()) ? 0U : other.instance;
     }
     return 0U;
   });

@@ -13,6 +13,7 @@
 #include "daemon/supervisor/layout.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/snapshot.h"
+#include "daemon/supervisor/states.h"
 #include "proto/channel.h"
 #include "proto/control.h"
 
@@ -30,6 +31,11 @@ struct Recent {
   StageShares shares;
 };
 
+struct Draining {
+  Clock::time_point since;
+  std::vector<std::uint32_t> undrained;  // instances of the dealers that have not said MemberDrained
+};
+
 // A slot and the worker in it.
 struct Worker {
   Slot slot;
@@ -39,17 +45,9 @@ struct Worker {
   std::optional<Child> child;             // none only before the first start
   std::optional<stage::MappedPage> page;  // from its hello on; of one that joined: from when it is ready
   Clock::time_point started{};
-  bool ready = false;
-  bool welcomed = false;
-  bool finishing = false;
-  bool finished = false;  // and has nothing at hand any more
-  bool leaving = false;
-  bool draining = false;  // nothing is dealt to it any more
-  // draining: instances of the dealers that have not said MemberDrained
-  std::vector<std::uint32_t> undrained;
-  Clock::time_point draining_since{};
-  std::optional<Clock::time_point> ended;     // it has died
-  bool judged = false;                        // and that was seen to
+  Tracked<WorkerState> state{WorkerState::kStarting};
+  std::optional<Draining> draining;           // nothing is dealt to it any more
+  Clock::time_point ended{};                  // kLeft, kDied: since when
   std::optional<Clock::time_point> start_at;  // when another one will be started
   std::string retry;                          // why it left, if another try may have more luck
   std::string killed_for;                     // why we killed it
@@ -62,6 +60,10 @@ struct Worker {
   std::uint64_t memory_bytes = 0;  // PSS, when it was last checked
 
   bool running() const { return child && child->running(); }
+  // It can be told things; it was told to work, and is able to; it is waited for in a stop.
+  bool is_welcomed() const { return state >= WorkerState::kWelcomed && state <= WorkerState::kDismissed; }
+  bool is_ready() const { return state >= WorkerState::kReady && state <= WorkerState::kLeaving; }
+  bool may_be_at_work() const { return state >= WorkerState::kWelcomed && state <= WorkerState::kFinishing; }
   std::string title() const;     // "leat-filter 0 (pid 123)"
   std::string activity() const;  // of its page, in words; may be empty
   // Ready, and nothing to do for so long already.

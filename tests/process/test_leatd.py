@@ -48,7 +48,7 @@ class Folder(LeatdCase):
         self.start_leatd(launcher=["prlimit", "--nofile=24:150"])  # it may raise that itself
         self.assertEqual(self.status("one")["state"], "running")
         self.assertEqual(self.status("two.yaml")["state"], "refused")
-        self.assertIn("open files are needed and 150 are allowed", self.status("two.yaml")["says"])
+        self.assertIn("open files are needed and 150 are allowed", self.status("two.yaml")["message"])
         joining = self.join("one", "prlimit", "--nofile=30:30")
         self.assertEqual(joining.wait(10), 74)
         self.assertIn(b"open files are needed and 30 are allowed", joining.stderr.read())

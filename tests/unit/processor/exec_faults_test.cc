@@ -225,7 +225,8 @@ TEST_CASE("children killed from outside cost no record") {
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
   CHECK(trial.exec->restarts() >= 1);  // a child may have answered all before it was killed
-  CHECK(has(trial.warnings.at(0), "killed by signal 9 (SIGKILL)"));
+  CHECK(std::any_of(trial.warnings.begin(), trial.warnings.end(),
+                    [](const auto& text) { return has(text, "killed by signal 9 (SIGKILL)"); }));
 }
 
 TEST_CASE("a child killed between two runs is replaced") {
