@@ -1,4 +1,6 @@
 // Children that do not keep to the protocol: who is blamed, what is lost (nothing), what it says.
+#include <algorithm>
+
 #include "tests/unit/processor/exec_fixture.h"
 
 namespace leat::processor {
