@@ -190,8 +190,8 @@ void Team::reap() {
   for (Worker& worker : workers_) {
     if (!worker.running() || !worker.child->reap()) continue;
     worker.ended = Clock::now();
-    const bool told = worker.state == WorkerState::kLeaving || worker.state == WorkerState::kDismissed;
-    worker.state.enter(told ? WorkerState::kLeft : WorkerState::kDied);
+    const bool expected = worker.state == WorkerState::kLeaving || worker.state == WorkerState::kDismissed;
+    worker.state.enter(expected ? WorkerState::kLeft : WorkerState::kDied);
   }
   std::vector<Child> left;
   for (Child& child : leaving_) {
