@@ -1,7 +1,7 @@
 // Decides how many processors a pool should have, from what its workers and those before and after it have been at.
 //
 // More while the pool is what holds the pipeline back: it is busy all the time, the stage before it waits for room, and the
-// writer is not what is slow. A worker that was added must have brought something, or it is taken away again and that is not
+// writer is not the bottleneck. A worker that was added must have given a speed-up, or it is removed again and that is not
 // tried soon (more processes than cores, a child that all wait for); where records take seconds each it cannot be known, and
 // it stays. Fewer when one less would still be idle for a good part. The two conditions are far apart and each must hold
 // for a while, so the number does not swing.

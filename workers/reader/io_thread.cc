@@ -198,7 +198,7 @@ bool IoThread::check_open_sources() {
 }
 
 // What is half read and was not listed is told, and nothing else: that it is gone is also what a mount says that is
-// away.
+// unavailable.
 bool IoThread::report_missing() {
   for (const auto& [id, row] : missing_) {
     const auto matches = [&path = row.path](const std::string& glob) {

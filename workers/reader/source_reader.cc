@@ -61,9 +61,9 @@ Outcome SourceReader::read_patiently() {
     const bool mounted = shared_->mount_is_there();
     const bool answers = mounted && ::access(path.c_str(), F_OK) == 0;
     // What cannot be found while the mount is in fault is not gone.
-    const bool away = error.fault == Fault::kRetry || !mounted || (outage.running() && !answers);
-    if (!away && !answers && !first_ && options_.follow) return {Kind::kGone};
-    if (!away) return refused(error);
+    const bool unavailable = error.fault == Fault::kRetry || !mounted || (outage.running() && !answers);
+    if (!unavailable && !answers && !first_ && options_.follow) return {Kind::kGone};
+    if (!unavailable) return refused(error);
     if (!shared_->retry(outage, path, error.text)) return {Kind::kStopped};
     if (!outage.over) continue;
     if (answers) return {Kind::kFailed, error.text, true};

@@ -251,8 +251,9 @@ void Worker::share_memory() {
 // As many slots as this worker may have under way; what exceeds them travels inside its message.
 std::shared_ptr<proto::Arena> Worker::make_arena() const {
   constexpr std::uint32_t kReadAhead = 8;  // in the reader's queue and in the making
-  constexpr std::uint32_t kMadeHere = 8;   // owed by the next stage, or waiting for their turn in the writer
-  constexpr std::uint32_t kPool = 16;      // that may come while it runs; memory is taken when a slot is used
+  constexpr std::uint32_t kMadeHere =
+      8;  // unanswered by the next stage, or waiting for their turn in the writer
+  constexpr std::uint32_t kPool = 16;  // that may come while it runs; memory is taken when a slot is used
   std::uint32_t slots =
       role_ == proto::Stage::kReader
           ? welcome_.window_batches + kReadAhead

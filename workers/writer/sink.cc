@@ -300,7 +300,7 @@ Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) 
   if (!published) return options_.force;
   auto there = stat_file(target);
   if (!there) return tl::unexpected(there.error());
-  if (!*there) {  // somebody has taken it away
+  if (!*there) {  // it was taken away from outside
     forgotten_.push_back((*known)->id);
     return options_.force;
   }
