@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::config {
 

@@ -11,6 +11,9 @@
 
 #include "config/keys.h"
 #include "config/text.h"
+#include "proto/base/files.h"
+#include "proto/base/mounts.h"
+#include "proto/base/text.h"
 
 namespace leat::config {
 namespace {
@@ -18,17 +21,10 @@ namespace {
 // The character at `at` and behind it; a byte that starts no UTF-8 character is a value of its own above
 // Unicode.
 std::uint32_t next_character(std::string_view text, std::size_t& at) {
-  const auto first = static_cast<unsigned char>(text[at]);
-  const std::size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (length > 1 && (at + length > text.size() || !is_utf8(text.substr(at, length)))) {
-    ++at;
-    return 0x110000U + first;
-  }
-  std::uint32_t value = length == 1 ? first : first & (0x7FU >> length);
-  for (std::size_t i = 1; i < length; ++i)
-    value = value << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3FU);
+  const std::size_t length = utf8_point(text.substr(at));
+  if (length == 0) return 0x110000U + static_cast<unsigned char>(text[at++]);
   at += length;
-  return value;
+  return code_point(text.substr(at - length, length));
 }
 
 // Where the set that opens at pattern[at] ends (behind its ']'), or npos.
@@ -156,10 +152,7 @@ std::string glob_problem(std::string_view pattern) {
 }
 
 std::string glob_root(std::string_view pattern) {
-  const std::size_t wild = std::min(pattern.find_first_of("*?["), pattern.size());
-  const std::size_t slash = pattern.substr(0, wild).rfind('/');
-  if (slash == std::string_view::npos) return ".";
-  return std::string(pattern.substr(0, slash == 0 ? 1 : slash));
+  return fixed_folder(pattern, "*?[");
 }
 
 std::string glob_example(std::string_view pattern) {
@@ -203,6 +196,15 @@ bool sink_match(std::string_view sink_path, std::string_view path) {
   }
   if (sink_path.empty() || path.empty()) return sink_path.empty() && path.empty();
   return sink_path.front() == path.front() && sink_match(sink_path.substr(1), path.substr(1));
+}
+
+std::string reads_own_output(const std::vector<std::string>& globs, const std::string& output) {
+  const Mounts mounts = Mounts::now();
+  for (const std::string& glob : globs) {
+    auto seen = mounts.seen_from(glob_root(glob), output);
+    if (seen && glob_match(glob, *seen)) return glob;
+  }
+  return {};
 }
 
 }  // namespace leat::config

@@ -11,6 +11,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace leat::config {
 
@@ -34,5 +35,9 @@ std::string glob_example(std::string_view pattern);
 
 // May a sink path have become this path: each of its placeholders stands for one byte or more.
 bool sink_match(std::string_view sink_path, std::string_view path);
+
+// One of the globs by which `output`, when it is made, would be read as a source, whatever links and bind mounts are in between;
+// empty: none. Looks at their folders.
+std::string reads_own_output(const std::vector<std::string>& globs, const std::string& output);
 
 }  // namespace leat::config

@@ -10,11 +10,10 @@
 #include <memory>
 #include <set>
 
-#include "config/printable.h"
 #include "config/sections.h"
-#include "config/text.h"
 #include "config/value.h"
 #include "config/yaml.h"
+#include "proto/base/text.h"
 
 namespace leat::config {
 namespace {

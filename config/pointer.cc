@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "config/text.h"
+#include "proto/base/text.h"
 
 namespace leat::config {
 namespace {

@@ -8,7 +8,6 @@
 
 #include "config/glob.h"
 #include "config/rules.h"
-#include "config/text.h"
 
 namespace leat::config {
 namespace {

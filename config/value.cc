@@ -8,6 +8,7 @@
 
 #include "config/scalar.h"
 #include "config/text.h"
+#include "proto/base/text.h"
 
 namespace leat::config {
 namespace {
@@ -215,7 +216,7 @@ bool Value::append_json(std::string& out) const {
     out += '{';
     for (std::size_t i = 0; i < node_->items.size(); ++i) {
       if (i > 0) out += ',';
-      append_json_string(out, node_->keys[i].text);
+      append_quoted(out, node_->keys[i].text);
       out += ':';
       good = member(i).append_json(out) && good;
     }
@@ -224,7 +225,7 @@ bool Value::append_json(std::string& out) const {
     if (value->type == Literal::Type::kNull) out += "null";
     if (value->type == Literal::Type::kBool) out += value->boolean ? "true" : "false";
     if (value->type == Literal::Type::kNumber) out += value->text;
-    if (value->type == Literal::Type::kString) append_json_string(out, value->text);
+    if (value->type == Literal::Type::kString) append_quoted(out, value->text);
   } else {
     return false;
   }

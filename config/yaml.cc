@@ -12,7 +12,7 @@
 #include <sstream>
 #include <utility>
 
-#include "config/text.h"
+#include "proto/base/text.h"
 
 namespace leat::config {
 namespace {

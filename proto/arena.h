@@ -22,8 +22,8 @@
 #include <optional>
 #include <utility>
 
-#include "proto/fd.h"
-#include "proto/result.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::proto {
 

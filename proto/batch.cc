@@ -11,7 +11,7 @@
 #include <memory>
 #include <utility>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 namespace leat::proto {
 

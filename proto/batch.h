@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "proto/arena.h"
+#include "proto/base/result.h"
 #include "proto/buffer.h"
 #include "proto/channel.h"
-#include "proto/result.h"
 
 namespace leat::proto {
 

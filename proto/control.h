@@ -24,9 +24,9 @@
 #include <variant>
 #include <vector>
 
+#include "proto/base/result.h"
 #include "proto/batch.h"
 #include "proto/channel.h"
-#include "proto/result.h"
 
 namespace leat::proto {
 

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 namespace leat::proto {
 

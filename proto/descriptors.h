@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "proto/fd.h"
-#include "proto/result.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::proto {
 

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 namespace leat::proto {
 

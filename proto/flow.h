@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proto/base/result.h"
 #include "proto/channel.h"
-#include "proto/result.h"
 
 namespace leat::proto {
 

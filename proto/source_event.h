@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "proto/base/result.h"
 #include "proto/batch.h"
-#include "proto/result.h"
 
 namespace leat::proto {
 

@@ -13,7 +13,7 @@
 #include "daemon/cli/app_leatd.h"
 #include "daemon/cli/man.h"
 #include "daemon/cli/usage.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::cli {
 

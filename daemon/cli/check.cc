@@ -9,6 +9,7 @@
 #include "daemon/cli/plan.h"
 #include "daemon/cli/surroundings.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
 

@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "daemon/cli/human.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 

@@ -11,7 +11,7 @@
 #include "daemon/cli/human.h"
 #include "daemon/cli/leatd.h"
 #include "daemon/cli/letters.h"
-#include "workers/stage/json/text.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 
@@ -47,7 +47,7 @@ void print_letter(std::uint64_t number, const Letter& letter) {
     return;
   }
   fmt::print("record    {} bytes{}\n{}\n", exact_count(letter.record->size()),
-             json::is_utf8(*letter.record) ? "" : ", not valid UTF-8", printable(*letter.record));
+             is_utf8(*letter.record) ? "" : ", not valid UTF-8", printable(*letter.record));
 }
 
 int list(const DeadOptions& options) {
@@ -68,7 +68,7 @@ int list(const DeadOptions& options) {
       continue;
     }
     if (options.json) {
-      fmt::print("{}\n", config::printable_json(numbered(lines->number(), **line)));
+      fmt::print("{}\n", printable_json(numbered(lines->number(), **line)));
     } else {
       fmt::print("{}{}", letters == 0 ? letter_header() : "", letter_line(lines->number(), *letter));
     }
@@ -114,7 +114,7 @@ int show(const DeadOptions& options) {
       letter->record->push_back('\n');
       std::fwrite(letter->record->data(), 1, letter->record->size(), stdout);
     } else if (options.json) {
-      fmt::print("{}\n", config::printable_json(numbered(options.number, **line)));
+      fmt::print("{}\n", printable_json(numbered(options.number, **line)));
     } else {
       print_letter(options.number, *letter);
     }

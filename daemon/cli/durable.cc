@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "daemon/cli/human.h"
+#include "proto/base/files.h"
 
 namespace leat::cli {
 
@@ -19,28 +20,9 @@ constexpr std::size_t kBufferBytes = 256 * 1024;
 
 }  // namespace
 
-tl::unexpected<Error> cannot(std::string_view action, const std::string& path, int error) {
-  return fail(Fault::kFatal, fmt::format("cannot {} {}: {}", action, printable(path), std::strerror(error)));
-}
-
-std::string folder_of(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
-
-Result<void> sync_folder(const std::string& folder) {
-  stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd && (::fsync(fd.get()) == 0 || errno == EINVAL)) return {};
-  return cannot("sync", folder, errno);
-}
-
-Result<void> rename_durably(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return cannot("rename", from, errno);
-  return sync_folder(folder_of(to));
-}
-
 Result<void> Out::open() {
-  fd_ = stage::Fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  return fd_ ? Result<void>() : cannot("write", path_, errno);
+  fd_ = Fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  return fd_ ? Result<void>() : io_failure("write", path_, errno);
 }
 
 Result<void> Out::add(std::string_view text) {
@@ -50,18 +32,13 @@ Result<void> Out::add(std::string_view text) {
 
 Result<void> Out::close() {
   if (auto flushed = flush(); !flushed) return flushed;
-  if (::fsync(fd()) != 0 && errno != EINVAL) return cannot("sync", path_, errno);
+  if (::fsync(fd()) != 0 && errno != EINVAL) return io_failure("sync", path_, errno);
   fd_.reset();
   return {};
 }
 
 Result<void> Out::flush() {
-  for (std::string_view rest = buffer_; !rest.empty();) {
-    ssize_t count = ::write(fd(), rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return cannot("write", path_, errno);
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
+  if (const int error = write_all(fd(), buffer_); error != 0) return io_failure("write", path_, error);
   buffer_.clear();
   return {};
 }

@@ -4,17 +4,10 @@
 #include <string>
 #include <string_view>
 
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::cli {
-
-// kFatal, 74: "cannot ACTION PATH: why".
-[[nodiscard]] tl::unexpected<Error> cannot(std::string_view action, const std::string& path, int error);
-
-std::string folder_of(const std::string& path);
-[[nodiscard]] Result<void> sync_folder(const std::string& folder);
-[[nodiscard]] Result<void> rename_durably(const std::string& from, const std::string& to);
 
 // Writes a file, buffered; on the disk after close().
 class Out {
@@ -31,7 +24,7 @@ class Out {
   Result<void> flush();
 
   std::string path_;
-  stage::Fd fd_;
+  Fd fd_;
   int borrowed_ = -1;
   std::string buffer_;
 };

@@ -10,6 +10,7 @@
 #include "daemon/cli/human.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 

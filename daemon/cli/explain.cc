@@ -13,6 +13,7 @@
 #include "daemon/cli/state.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
 #include "workers/stage/sandbox.h"
 

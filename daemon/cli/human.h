@@ -5,8 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "config/printable.h"
-
 namespace leat::cli {
 
 std::string human_bytes(std::uint64_t bytes);                     // "512 B", "12.3 KiB", "190 MiB"
@@ -23,8 +21,6 @@ std::string_view without_path(std::string_view reason, std::string_view path);
 
 // Columns the UTF-8 text takes on a terminal, or a little more: anything from U+1100 on counts as two.
 std::size_t columns(std::string_view text);
-using config::printable;
-using config::printable_lines;
 
 // The front of the text, at most that wide; "..." at its end when something is missing. Control characters
 // become '?'.

@@ -1,12 +1,10 @@
 #include "daemon/cli/json.h"
 
-#include "config/text.h"
-
 namespace leat::cli {
 
 void Json::string(std::string_view value) {
   std::string valid;
-  if (!config::is_utf8(value)) {
+  if (!is_utf8(value)) {
     // Byte by byte is enough: such text is rare, and only has to stay readable.
     for (char byte : value) {
       if (static_cast<unsigned char>(byte) < 0x80)

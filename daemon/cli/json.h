@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "config/printable.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 
@@ -58,7 +58,7 @@ class Json {
     writer_.EndArray();
   }
   // Exact, and nothing in it that a terminal acts on.
-  std::string text() const { return config::printable_json({buffer_.GetString(), buffer_.GetSize()}); }
+  std::string text() const { return printable_json({buffer_.GetString(), buffer_.GetSize()}); }
 
  private:
   void key(std::string_view name) { writer_.Key(name.data(), static_cast<rapidjson::SizeType>(name.size())); }

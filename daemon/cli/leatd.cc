@@ -17,6 +17,7 @@
 #include "daemon/cli/json.h"
 #include "daemon/control/client.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 

@@ -10,9 +10,9 @@
 #include <cstring>
 #include <utility>
 
-#include "daemon/cli/base64.h"
 #include "daemon/cli/human.h"
-#include "workers/stage/json/text.h"
+#include "proto/base/base64.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 
@@ -47,9 +47,9 @@ bool read_number(const Value& object, const char* key, std::uint64_t& into) {
 
 void append_bytes(std::string& line, std::string_view key, std::string_view text) {
   line += fmt::format("{}\"{}", line.empty() ? "{" : ",", key);
-  if (json::is_utf8(text)) {
+  if (is_utf8(text)) {
     line += "\":";
-    json::append_quoted(line, text);
+    append_quoted(line, text);
   } else {
     line += "_base64\":\"" + to_base64(text) + '"';
   }
@@ -93,7 +93,7 @@ std::string to_line(const Letter& letter) {
 }
 
 Result<Lines> Lines::open(const std::string& path, std::uint64_t until) {
-  stage::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (fd) return Lines(std::move(fd), path, until);
   return fail(Fault::kFatal, fmt::format("{} cannot be read: {}", printable(path), std::strerror(errno)),
               errno == ENOENT ? kExitNoInput : kExitIo);

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::cli {
 
@@ -39,10 +39,10 @@ class Lines {
   std::uint64_t bytes() const { return bytes_given_; }  // up to and with it
 
  private:
-  Lines(stage::Fd fd, std::string path, std::uint64_t until)
+  Lines(Fd fd, std::string path, std::uint64_t until)
       : fd_(std::move(fd)), path_(std::move(path)), left_(until) {}
 
-  stage::Fd fd_;
+  Fd fd_;
   std::string path_;
   std::uint64_t left_;
   std::string buffer_;

@@ -17,9 +17,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "config/printable.h"
 #include "daemon/cli/app.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
+#include "proto/base/text.h"
 
 namespace {
 
@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
     int exit_code = carry_out(leat::cli::parse_command_line(std::vector<std::string>(argv + 1, argv + argc)));
     return std::fflush(stdout) == 0 ? exit_code : int{leat::kExitIo};
   } catch (const std::exception& error) {
-    fmt::print(stderr, "leat: {}\n", leat::config::printable(error.what()));
+    fmt::print(stderr, "leat: {}\n", leat::printable(error.what()));
     return leat::kExitBug;
   }
 }

@@ -11,6 +11,7 @@
 #include "config/glob.h"
 #include "config/text.h"
 #include "config/yaml.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 
@@ -20,7 +21,7 @@ using config::Node;
 
 std::string in_quotes(std::string_view text) {
   std::string out;
-  config::append_json_string(out, text);
+  append_quoted(out, text);
   return out;
 }
 
@@ -97,7 +98,7 @@ std::string literal_glob(std::string_view path) {
 
 Result<std::string> changed_pipeline(const std::string& text, const PipelineChanges& changes) {
   for (const auto* path : {&changes.source, &changes.dead_letter, &changes.sink}) {
-    if (config::is_utf8(*path)) continue;
+    if (is_utf8(*path)) continue;
     return fail(
         Fault::kFatal,
         fmt::format(

@@ -17,8 +17,7 @@
 #include "config/sections.h"
 #include "config/text.h"
 #include "daemon/supervisor/process.h"
-#include "workers/ledger/mount.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::cli {
 
@@ -33,7 +32,7 @@ constexpr std::size_t kMaxListingBytes = 256 * 1024 * 1024;
 
 // nullopt: it cannot be read. A longer file is cut one byte over the limit, for the parser to refuse.
 std::optional<std::string> read_file(const std::string& file) {
-  stage::Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return std::nullopt;
   std::string text;
   std::array<char, 16 * 1024> chunk;
@@ -73,7 +72,7 @@ void find_own_outputs(Plan& plan) {
   const config::Pipeline& pipeline = plan.pipeline;
   auto check = [&](const std::string& output, const char* key) {
     std::string glob =
-        output.starts_with("/dev/") ? "" : ledger::reads_own_output(pipeline.source.paths, output);
+        output.starts_with("/dev/") ? "" : config::reads_own_output(pipeline.source.paths, output);
     if (glob.empty()) return false;
     plan.problems.push_back(
         {pipeline.file,

@@ -8,7 +8,7 @@
 
 #include "config/budget.h"
 #include "config/parse.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::cli {
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemon/cli/human.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 

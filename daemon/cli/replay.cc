@@ -12,6 +12,7 @@
 #include "daemon/cli/plan.h"
 #include "daemon/cli/replay_folder.h"
 #include "daemon/cli/state.h"
+#include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
 #include "workers/stage/limits.h"

@@ -27,9 +27,11 @@
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
 #include "daemon/cli/letters.h"
+#include "proto/base/fd.h"
+#include "proto/base/files.h"
+#include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
-#include "workers/stage/fd.h"
 
 namespace leat::cli {
 
@@ -94,8 +96,8 @@ class OwnLedger {
 };
 
 // The file, locked as its writer locks it.
-Result<stage::Fd> lock_letters(const std::string& file, int flags) {
-  stage::Fd fd(::open(file.c_str(), flags | O_RDWR | O_APPEND | O_CLOEXEC, 0666));
+Result<Fd> lock_letters(const std::string& file, int flags) {
+  Fd fd(::open(file.c_str(), flags | O_RDWR | O_APPEND | O_CLOEXEC, 0666));
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0) {
     return fail(Fault::kFatal, fmt::format("cannot open {}: {}", printable(file), std::strerror(errno)),
@@ -303,7 +305,7 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
 
 Result<Replay> begin_replay(const std::string& state, const std::string& pipeline, const std::string& file,
                             Replay replay) {
-  if (!config::is_utf8(file)) {
+  if (!is_utf8(file)) {
     return fail(Fault::kFatal, fmt::format("{} is not UTF-8; rename it first", config::in_quotes(file)),
                 kExitConfig);
   }
@@ -317,7 +319,7 @@ Result<Replay> begin_replay(const std::string& state, const std::string& pipelin
 
   std::string name = std::string(kPrefix) + replay.id;
   std::string folder = state + "/." + name + std::string(kNew);
-  if (::mkdir(folder.c_str(), 0700) != 0) return cannot("make", folder, errno);
+  if (::mkdir(folder.c_str(), 0700) != 0) return io_failure("make", folder, errno);
   replay.folder = state + "/" + name;
   replay.aside = file + "." + name;
   Result<void> done = extract(file, until, folder, replay);
@@ -330,7 +332,7 @@ Result<Replay> begin_replay(const std::string& state, const std::string& pipelin
     return replay;
   }
   if (until < size_of(letters->get()) && ::ftruncate(letters->get(), static_cast<off_t>(until)) != 0) {
-    return cannot("cut", file, errno);
+    return io_failure("cut", file, errno);
   }
   done = own->forget();
   if (done) done = rename_durably(file, replay.aside);
@@ -349,7 +351,7 @@ Result<std::uint64_t> end_replay(const std::string& state, const std::string& pi
   if (!before) return before;
   if (auto done = own->forget(); !done) return tl::unexpected(done.error());
   if (::ftruncate(letters->get(), static_cast<off_t>(*before)) != 0)
-    return cannot("cut", replay.dead_letter, errno);
+    return io_failure("cut", replay.dead_letter, errno);
   Out out(replay.dead_letter);
   out.take(letters->get());
   auto appended = append_letters(out, replay);

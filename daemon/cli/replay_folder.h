@@ -15,7 +15,7 @@
 #include <optional>
 #include <string>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::cli {
 

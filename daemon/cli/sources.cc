@@ -2,12 +2,12 @@
 
 #include <cstdio>
 
-#include "config/text.h"
-#include "daemon/cli/base64.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
 #include "daemon/cli/leatd.h"
 #include "daemon/cli/sources.h"
+#include "proto/base/base64.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 
@@ -56,7 +56,7 @@ void put_source(Json& json, const Source& source) {
   const auto& counts = source.counts;
   json.object([&] {
     json.put("path", source.path);
-    if (!config::is_utf8(source.path)) json.put("path_base64", to_base64(source.path));
+    if (!is_utf8(source.path)) json.put("path_base64", to_base64(source.path));
     json.put("state", to_string(source.state));
     if (!source.reason.empty()) json.put("reason", source.reason);
     json.put("lines", source.place.lines);

@@ -10,7 +10,7 @@
 #include <ctime>
 #include <filesystem>
 
-#include "config/printable.h"
+#include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
 
 namespace leat::cli {
@@ -65,7 +65,7 @@ Error refused(const std::vector<config::Problem>& problems) {
 }
 
 int fail_with(const Error& error) {
-  fmt::print(stderr, "leat: {}\n", config::printable(error.text));
+  fmt::print(stderr, "leat: {}\n", printable(error.text));
   return error.exit_code;
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "config/parse.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 
 namespace leat::cli {

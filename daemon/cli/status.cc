@@ -9,6 +9,7 @@
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
 #include "daemon/cli/leatd.h"
+#include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
 
 namespace leat::cli {

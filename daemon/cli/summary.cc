@@ -8,6 +8,7 @@
 
 #include "daemon/cli/human.h"
 #include "daemon/cli/json.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 

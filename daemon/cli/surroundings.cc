@@ -12,21 +12,13 @@
 #include "config/keys.h"
 #include "config/text.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/files.h"
 
 namespace leat::cli {
 
 namespace {
 
 using config::in_quotes;
-
-std::string folder_of(std::string_view path) {
-  return std::string(path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)));
-}
-
-// Up to the first placeholder: folders behind it are made.
-std::string fixed_folder(std::string_view path) {
-  return folder_of(path.substr(0, path.find('{')));
-}
 
 bool has_one_of(std::string_view path, std::span<const std::string_view> placeholders) {
   return std::any_of(placeholders.begin(), placeholders.end(),
@@ -49,7 +41,7 @@ bool below_any(std::string_view path, const std::vector<std::string>& folders) {
 
 void check_output(std::string_view key, const std::string& path, const std::string& mount,
                   std::vector<std::string>& wrong) {
-  const std::string folder = fixed_folder(path);
+  const std::string folder = fixed_folder(path, "{");
   struct stat info {};
   if (::stat(folder.c_str(), &info) != 0 && errno == ENOENT) {
     wrong.push_back(fmt::format("{}: there is no folder {}{}", key, folder,
@@ -98,7 +90,7 @@ std::vector<Use> uses_of(const config::Pipeline& pipeline) {
       if (word.starts_with('/')) uses.push_back({"exec.command", word});
     }
   }
-  uses.push_back({"sink.path", fixed_folder(pipeline.sink.path), true});
+  uses.push_back({"sink.path", fixed_folder(pipeline.sink.path, "{"), true});
   if (!pipeline.dead_letter_path.empty())
     uses.push_back({"dead_letter.path", folder_of(pipeline.dead_letter_path), true});
   return uses;

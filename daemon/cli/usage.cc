@@ -6,8 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "config/printable.h"
 #include "config/text.h"
+#include "proto/base/text.h"
 
 namespace leat::cli {
 
@@ -88,7 +88,7 @@ std::string mistake(const CLI::App& command, const CLI::Error& error) {
   for (const std::string& word : unknown) {
     if (!is_option(word)) continue;
     const std::string name = word.substr(0, word.find('='));
-    return fmt::format("{} has no option {}{}", command_line_of(command), config::printable(name),
+    return fmt::format("{} has no option {}{}", command_line_of(command), printable(name),
                        guess(name, names_of_options(command)));
   }
   if (!unknown.empty()) {
@@ -99,7 +99,7 @@ std::string mistake(const CLI::App& command, const CLI::Error& error) {
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return missing(command, what);
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
     return fmt::format("{} needs a value", what.substr(0, what.find(':')));
-  return config::printable(what);
+  return printable(what);
 }
 
 CLI::Validator one_of(std::span<const std::string_view> names) {

@@ -13,14 +13,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 #include "daemon/control/address.h"
+#include "proto/base/files.h"
 
 namespace leat::control {
 
 namespace {
-
-using stage::Fd;
 
 constexpr char kEndOfStream = '\x1e';
 constexpr std::size_t kMaxTrailer = 40;
@@ -60,16 +60,6 @@ tl::unexpected<Error> cannot_connect(const std::string& path, int error) {
                             path));
   }
   return fail(Fault::kFatal, fmt::format("the leatd at {}: {}", path, std::strerror(error)));
-}
-
-bool write_all(int output, std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = ::write(output, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
 }
 
 std::string to_text(const rapidjson::Value& value) {
@@ -177,8 +167,8 @@ Result<Received> Call::finish(std::optional<std::chrono::milliseconds> limit, in
 Result<Received> Call::pass_on(int output) {
   while (true) {
     std::size_t ready = before_trailer(bytes_);
-    if (!write_all(output, std::string_view(bytes_).substr(0, ready))) {
-      return fail(Fault::kFatal, fmt::format("cannot write: {}", std::strerror(errno)));
+    if (const int error = write_all(output, std::string_view(bytes_).substr(0, ready)); error != 0) {
+      return fail(Fault::kFatal, fmt::format("cannot write: {}", std::strerror(error)));
     }
     bytes_.erase(0, ready);
     auto more = receive(std::nullopt);
@@ -187,7 +177,7 @@ Result<Received> Call::pass_on(int output) {
   }
   auto received = bytes_.empty() ? std::nullopt : decode_answer(std::string_view(bytes_).substr(1));
   if (!received) {
-    write_all(output, bytes_);
+    std::ignore = write_all(output, bytes_);
     return fail(Fault::kFatal, fmt::format("the leatd at {} went away before its answer was whole", path_));
   }
   received->streamed = true;

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "daemon/control/request.h"
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::control {
 
@@ -32,12 +32,12 @@ class Call {
 
  private:
   using Clock = std::chrono::steady_clock;
-  Call(stage::Fd socket, std::string path) : socket_(std::move(socket)), path_(std::move(path)) {}
+  Call(Fd socket, std::string path) : socket_(std::move(socket)), path_(std::move(path)) {}
 
   [[nodiscard]] Result<bool> receive(std::optional<Clock::time_point> deadline);  // false: the end
   [[nodiscard]] Result<Received> pass_on(int output);
 
-  stage::Fd socket_;
+  Fd socket_;
   std::string path_;
   std::string bytes_;
 };

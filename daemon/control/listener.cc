@@ -22,8 +22,6 @@ namespace leat::control {
 
 namespace {
 
-using stage::Fd;
-
 constexpr int kBacklog = 256;
 constexpr int kLockTries = 10;
 

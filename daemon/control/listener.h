@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::control {
 
@@ -33,7 +33,7 @@ class Listener {
   void give_to(const std::string& group);
 
   std::string path_;
-  stage::Fd socket_;
+  Fd socket_;
   gid_t group_ = 0;
   dev_t device_ = 0;
   ino_t inode_ = 0;

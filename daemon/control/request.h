@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "config/keys.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::control {
 

@@ -21,12 +21,10 @@
 #include <optional>
 #include <system_error>
 
-#include "config/printable.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/text.h"
 
 namespace leat::control {
-
-using stage::Fd;
 
 namespace {
 
@@ -54,7 +52,7 @@ void watch(int set, int operation, int fd, std::uint64_t tag, std::uint32_t even
 }
 
 std::string to_line(const Reply& reply) {
-  const std::string text = config::printable_lines(reply.text);
+  const std::string text = printable_lines(reply.text);
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
   writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));

@@ -19,8 +19,8 @@
 #include "daemon/control/listener.h"
 #include "daemon/control/peer.h"
 #include "daemon/control/request.h"
+#include "proto/base/fd.h"
 #include "proto/channel.h"
-#include "workers/stage/fd.h"
 
 namespace leat::control {
 
@@ -72,7 +72,7 @@ class Server {
 
   void accept_all();
   bool make_room();
-  void admit(stage::Fd socket);
+  void admit(Fd socket);
   void pause_accepting();
   void handle_event(std::uint64_t tag, std::uint32_t events);
   void read_request(Connection& connection);
@@ -88,7 +88,7 @@ class Server {
   Handler handler_;
   ServerOptions options_;
   Listener listener_;
-  stage::Fd events_;  // epoll
+  Fd events_;  // epoll
   Clock::time_point accept_again_{};
   bool accepting_ = true;
   std::uint64_t last_ticket_ = 0;

@@ -11,9 +11,9 @@
 #include <cstdio>
 #include <exception>
 
-#include "config/printable.h"
 #include "daemon/generator/dropins.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
+#include "proto/base/text.h"
 
 int main(int argc, char** argv) {
   if (argc != 4 && argc != 5) {
@@ -23,9 +23,9 @@ int main(int argc, char** argv) {
   }
   try {
     for (const std::string& line : leat::generator::write_dropins(argc == 5 ? argv[4] : "/etc/leat", argv[1]))
-      fmt::print(stderr, "<4>leat-generator: {}\n", leat::config::printable(line));
+      fmt::print(stderr, "<4>leat-generator: {}\n", leat::printable(line));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "<3>leat-generator: {}\n", leat::config::printable(error.what()));
+    fmt::print(stderr, "<3>leat-generator: {}\n", leat::printable(error.what()));
   }
   return leat::kExitOk;
 }

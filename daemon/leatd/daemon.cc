@@ -13,12 +13,12 @@
 #include <stdexcept>
 #include <utility>
 
-#include "config/printable.h"
 #include "config/text.h"
 #include "daemon/cli/human.h"
 #include "daemon/leatd/status_json.h"
 #include "daemon/log/log.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/text.h"
 #include "workers/stage/limits.h"
 
 namespace leat::leatd {
@@ -37,9 +37,9 @@ void make_folder(const std::string& path, mode_t mode) {
 }
 
 // One leatd a runtime folder: two would take each other's sockets.
-stage::Fd take_lock(const std::string& runtime) {
+Fd take_lock(const std::string& runtime) {
   std::string path = runtime + "/leatd.lock";
-  stage::Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) throw std::runtime_error(fmt::format("{}: {}", path, std::strerror(errno)));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     throw std::runtime_error(
@@ -163,8 +163,8 @@ void Daemon::finish_reload() {
   json.array([&] {
     for (const Change& change : changes) {
       log_change(change);
-      text += fmt::format("{}{}: {}{}{}", text.empty() ? "" : "\n", config::printable(change.pipeline),
-                          change.result, change.text.empty() ? "" : "\n", change.text);
+      text += fmt::format("{}{}: {}{}{}", text.empty() ? "" : "\n", printable(change.pipeline), change.result,
+                          change.text.empty() ? "" : "\n", change.text);
       json.object([&] {
         json.put("pipeline", change.pipeline);
         json.put("result", change.result);
@@ -205,7 +205,7 @@ std::string Daemon::no_pipeline(const std::string& name) const {
       fmt::format("leatd has no pipeline {}{}; it has: {}", config::in_quotes(name),
                   config::did_you_mean(name, names), names.empty() ? "none" : config::joined(names));
   for (const cli::Candidate& candidate : pipelines_.refused())
-    text += fmt::format("; refused: {}", config::printable(candidate.file));
+    text += fmt::format("; refused: {}", printable(candidate.file));
   return text;
 }
 

@@ -13,7 +13,7 @@
 #include "daemon/leatd/runner.h"
 #include "daemon/log/notify.h"
 #include "daemon/supervisor/signals.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::leatd {
 
@@ -51,7 +51,7 @@ class Daemon {
   Pipelines pipelines_;
   supervisor::Signals signals_;
   supervisor::StopRequests stop_requests_;
-  stage::Fd lock_;
+  Fd lock_;
   std::unique_ptr<control::Server> server_;
   log::Notify notify_;
   std::int64_t since_ = 0;

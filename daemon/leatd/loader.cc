@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 struct Loader::Shared {
   std::mutex mutex;
   std::map<std::string, cli::Plan> read;
-  stage::Fd changed;
+  Fd changed;
 };
 
 namespace {
@@ -79,7 +79,7 @@ cli::Plan load(const std::string& file) {
 
 Loader::Loader(const std::string& folder)
     : shared_(std::make_shared<Shared>()), changed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  shared_->changed = stage::Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
+  shared_->changed = Fd(::fcntl(changed_.get(), F_DUPFD_CLOEXEC, 0));
   files_ = list(folder, error_);
   if (files_.empty()) notify(changed_.get());
   for (const std::string& file : files_) {

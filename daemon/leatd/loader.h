@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "daemon/cli/plan.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::leatd {
 
@@ -28,7 +28,7 @@ class Loader {
  private:
   struct Shared;
   std::shared_ptr<Shared> shared_;
-  stage::Fd changed_;
+  Fd changed_;
   std::vector<std::string> files_;
   std::string error_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();

@@ -20,7 +20,7 @@
 
 #include "daemon/leatd/daemon.h"
 #include "daemon/log/log.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace {
 

@@ -5,17 +5,11 @@
 #include <algorithm>
 #include <iterator>
 
-#include "config/printable.h"
-#include "config/text.h"
+#include "proto/base/text.h"
 
 namespace leat::log {
 
 namespace {
-
-std::size_t bytes_of_code_point(char lead) {
-  auto byte = static_cast<unsigned char>(lead);
-  return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
-}
 
 bool needs_quotes(std::string_view escaped) {
   return escaped.empty() || escaped.find_first_of(" =\"\\") != std::string_view::npos;
@@ -35,10 +29,9 @@ std::string escaped(std::string_view text) {
   std::string out;
   std::size_t room = 0;  // where to cut, should it be too long
   while (!text.empty() && out.size() <= kMaxValueBytes) {
-    const bool valid = config::utf8_prefix(text.substr(0, 4)) > 0;
-    const std::string_view point = text.substr(0, valid ? bytes_of_code_point(text[0]) : 1);
+    const std::string_view point = text.substr(0, std::max<std::size_t>(utf8_point(text), 1));
     if (point == "\"" || point == "\\") out += '\\';
-    out += config::printable(point);
+    out += printable(point);
     if (out.size() + kCut.size() <= kMaxValueBytes) room = out.size();
     text.remove_prefix(point.size());
   }

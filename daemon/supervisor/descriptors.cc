@@ -25,15 +25,15 @@ namespace {
 constexpr int kAtOnce = 64;  // a flood must not keep the rest waiting
 constexpr std::size_t kMostArrivals = 64;
 
-proto::Fd pidfd_of_self() {
-  proto::Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0U)));
+Fd pidfd_of_self() {
+  Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0U)));
   if (!self) throw std::system_error(errno, std::generic_category(), "pidfd_open");
   return self;
 }
 
 // No process that gets it can change it.
-proto::Fd file_of(std::string_view bytes) {
-  proto::Fd file(::memfd_create("leat-briefing", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+Fd file_of(std::string_view bytes) {
+  Fd file(::memfd_create("leat-briefing", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
       ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     throw std::system_error(errno, std::generic_category(), "memfd_create");

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "daemon/supervisor/team.h"
+#include "proto/base/fd.h"
 #include "proto/descriptors.h"
 
 namespace leat::supervisor {
@@ -22,8 +23,8 @@ class Descriptors {
   struct Arrival {
     std::uint64_t number = 0;
     uid_t uid = 0;
-    proto::Fd pidfd;
-    proto::Fd memory;  // its smaps_rollup; may be none
+    Fd pidfd;
+    Fd memory;  // its smaps_rollup; may be none
   };
 
   // briefing: what each worker is to know before all else, an encoded Welcome. Throws std::system_error.
@@ -40,14 +41,14 @@ class Descriptors {
  private:
   struct Arena {
     std::uint32_t instance = 0;
-    proto::Fd memory;
+    Fd memory;
   };
   void offer(const Worker& worker, proto::DescriptorServer::Request request);
   void join(proto::DescriptorServer::Request request);
 
   proto::DescriptorServer server_;
-  proto::Fd briefing_;
-  proto::Fd self_;                         // a pidfd of this process, for those that join
+  Fd briefing_;
+  Fd self_;                                // a pidfd of this process, for those that join
   std::map<std::uint64_t, Arena> arenas_;  // one a worker
   std::deque<Arrival> arrivals_;
 };

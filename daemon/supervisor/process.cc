@@ -21,8 +21,6 @@ namespace leat::supervisor {
 
 namespace {
 
-using stage::Fd;
-
 [[noreturn]] void throw_errno(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
@@ -134,7 +132,7 @@ Child Child::watch(pid_t pid) {
   return {pid, Fd(pidfd), false};
 }
 
-Child Child::adopt(stage::Fd pidfd) {
+Child Child::adopt(Fd pidfd) {
   // The line is there for a pidfd alone; -1: it has gone, 0: it is in a namespace that is not below ours.
   std::ifstream info(fmt::format("/proc/self/fdinfo/{}", pidfd.get()));
   pid_t pid = 0;

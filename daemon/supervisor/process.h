@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::supervisor {
 
@@ -28,7 +28,7 @@ class Child {
   static Child start(const std::string& program, const std::vector<std::string>& arguments, int output);
   // A process that was not started here. How it ended cannot be known, and whatever else is in its group is not
   // ours. Throws std::system_error: it has gone, its PID namespace cannot be seen from here, or that is no pidfd.
-  static Child adopt(stage::Fd pidfd);
+  static Child adopt(Fd pidfd);
 
   Child(Child&&) noexcept = default;
   Child& operator=(Child&&) noexcept = default;
@@ -47,12 +47,12 @@ class Child {
   int exit_code() const;  // -1: killed by a signal, or adopted
 
  private:
-  Child(pid_t pid, stage::Fd pidfd, bool adopted) : pid_(pid), adopted_(adopted), pidfd_(std::move(pidfd)) {}
+  Child(pid_t pid, Fd pidfd, bool adopted) : pid_(pid), adopted_(adopted), pidfd_(std::move(pidfd)) {}
   static Child watch(pid_t pid);
 
   pid_t pid_;
   bool adopted_;
-  stage::Fd pidfd_;
+  Fd pidfd_;
   int status_ = 0;
 };
 

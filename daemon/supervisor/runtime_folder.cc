@@ -26,8 +26,6 @@ namespace leat::supervisor {
 
 namespace {
 
-using stage::Fd;
-
 constexpr std::string_view kMark = "leat runtime folder\n";
 constexpr std::string_view kLock = "lock";
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::supervisor {
 
@@ -43,7 +43,7 @@ class RuntimeFolder {
 
  private:
   std::string path_;
-  stage::Fd lock_;
+  Fd lock_;
 };
 
 // Removes the folders of dead runs below `root`; returns how many. Touches nothing but folders with our lock

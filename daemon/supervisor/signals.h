@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::supervisor {
 
@@ -30,7 +30,7 @@ class Signals {
 
  private:
   sigset_t before_{};
-  stage::Fd fd_;
+  Fd fd_;
 };
 
 // The second request to stop means "at once", but not one that comes with the first: `timeout -s INT` signals the process and

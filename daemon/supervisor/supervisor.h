@@ -17,8 +17,8 @@
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/status.h"
+#include "proto/base/result.h"
 #include "proto/channel.h"
-#include "proto/result.h"
 #include "workers/stage/test_hook.h"
 
 namespace leat::supervisor {

@@ -85,7 +85,7 @@ void Team::add_processor() {
   }
 }
 
-Worker& Team::admit(const std::string& identity, Child child, stage::Fd memory) {
+Worker& Team::admit(const std::string& identity, Child child, Fd memory) {
   Worker& worker = *new_slot();
   worker.instance = ++last_instance_;
   worker.joined = true;

@@ -14,6 +14,7 @@
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/states.h"
+#include "proto/base/fd.h"
 #include "proto/channel.h"
 #include "proto/control.h"
 
@@ -56,7 +57,7 @@ struct Worker {
   std::uint64_t watched_sequence = 0, watched_source = 0, watched_offset = 0;
   std::optional<Clock::time_point> at_record_since;
   Recent recent;
-  stage::Fd memory;                // of one that joined: its smaps_rollup, which it has opened for us
+  Fd memory;                       // of one that joined: its smaps_rollup, which it has opened for us
   std::uint64_t memory_bytes = 0;  // PSS, when it was last checked
 
   bool running() const { return child && child->running(); }
@@ -97,7 +98,7 @@ class Team {
   // Another processor, at the lowest slot that is free. Throws std::system_error.
   void add_processor();
   // One that was started from outside. memory: its smaps_rollup, or none.
-  Worker& admit(const std::string& identity, Child child, stage::Fd memory);
+  Worker& admit(const std::string& identity, Child child, Fd memory);
   // The slot is no more. Precondition: a processor's whose process has ended, or that was asked to leave.
   void remove(const Worker& worker);
   // Another worker at the slot of one that has ended. Throws std::system_error.

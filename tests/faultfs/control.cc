@@ -16,7 +16,7 @@ namespace faultfs {
 namespace {
 
 struct Client {
-  leat::stage::Fd fd;
+  leat::Fd fd;
   std::string heard;
 };
 
@@ -92,7 +92,7 @@ void Control::serve() {
       if (got <= 0) clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
     }
     if (waits[1].revents) {
-      leat::stage::Fd fd(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      leat::Fd fd(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (fd) clients.push_back({std::move(fd), {}});
     }
   }

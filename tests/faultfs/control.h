@@ -6,7 +6,7 @@
 #include <string_view>
 #include <thread>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace faultfs {
 
@@ -27,7 +27,7 @@ class Control {
 
   std::string path_;
   Command command_;
-  leat::stage::Fd listening_, leave_;
+  leat::Fd listening_, leave_;
   std::thread thread_;
 };
 

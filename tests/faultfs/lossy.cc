@@ -14,7 +14,6 @@ namespace faultfs {
 namespace {
 
 namespace files = std::filesystem;
-using leat::stage::Fd;
 
 void need(long long done, const files::path& path) {
   if (done < 0) throw std::system_error(errno, std::generic_category(), path.string());

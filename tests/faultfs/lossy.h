@@ -30,7 +30,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace faultfs {
 
@@ -99,7 +99,7 @@ class Lossy {
   void begin();
 
   std::filesystem::path backing_, live_, durable_;
-  leat::stage::Fd root_;
+  leat::Fd root_;
   bool on_ = false, sync_names_ = false;
   std::atomic<bool> cut_ = false;
   std::uint64_t countdown_ = 0;

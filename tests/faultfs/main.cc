@@ -80,7 +80,7 @@ int serve(const Arguments& arguments) {
   faultfs::FileSystem fs;
   const std::filesystem::path backing = arguments.backing;
   if (arguments.lossy) fs.lossy.start(backing, arguments.sync_names);
-  fs.root = leat::stage::Fd(
+  fs.root = leat::Fd(
       open((arguments.lossy ? backing / "live" : backing).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fs.root) throw std::runtime_error(arguments.backing + ": " + strerror(errno));
   const fuse_operations operations = faultfs::operations();

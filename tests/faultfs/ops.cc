@@ -187,9 +187,9 @@ int op_chown(const char* path, uid_t user, gid_t group, fuse_file_info* info) {
 }
 
 int op_truncate(const char* path, off_t size, fuse_file_info* info) {
-  leat::stage::Fd opened;
+  leat::Fd opened;
   if (!info) {
-    opened = leat::stage::Fd(openat(root(), below(path), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    opened = leat::Fd(openat(root(), below(path), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!opened) return -errno;
   }
   const int fd = info ? handle(info).fd.get() : opened.get();
@@ -210,7 +210,7 @@ int op_truncate(const char* path, off_t size, fuse_file_info* info) {
 int opened(const char* path, int fd, fuse_file_info* info) {
   if (fd < 0) return -errno;
   struct stat stat {};
-  leat::stage::Fd owned(fd);
+  leat::Fd owned(fd);
   if (fstat(fd, &stat) != 0) return -errno;
   const std::string_view name = inside(path);
   const std::uint64_t number = fs().rules.opened();

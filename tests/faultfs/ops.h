@@ -14,15 +14,15 @@
 #include <mutex>
 #include <string>
 
+#include "proto/base/fd.h"
 #include "tests/faultfs/lossy.h"
 #include "tests/faultfs/rules.h"
-#include "workers/stage/fd.h"
 
 namespace faultfs {
 
 // An open file or folder; fi->fh points to it.
 struct Handle {
-  leat::stage::Fd fd;
+  leat::Fd fd;
   std::string path;  // as it was opened
   std::uint64_t opened = 0;
   ino_t inode = 0;
@@ -31,7 +31,7 @@ struct Handle {
 
 // What fuse_new() is given as private data.
 struct FileSystem {
-  leat::stage::Fd root;
+  leat::Fd root;
   Rules rules;
   Lossy lossy;
   std::mutex handles_mutex;

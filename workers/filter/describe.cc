@@ -7,8 +7,8 @@
 #include <cstdio>
 
 #include "config/parse.h"
+#include "proto/base/text.h"
 #include "workers/filter/stage.h"
-#include "workers/stage/json/text.h"
 #include "workers/stage/worker.h"
 
 namespace leat::filter {
@@ -22,7 +22,7 @@ constexpr std::size_t kListedValues = 8;
 
 std::string in_quotes(std::string_view text) {
   std::string out;
-  json::append_quoted(out, text);
+  append_quoted(out, text);
   return out;
 }
 

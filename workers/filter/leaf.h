@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/filter/number.h"
 #include "workers/filter/set.h"
 #include "workers/stage/json/scan.h"

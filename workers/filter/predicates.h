@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/filter/leaf.h"
 #include "workers/stage/json/scan.h"
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/filter/number.h"
 
 namespace leat::filter {

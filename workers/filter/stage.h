@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/base/result.h"
 #include "proto/batch.h"
-#include "proto/result.h"
 #include "workers/filter/predicates.h"
 #include "workers/stage/json/scan.h"
 #include "workers/stage/page.h"

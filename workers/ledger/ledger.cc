@@ -17,10 +17,10 @@
 #include <ctime>
 #include <utility>
 
+#include "proto/base/files.h"
 #include "workers/ledger/database.h"
 #include "workers/ledger/rows.h"
 #include "workers/ledger/schema.h"
-#include "workers/stage/fd.h"
 
 namespace leat::ledger {
 
@@ -39,13 +39,6 @@ constexpr off_t kSmallBytes = 64 * 1024 * 1024;  // checked as a whole in less t
 // what is left of a WAL that grew under a slow reader.
 constexpr const char* kSettings =
     "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=512; PRAGMA journal_size_limit=4194304";
-
-Result<void> sync_folder(const std::string& folder) {
-  stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd && (::fsync(fd.get()) == 0 || errno == EINVAL)) return {};
-  return fail(Fault::kFatal,
-              fmt::format("cannot sync the state folder {}: {}", folder, std::strerror(errno)));
-}
 
 Result<void> use_wal(Connection& db, const std::string& file) {
   auto mode = db.query("PRAGMA journal_mode=WAL");

@@ -20,7 +20,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::ledger {
 

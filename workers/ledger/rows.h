@@ -1,7 +1,7 @@
 // Rows of the ledger to structs and back: the one place that knows the order of columns and the names of states.
 #pragma once
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/sqlite.h"
 

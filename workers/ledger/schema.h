@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/sqlite.h"
 
 namespace leat::ledger {

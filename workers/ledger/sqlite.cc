@@ -9,36 +9,13 @@
 #include <cstring>
 #include <filesystem>
 
+#include "proto/base/files.h"
+
 namespace leat::ledger::sqlite {
 
 namespace {
 
 constexpr int kBusyMs = 5'000;
-
-// What a mount or a disk does while it is unavailable.
-bool passes(int error) {
-  switch (error) {
-    case EIO:
-    case ESTALE:
-    case ENOTCONN:
-    case ETIMEDOUT:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case ENETRESET:
-    case ECONNRESET:
-    case ECONNABORTED:
-    case ECONNREFUSED:
-    case EREMOTEIO:
-    case ENODEV:
-    case ENXIO:
-    case EAGAIN:
-      return true;
-    default:
-      return false;
-  }
-}
 
 Error no_room(const std::string& file) {
   return {Fault::kFatal, fmt::format("no room for the ledger {}: free some and run again", file), kExitIo};
@@ -71,7 +48,7 @@ Error io_error(const std::string& file, const char* why, int error) {
   }
   std::string text = fmt::format("cannot use the ledger {}: {}{}{}", file, why, error == 0 ? "" : ": ",
                                  error == 0 ? "" : std::strerror(error));
-  if (passes(error)) return {Fault::kRetry, std::move(text), kExitIo};
+  if (is_transient(error)) return {Fault::kRetry, std::move(text), kExitIo};
   return {Fault::kFatal, text + "; check the disk and run again", kExitIo};
 }
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 struct sqlite3;
 struct sqlite3_stmt;

@@ -21,7 +21,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "workers/ledger/mount.h"
+#include "proto/base/files.h"
+#include "proto/base/mounts.h"
 
 namespace leat::ledger {
 
@@ -57,11 +58,9 @@ fs::path real_path(const std::string& folder) {
 }
 
 Result<void> check_mount(const std::string& folder, std::string& warning) {
-  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   std::string path = real_path(folder).string();
   if (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  Mount mount = find_mount(text, path);
+  Mount mount = Mounts::now().find(path);
   if (mount.fitness == Fitness::kUnfit) {
     return unusable(folder,
                     fmt::format("lies on a network file system ({} on {}), where a ledger is not safe",
@@ -81,14 +80,12 @@ Result<void> make_folder(const std::string& folder) {
     return S_ISDIR(info.st_mode) ? Result<void>() : unusable(folder, "is no folder");
   }
   if (errno != ENOENT) return unusable(folder, fmt::format("cannot be checked: {}", std::strerror(errno)));
-  std::string above = fs::path(folder).parent_path().string();
+  std::string above = folder_of(folder);
   if (auto made = make_folder(above); !made) return made;
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
     return unusable(folder, fmt::format("cannot be made: {}", std::strerror(errno)));
   }
-  stage::Fd fd(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd) ::fsync(fd.get());  // of a folder that we may not read it cannot be asked
-  return {};
+  return sync_folder(above);
 }
 
 struct flock whole_file() {
@@ -134,8 +131,8 @@ Result<bool> lock(int fd, const std::string& path) {
   return fail(Fault::kFatal, fmt::format("cannot lock {}: {}", path, std::strerror(errno)), kExitConfig);
 }
 
-Result<stage::Fd> open_lock(const std::string& path) {
-  stage::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+Result<Fd> open_lock(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd) return fd;
   return fail(Fault::kFatal, fmt::format("cannot open {}: {}", path, std::strerror(errno)), kExitConfig);
 }
@@ -209,7 +206,7 @@ Result<RunLock> RunLock::take(const std::string& folder, const std::string& pipe
 }
 
 std::optional<Holder> RunLock::holder(const std::string& folder) {
-  stage::Fd fd(::open((folder + kRunLock).c_str(), O_RDONLY | O_CLOEXEC));
+  Fd fd(::open((folder + kRunLock).c_str(), O_RDONLY | O_CLOEXEC));
   struct flock asked = whole_file();
   if (!fd || ::fcntl(fd.get(), F_OFD_GETLK, &asked) != 0 || asked.l_type == F_UNLCK) return std::nullopt;
   return holder_of(fd.get());
@@ -226,7 +223,7 @@ void RunLock::failed(const std::string& run, int exit_code, std::string text) {
 }
 
 std::optional<Failure> RunLock::failure(const std::string& folder) {
-  stage::Fd fd(::open((folder + kRunLock).c_str(), O_RDONLY | O_CLOEXEC));
+  Fd fd(::open((folder + kRunLock).c_str(), O_RDONLY | O_CLOEXEC));
   const std::string note = fd ? read_note(fd.get()) : "";
   Failure failure{line_of(note, "run"), line_of(note, "failed-at"), line_of(note, "exit-code"),
                   line_of(note, "failure")};

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::ledger {
 
@@ -49,8 +49,8 @@ class RunLock {
   static std::optional<Failure> failure(const std::string& folder);
 
  private:
-  explicit RunLock(stage::Fd fd) : fd_(std::move(fd)) {}
-  stage::Fd fd_;
+  explicit RunLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
 };
 
 // One writer at a time: a writer that hangs in a system call is not dead, and the next one waits for it.
@@ -60,8 +60,8 @@ class WriterLock {
   [[nodiscard]] static Result<WriterLock> try_take(const std::string& folder);
 
  private:
-  explicit WriterLock(stage::Fd fd) : fd_(std::move(fd)) {}
-  stage::Fd fd_;
+  explicit WriterLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
 };
 
 }  // namespace leat::ledger

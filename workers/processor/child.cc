@@ -31,8 +31,6 @@
 namespace leat::processor {
 namespace {
 
-using stage::Fd;
-
 constexpr int kPipeBytes = 256 * 1024;  // under the usual limit of a pipe (1 MiB) and of a user (64 MiB)
 
 constexpr int kLandlockWithSignals = 6;

@@ -15,8 +15,8 @@
 #include <string>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 namespace leat::processor {
 
@@ -45,9 +45,9 @@ class Child {
 
   pid_t pid_ = -1;
   pid_t keeper_ = -1;
-  stage::Fd alive_;  // the keeper ends the child when this is closed
-  stage::Fd in_;
-  stage::Fd out_;
+  Fd alive_;  // the keeper ends the child when this is closed
+  Fd in_;
+  Fd out_;
 };
 
 }  // namespace leat::processor

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::processor {
 

@@ -34,8 +34,8 @@
 #include <string_view>
 
 #include "config/pipeline.h"
+#include "proto/base/result.h"
 #include "proto/buffer.h"
-#include "proto/result.h"
 #include "workers/processor/answer.h"
 #include "workers/processor/child.h"
 #include "workers/processor/habit.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "config/pointer.h"
-#include "workers/stage/json/text.h"
+#include "proto/base/text.h"
 
 namespace leat::processor {
 
@@ -39,7 +39,7 @@ inline Path make_path(const config::Pointer& pointer) {
   for (const config::PointerToken& part : pointer.tokens()) {
     Token token;
     token.key = part.key;
-    json::append_quoted(token.quoted, part.key);
+    append_quoted(token.quoted, part.key);
     if (part.index) token.index = *part.index;
     token.tag = tag_of(part.key);
     token.append = part.key == "-";

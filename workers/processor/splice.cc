@@ -24,6 +24,7 @@
 #include <cstring>
 
 #include "workers/processor/blank.h"
+#include "workers/stage/json/text.h"
 
 namespace leat::processor {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/base/result.h"
 #include "proto/batch.h"
-#include "proto/result.h"
 #include "workers/processor/exec.h"
 #include "workers/processor/steps.h"
 #include "workers/stage/json/index.h"

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "proto/base/text.h"
 #include "workers/processor/digest.h"
 #include "workers/stage/json/text.h"
 
@@ -268,9 +269,9 @@ bool Steps::replace(const Step& step) {
   std::string_view text = json::decode(splice_.value(place), decoded_);
   if (!replace_all(step, text) || replaced_ == text) return true;
   // \C can match part of a code point.
-  if (!json::is_utf8(replaced_)) return false;
+  if (!is_utf8(replaced_)) return false;
   decoded_.clear();
-  json::append_quoted(decoded_, replaced_);
+  append_quoted(decoded_, replaced_);
   splice_.set(place, splice_.arena().keep(decoded_));
   return true;
 }

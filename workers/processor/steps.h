@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/base/result.h"
 #include "proto/buffer.h"
-#include "proto/result.h"
 #include "workers/processor/splice.h"
 
 namespace leat::processor {

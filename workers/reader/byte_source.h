@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/reader/tail.h"
 
 namespace leat::reader {

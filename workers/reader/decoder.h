@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/base/fd.h"
 #include "workers/reader/byte_source.h"
 #include "workers/reader/file.h"
 #include "workers/reader/zstd.h"
@@ -19,7 +20,7 @@ struct Opened {
   config::Compression compression = config::Compression::kNone;  // never kAuto
   File file;                                                     // as it was when opened, with its head
   std::string head{};                                            // the bytes that file.head is of
-  stage::Fd fd{};                                                // a second one, to check the file at its end
+  Fd fd{};                                                       // a second one, to check the file at its end
 };
 
 // Holds what decompressors need and what is dear to allocate: one for all files, one open source at a time.

@@ -9,8 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "proto/base/fd.h"
 #include "workers/reader/events.h"
-#include "workers/stage/fd.h"
 
 namespace leat::reader {
 
@@ -52,7 +52,7 @@ class EventQueue {
   std::uint64_t bytes_ = 0;
   bool stopped_ = false;
   bool last_ = false;
-  stage::Fd ready_;  // an eventfd, readable while events_ is not empty
+  Fd ready_;  // an eventfd, readable while events_ is not empty
 };
 
 }  // namespace leat::reader

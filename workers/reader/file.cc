@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "proto/base/files.h"
+
 namespace leat::reader {
 
 File make_file(std::string path, const struct stat& found) {
@@ -44,26 +46,7 @@ Result<NulRun> nul_run_at_end(const std::string& path) {
 }
 
 Fault fault_of(int error) {
-  switch (error) {
-    case ESTALE:
-    case EIO:
-    case ENOTCONN:
-    case ETIMEDOUT:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case ECONNABORTED:
-    case ECONNRESET:
-    case EAGAIN:
-    case ENODEV:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-      return Fault::kRetry;
-    default:
-      return Fault::kReject;
-  }
+  return is_transient(error) ? Fault::kRetry : Fault::kReject;
 }
 
 Error io_error(std::string_view what, const std::string& path, std::uint64_t offset, int error) {
@@ -74,9 +57,9 @@ Error io_error(std::string_view what, const std::string& path, std::uint64_t off
 // O_NONBLOCK: what was a file when it was listed may be a pipe by now, and opening that would wait for a
 // writer.
 Result<InputFile> InputFile::open(const std::string& path) {
-  stage::Fd fd;
+  Fd fd;
   do {
-    fd = stage::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    fd = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   } while (!fd && errno == EINTR);
   if (!fd) return tl::unexpected(io_error("open", path, 0, errno));
   struct stat found;
@@ -113,8 +96,8 @@ Result<std::size_t> InputFile::read(char* into, std::size_t capacity) {
   return static_cast<std::size_t>(got);
 }
 
-stage::Fd InputFile::duplicate() const {
-  return stage::Fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+Fd InputFile::duplicate() const {
+  return Fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 Result<std::string> InputFile::bytes(std::uint64_t offset, std::size_t count) const {

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 #include "workers/reader/tail.h"
-#include "workers/stage/fd.h"
 
 namespace leat::reader {
 
@@ -63,13 +63,13 @@ class InputFile {
   [[nodiscard]] Result<void> seek(std::uint64_t offset);
 
   const File& file() const { return file_; }  // as it was when opened, without head
-  stage::Fd duplicate() const;                // to check it later; none if there are no more descriptors
+  Fd duplicate() const;                       // to check it later; none if there are no more descriptors
   std::uint64_t offset() const { return offset_; }  // of the next byte
 
  private:
-  InputFile(stage::Fd fd, File file) : fd_(std::move(fd)), file_(std::move(file)) {}
+  InputFile(Fd fd, File file) : fd_(std::move(fd)), file_(std::move(file)) {}
 
-  stage::Fd fd_;
+  Fd fd_;
   File file_;
   std::uint64_t offset_ = 0;
 };

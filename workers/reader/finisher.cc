@@ -1,48 +1,20 @@
-// rename(2) replaces its target without asking, and a look before it leaves a moment for somebody else's file. So
-// RENAME_NOREPLACE; where the file system does not have it (NFS), link(2), which never replaces, and unlink(2). Where
-// there are no links either, a look and rename(2) is all there is.
 #include "workers/reader/finisher.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <optional>
+#include <set>
 
+#include "proto/base/files.h"
 #include "workers/reader/file.h"
-#include "workers/stage/fd.h"
 
 namespace leat::reader {
 namespace {
 
 constexpr std::string_view kMove = "move:";
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// 0, or errno.
-int sync_folder(const std::string& folder) {
-  const stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return errno;
-  // Some network file systems have no such thing, and do what it is for anyway.
-  return ::fsync(fd.get()) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : errno;
-}
-
-int move_without_replacing(const std::string& from, const std::string& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return errno;
-  if (::link(from.c_str(), to.c_str()) == 0) return ::unlink(from.c_str()) == 0 ? 0 : errno;
-  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP && errno != EMLINK) return errno;
-  struct stat found;
-  if (::lstat(to.c_str(), &found) == 0) return EEXIST;
-  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
-}
 
 enum class There { kSame, kOther, kNothing };
 
@@ -66,6 +38,20 @@ Result<SourceFinished> refused(SourceFinished event, int error, const std::strin
   event.reason =
       fmt::format("{} was not {}: {}", event.path, event.action == "move" ? "moved" : "deleted", what);
   event.to.clear();
+  return event;
+}
+
+// Makes durable what was done. A folder that can never be synced is told of each time: the row is not done.
+Result<SourceFinished> durable(SourceFinished event) {
+  std::set<std::string> folders{folder_of(event.path)};
+  if (!event.to.empty()) folders.insert(folder_of(event.to));
+  for (const std::string& folder : folders) {
+    const Result<void> synced = sync_folder(folder);
+    if (synced) continue;
+    if (synced.error().fault == Fault::kRetry) return tl::unexpected(synced.error());
+    event.reason = fmt::format("{} was {}, which a power cut may undo: {}", event.path,
+                               event.action == "move" ? "moved" : "deleted", synced.error().text);
+  }
   return event;
 }
 
@@ -95,18 +81,13 @@ Result<SourceFinished> finish_source(const ledger::Source& row) {
     const Result<There> moved = moves ? check_path(event.to, row) : Result<There>(There::kNothing);
     if (!moved && moved.error().fault == Fault::kRetry) return tl::unexpected(moved.error());
     if (!moved || *moved != There::kSame) event.to.clear();  // somebody else has taken it away
-    return event;
+    return durable(std::move(event));
   }
-  const int error = moves                             ? move_without_replacing(row.path, event.to)
+  const int error = moves                             ? rename_no_replace(row.path, event.to)
                     : ::unlink(row.path.c_str()) == 0 ? 0
                                                       : errno;
   if (error != 0) return refused(event, error, why(error, event.to));
-  for (const std::string& changed : {folder, moves ? folder_of(event.to) : folder}) {
-    if (const int unsynced = sync_folder(changed); fault_of(unsynced) == Fault::kRetry && unsynced != 0) {
-      return tl::unexpected(io_error("sync the folder of", row.path, 0, unsynced));
-    }
-  }
-  return event;
+  return durable(std::move(event));
 }
 
 }  // namespace leat::reader

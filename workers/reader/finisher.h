@@ -4,7 +4,7 @@
 // replaced. What cannot be done is told and left where it is; the ledger keeps it pending, so the next run tries again.
 #pragma once
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/reader/events.h"
 

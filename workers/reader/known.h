@@ -13,7 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/reader/byte_source.h"
 #include "workers/reader/file.h"
 #include "workers/reader/file_set.h"

@@ -12,7 +12,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <set>
@@ -226,20 +225,6 @@ class Walk {
   Listing listing_;
 };
 
-// mountinfo writes blank, tab, newline and backslash as \ooo.
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 Listing list_files(const std::vector<std::string>& globs, const std::function<bool(const File&)>& leave_out) {
@@ -251,20 +236,6 @@ bool is_unfinished_name(std::string_view name) {
   return name.starts_with('.') ||
          std::any_of(kSuffixes.begin(), kSuffixes.end(),
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
-}
-
-bool is_mount_point(const std::string& path) {
-  std::string wanted = path;
-  while (wanted.size() > 1 && wanted.back() == '/') wanted.pop_back();
-  if (wanted == "/") return true;  // in a chroot the table may not have it
-  std::ifstream table("/proc/self/mountinfo");
-  for (std::string line; std::getline(table, line);) {
-    // "36 35 98:0 /root /mount/point options ...": the fifth field.
-    std::string_view rest = line;
-    for (int field = 0; field < 4; ++field) rest.remove_prefix(std::min(rest.find(' ') + 1, rest.size()));
-    if (unescape(rest.substr(0, rest.find(' '))) == wanted) return true;
-  }
-  return false;
 }
 
 }  // namespace leat::reader

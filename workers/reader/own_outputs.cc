@@ -3,15 +3,15 @@
 #include <algorithm>
 
 #include "config/glob.h"
-#include "workers/ledger/mount.h"
+#include "proto/base/files.h"
+#include "proto/base/mounts.h"
 
 namespace leat::reader {
 
 OwnOutputs::OwnOutputs(const std::vector<std::string>& sinks) {
   for (const std::string& path : sinks) {
     if (path.empty() || path.starts_with("/dev/")) continue;
-    const std::string fixed = path.substr(0, path.find('{'));
-    sinks_.push_back({path, fixed.substr(0, std::max<std::size_t>(fixed.rfind('/'), 1)), {}});
+    sinks_.push_back({path, fixed_folder(path, "{"), {}});
   }
 }
 
@@ -19,7 +19,8 @@ bool OwnOutputs::holds(const std::string& path) {
   const std::size_t name = path.rfind('/') + 1;
   if (folder_ != path.substr(0, name)) {
     folder_ = path.substr(0, name);
-    for (Sink& sink : sinks_) sink.seen_as = ledger::seen_from(sink.folder, folder_ + "x");
+    const Mounts mounts = Mounts::now();
+    for (Sink& sink : sinks_) sink.seen_as = mounts.seen_from(sink.folder, folder_ + "x");
   }
   return std::any_of(sinks_.begin(), sinks_.end(), [&](const Sink& sink) {
     return sink.seen_as && config::sink_match(sink.path, sink.seen_as->substr(0, sink.seen_as->size() - 1) +

@@ -29,12 +29,6 @@ bool has_entries(const std::string& folder) {
 
 }  // namespace
 
-std::string fixed_folder(const std::string& glob) {
-  const std::size_t wild = std::min(glob.find_first_of("*?["), glob.size());
-  const std::size_t slash = glob.rfind('/', wild == 0 ? 0 : wild - 1);
-  return slash == std::string::npos || slash == 0 ? "/" : glob.substr(0, slash);
-}
-
 bool PresenceScan::due() {
   if (!known_.has_records()) return false;
   if (!std::exchange(scheduled_, true)) {
@@ -52,7 +46,7 @@ bool PresenceScan::due() {
 bool PresenceScan::believable() const {
   const std::vector<std::string>& globs = shared_.options.source.paths;
   return shared_.mount_is_there() && std::all_of(globs.begin(), globs.end(), [](const std::string& glob) {
-           return has_entries(fixed_folder(glob));
+           return has_entries(config::glob_root(glob));
          });
 }
 

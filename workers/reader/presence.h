@@ -13,15 +13,12 @@
 #include <cstdint>
 #include <string>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/reader/known.h"
 #include "workers/reader/shared.h"
 
 namespace leat::reader {
-
-// The folder that holds all that a glob can match.
-std::string fixed_folder(const std::string& glob);
 
 class PresenceScan {
  public:

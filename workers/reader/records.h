@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 
 namespace leat::reader {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "workers/reader/listing.h"
+#include "proto/base/mounts.h"
 
 namespace leat::reader {
 
@@ -53,7 +53,7 @@ void ReadAhead::Shared::clear_fault() {
 }
 
 bool ReadAhead::Shared::mount_is_there() const {
-  return options.source.require_mount.empty() || is_mount_point(options.source.require_mount);
+  return options.source.require_mount.empty() || Mounts::now().is_mount_point(options.source.require_mount);
 }
 
 std::string ReadAhead::Shared::mount_fault() const {

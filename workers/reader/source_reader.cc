@@ -20,7 +20,7 @@ constexpr std::uint64_t kSector = 512;
 
 constexpr std::chrono::milliseconds kMoment{20};
 
-std::optional<File> stat_file(const std::string& path, const stage::Fd& fd) {
+std::optional<File> stat_file(const std::string& path, const Fd& fd) {
   struct stat found;
   if (!fd || ::fstat(fd.get(), &found) != 0) return std::nullopt;
   return make_file(path, found);

@@ -24,12 +24,6 @@ std::uint64_t file_capabilities() {
   return 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_FOWNER | 1ULL << CAP_CHOWN;
 }
 
-std::string fixed_folder(const std::string& pattern, const std::string& special) {
-  const std::size_t end = pattern.rfind('/', pattern.find_first_of(special));
-  if (end == std::string::npos) return "/";
-  return pattern.substr(0, std::max<std::size_t>(end, 1));
-}
-
 Result<void> confine(const Policy& policy) {
   if (sandbox_is_off()) return {};
   auto sandbox = Sandbox::prepare(policy);

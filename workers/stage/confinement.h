@@ -9,7 +9,7 @@
 #include <string>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/stage/sandbox.h"
 
 namespace leat::stage {
@@ -29,9 +29,6 @@ Policy worker_policy(const Surroundings& surroundings);
 
 // Capabilities of root that let it open files whoever they belong to; others have none to keep.
 std::uint64_t file_capabilities();
-
-// The part of a glob or of a sink's path before the first of `special`, up to a '/': where its files are.
-std::string fixed_folder(const std::string& pattern, const std::string& special);
 
 // Confines the calling thread, and all that it starts from now on. Nothing is done when LEAT_SANDBOX=off.
 [[nodiscard]] Result<void> confine(const Policy& policy);

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::stage {
 

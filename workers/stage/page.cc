@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::stage {
 

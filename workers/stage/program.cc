@@ -14,7 +14,7 @@
 #include <system_error>
 
 #include "config/parse.h"
-#include "config/printable.h"
+#include "proto/base/text.h"
 
 namespace leat::stage {
 
@@ -134,7 +134,7 @@ int take_part(const Program& program, const Arguments& arguments) {
         proto::ReportKind::kFailed, error.exit_code, error.text, {}, error.fault == Fault::kRetry});
   }
   if (!worker || !worker->control_ || !worker->join_.empty()) {
-    fmt::print(stderr, "{}: {}\n", name, config::printable(error.text));
+    fmt::print(stderr, "{}: {}\n", name, printable(error.text));
   }
   return error.exit_code;
 }
@@ -182,10 +182,10 @@ int run_worker(const Program& program, int argc, char** argv) {
     if (!arguments.show_sandbox.empty()) return show_sandbox(program, arguments);
     if (!arguments.inspect.empty()) return inspect(arguments.inspect);
   } catch (const Fatal& fatal) {
-    fmt::print(stderr, "{}: {}\n", name, config::printable(fatal.what()));
+    fmt::print(stderr, "{}: {}\n", name, printable(fatal.what()));
     return fatal.error().exit_code;
   } catch (const std::exception& exception) {
-    fmt::print(stderr, "{}: {}\n", name, config::printable(exception.what()));
+    fmt::print(stderr, "{}: {}\n", name, printable(exception.what()));
     return kExitBug;
   }
   tune_malloc();

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 
 struct sock_filter;
 

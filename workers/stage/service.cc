@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
 
 namespace leat::stage {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "config/budget.h"
-#include "config/printable.h"
+#include "proto/base/text.h"
 #include "workers/stage/service.h"
 
 namespace leat::stage {
@@ -50,7 +50,7 @@ void Worker::on_signal() {
 }
 
 void Worker::say(const std::string& text) const {
-  fmt::print(stderr, "leat-{}: {}\n", proto::to_string(role_), config::printable(text));
+  fmt::print(stderr, "leat-{}: {}\n", proto::to_string(role_), printable(text));
 }
 
 void Worker::poll_control() {

@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 #include "proto/batch.h"
 #include "proto/channel.h"
 #include "proto/control.h"
-#include "proto/result.h"
 #include "workers/stage/confinement.h"
-#include "workers/stage/fd.h"
 #include "workers/stage/page.h"
 
 namespace leat::stage {

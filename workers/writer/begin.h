@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/dead_letters.h"
 

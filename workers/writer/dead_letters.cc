@@ -10,7 +10,8 @@
 #include <cerrno>
 #include <iterator>
 
-#include "workers/stage/json/text.h"
+#include "proto/base/base64.h"
+#include "proto/base/text.h"
 #include "workers/writer/file.h"
 
 namespace leat::writer {
@@ -21,32 +22,20 @@ constexpr std::size_t kBufferBytes = 64 * 1024;
 constexpr std::size_t kKeptBytes = 1024 * 1024;       // a buffer that a long record made larger is given back
 constexpr std::string_view kLineStart = "{\"source";  // "source" or "source_base64"
 
-void append_base64(Buffer& out, std::string_view bytes) {
-  static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  out.reserve(out.size() + (bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = (group << 8) | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out.push_back(k <= count ? kAlphabet[(group >> (18 - 6 * k)) & 63] : '=');
-    }
-  }
-}
-
 // ,"key":"text" or ,"key_base64":"..."; the first member of an object has no comma.
 void append_text(Buffer& out, std::string_view comma, std::string_view key, std::string_view text) {
   out.append(comma);
   out.push_back('"');
   out.append(key);
-  if (json::is_utf8(text)) {
+  if (is_utf8(text)) {
     out.append("\":");
-    json::append_quoted(out, text);
+    append_quoted(out, text);
   } else {
     out.append("_base64\":\"");
-    append_base64(out, text);
+    constexpr std::size_t kPiece =
+        3 * 1024;  // what is base64 of pieces is base64 of the whole if these are of whole threes
+    for (; !text.empty(); text.remove_prefix(std::min(text.size(), kPiece)))
+      out.append(to_base64(text.substr(0, kPiece)));
     out.push_back('"');
   }
 }
@@ -91,13 +80,13 @@ bool is_uncommitted(const ledger::DeadLetterFile& known, std::uint64_t size, boo
 // What is asked for again after a failure begins with the name: the file may be another one then.
 Result<void> DeadLetters::check(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
   auto checked = try_check(known, whole);
-  if (!checked) fd_ = stage::Fd();
+  if (!checked) fd_ = Fd();
   return checked;
 }
 
 Result<void> DeadLetters::start(const std::optional<ledger::DeadLetterFile>& known, bool whole) {
   auto started = try_start(known, whole);
-  if (!started) fd_ = stage::Fd();
+  if (!started) fd_ = Fd();
   return started;
 }
 
@@ -117,7 +106,7 @@ Result<void> DeadLetters::try_check(const std::optional<ledger::DeadLetterFile>&
 
 // It is made by the first letter.
 Result<void> DeadLetters::check_absent() const {
-  if (passes(errno)) return io_failure("stat", path(), errno);
+  if (is_transient(errno)) return io_failure("stat", path(), errno);
   const std::string folder = folder_of(path());
   struct stat info {};
   if (::lstat(path().c_str(), &info) == 0 && !is_private(folder)) return is_a_link(path());
@@ -155,7 +144,7 @@ Result<void> DeadLetters::open() {
   regular_ = !existed || S_ISREG(info.st_mode);
   // Of a FIFO, the check of its owner comes before waiting for a reader.
   int access = regular_ ? O_RDWR | O_CREAT | O_APPEND : O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK;
-  fd_ = stage::Fd(::open(path().c_str(), access | O_CLOEXEC | follow, 0666));
+  fd_ = Fd(::open(path().c_str(), access | O_CLOEXEC | follow, 0666));
   if (!fd_ && errno == ELOOP) return is_a_link(path());
   if (!fd_ && errno == ENXIO) {
     return fail(Fault::kRetry, fmt::format("no process reads the FIFO {}: start its reader", path()));

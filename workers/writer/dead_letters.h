@@ -16,10 +16,10 @@
 #include <string_view>
 #include <utility>
 
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 #include "proto/buffer.h"
-#include "proto/result.h"
 #include "workers/ledger/ledger.h"
-#include "workers/stage/fd.h"
 
 namespace leat::writer {
 
@@ -82,7 +82,7 @@ class DeadLetters {
   const std::string& path() const { return file_.path; }
 
   ledger::DeadLetterFile file_;
-  stage::Fd fd_;
+  Fd fd_;
   bool regular_ = true;
   bool unsynced_ = false;
   bool dirty_ = false;

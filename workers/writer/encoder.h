@@ -18,7 +18,7 @@
 #include <string_view>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 namespace leat::writer {
 

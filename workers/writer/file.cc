@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -16,67 +15,9 @@
 #include <cstring>
 #include <fstream>
 
-#include "workers/stage/fd.h"
+#include "proto/base/mounts.h"
 
 namespace leat::writer {
-
-bool passes(int error) {
-  switch (error) {
-    case EIO:
-    case ESTALE:
-    case ENODEV:
-    case ENOTCONN:
-    case ETIMEDOUT:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case ECONNABORTED:
-    case ECONNRESET:
-      return true;
-    default:
-      return false;
-  }
-}
-
-namespace {
-
-// Then what looks like a right or a mount may be its sandbox.
-bool of_a_unit() {
-  return std::getenv("INVOCATION_ID") != nullptr;
-}
-
-const char* remedy(int error) {
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-      return "no room: free some and run again";
-    case EFBIG:
-      return "larger than the filesystem or `ulimit -f` allows: rotate.bytes makes smaller files";
-    case EROFS:
-      return of_a_unit()
-                 ? "the sandbox of the unit does not allow it (docs/systemd.md), or it is mounted read-only"
-                 : "the filesystem is mounted read-only: remount it, or choose another folder";
-    case EACCES:
-    case EPERM:
-      return of_a_unit()
-                 ? "this user may not write there, or the sandbox of the unit forbids it (docs/systemd.md)"
-                 : "give this user the right to write there, or choose another folder";
-    case ENAMETOOLONG:
-      return "choose a shorter name: the temporary name needs 11 bytes more than the target";
-    case EMFILE:
-    case ENFILE:
-      return "raise `ulimit -n`";
-    default:
-      return passes(error) ? "the disk or the network mount is failing" : nullptr;
-  }
-}
-
-bool lacks_call(int error) {
-  return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
-}
-
-}  // namespace
 
 tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error) {
   if (error == EPIPE) {
@@ -85,37 +26,20 @@ tl::unexpected<Error> io_failure(std::string_view action, const std::string& pat
                             "rest is not written",
                             path));
   }
-  std::string text = fmt::format("cannot {} {}: {}", action, path, std::strerror(error));
-  if (const char* advice = remedy(error)) text += fmt::format("; {}", advice);
-  return fail(passes(error) ? Fault::kRetry : Fault::kFatal, std::move(text));
+  auto failure = leat::io_failure(action, path, error);
+  if (error == EFBIG) failure.value().text += ": rotate.bytes makes smaller files";
+  if (error == ENAMETOOLONG)
+    failure.value().text += ": the temporary name needs 11 bytes more than the target";
+  return failure;
 }
 
 Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    ssize_t count = ::write(fd, bytes.data(), bytes.size());
-    if (count > 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    } else if (count == 0) {
-      return io_failure("write", path, EIO);
-    } else if (errno == EAGAIN) {
-      pollfd room{fd, POLLOUT, 0};
-      if (::poll(&room, 1, -1) < 0 && errno != EINTR) return io_failure("write", path, errno);
-    } else if (errno != EINTR) {
-      return io_failure("write", path, errno);
-    }
-  }
+  if (const int error = leat::write_all(fd, bytes); error != 0) return io_failure("write", path, error);
   return {};
 }
 
 Result<void> sync_data(int fd, const std::string& path) {
   if (::fdatasync(fd) != 0) return io_failure("sync", path, errno);
-  return {};
-}
-
-Result<void> sync_folder(const std::string& folder) {
-  stage::Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return io_failure("open the folder", folder, errno);
-  if (::fsync(fd.get()) != 0 && !lacks_call(errno)) return io_failure("sync the folder", folder, errno);
   return {};
 }
 
@@ -209,15 +133,6 @@ Result<void> cut(int fd, std::uint64_t length, const std::string& path) {
   return {};
 }
 
-std::string folder_of(std::string_view path) {
-  std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos || slash == 0 ? "/" : std::string(path.substr(0, slash));
-}
-
-std::string name_of(std::string_view path) {
-  return std::string(path.substr(path.rfind('/') + 1));
-}
-
 Result<void> make_folders(const std::string& fixed, const std::string& folder) {
   for (std::size_t end = fixed.size(); end < folder.size();) {
     std::size_t begin = folder.find_first_not_of('/', end);
@@ -237,7 +152,7 @@ Result<void> check_folder(const std::string& folder) {
   struct stat info {};
   int error = ::stat(folder.c_str(), &info) == 0 ? 0 : errno;
   if (error == ENOENT) {
-    const char* hidden = of_a_unit() ? " (or the sandbox of the unit hides it: docs/systemd.md)" : "";
+    const char* hidden = is_unit() ? " (or the sandbox of the unit hides it: docs/systemd.md)" : "";
     return fail(Fault::kFatal,
                 fmt::format("no such folder: {}; create it: mkdir -p '{}'{}", folder, folder, hidden),
                 kExitConfig);
@@ -251,34 +166,11 @@ Result<void> check_folder(const std::string& folder) {
 }
 
 Result<void> check_mount(const std::string& folder) {
-  struct statx info {};
-  if (::statx(AT_FDCWD, folder.c_str(), 0, STATX_TYPE, &info) == 0 &&
-      (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
-    return {};
-  }
-  return fail(Fault::kRetry, fmt::format("sink.require_mount: nothing is mounted at {}; mount it", folder));
-}
-
-Result<bool> rename_no_replace(const std::string& from, const std::string& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno == EEXIST) return false;
-  if (lacks_call(errno)) return link_no_replace(from, to);
-  return io_failure("rename to", to, errno);
-}
-
-Result<bool> link_no_replace(const std::string& from, const std::string& to) {
-  if (::link(from.c_str(), to.c_str()) == 0) {
-    if (::unlink(from.c_str()) != 0) return io_failure("remove", from, errno);
-    return true;
-  }
-  if (errno == EEXIST) return false;
-  if (!lacks_call(errno) && errno != EPERM) return io_failure("rename to", to, errno);
-  // Neither call (some FUSE filesystems): look first. Only a stranger could get in between; leat holds
-  // the lock.
-  struct stat info {};
-  if (::lstat(to.c_str(), &info) == 0) return false;
-  if (::rename(from.c_str(), to.c_str()) != 0) return io_failure("rename to", to, errno);
-  return true;
+  if (Mounts::now().is_mount_point(folder)) return {};
+  return fail(
+      Fault::kRetry,
+      fmt::format("sink.require_mount: nothing is mounted at {} (a link to a mount is none); mount it",
+                  folder));
 }
 
 // /proc/locks, proc(5): "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF".

@@ -9,27 +9,20 @@
 #include <string>
 #include <string_view>
 
-#include "proto/result.h"
+#include "proto/base/files.h"
+#include "proto/base/result.h"
 
 namespace leat::writer {
 
-// A fault that passes: a mount that is unavailable, a server that does not answer, a disk that hiccups.
-bool passes(int error);
-
-// A failed system call as an Error: what could not be done to which path, why, and what helps. kRetry if it passes,
-// else kFatal.
+// The base's, with what helps a writer.
 [[nodiscard]] tl::unexpected<Error> io_failure(std::string_view action, const std::string& path, int error);
 
-// Writes all of bytes, whatever EINTR, short writes and (on a descriptor set nonblocking) EAGAIN do.
-// After a failure any part of it may be in the file.
+// After a failure any part of the bytes may be in the file.
 [[nodiscard]] Result<void> write_all(int fd, std::string_view bytes, const std::string& path);
 
 [[nodiscard]] Result<void> sync_data(int fd, const std::string& path);
 
-// Makes the names in a folder durable. A filesystem that cannot sync folders (EINVAL) is taken as it is.
-[[nodiscard]] Result<void> sync_folder(const std::string& folder);
-
-// The same for each of them, which leave the set as they are done.
+// sync_folder for each of them, which leave the set as they are done.
 [[nodiscard]] Result<void> sync_folders(std::set<std::string>& folders);
 
 // Something other than a file: a FIFO, a device, a folder; or stdout, whatever it is.
@@ -57,10 +50,6 @@ bool is_private(const std::string& folder);
 // Cuts a file that is longer to `length` bytes.
 [[nodiscard]] Result<void> cut(int fd, std::uint64_t length, const std::string& path);
 
-// Folder and name of a path: "/a/b.txt" is "/a" and "b.txt"; the folder of "/b" is "/".
-std::string folder_of(std::string_view path);
-std::string name_of(std::string_view path);
-
 // Creates the folders of `folder` below `fixed`, which is a prefix of it and exists; each new name is
 // made durable.
 [[nodiscard]] Result<void> make_folders(const std::string& fixed, const std::string& folder);
@@ -68,13 +57,8 @@ std::string name_of(std::string_view path);
 // kFatal (78) unless `folder` is a folder that this process may create files in.
 [[nodiscard]] Result<void> check_folder(const std::string& folder);
 
-// kRetry unless `folder` is the root of a mount.
+// kRetry unless something is mounted at `folder`.
 [[nodiscard]] Result<void> check_mount(const std::string& folder);
-
-// Renames without replacing; both in one folder. The second is how it is done where the filesystem lacks
-// RENAME_NOREPLACE. False: `to` exists, nothing was done.
-[[nodiscard]] Result<bool> rename_no_replace(const std::string& from, const std::string& to);
-[[nodiscard]] Result<bool> link_no_replace(const std::string& from, const std::string& to);
 
 // Takes the lock that lasts as long as the descriptor is open. False: another process has it. A
 // filesystem without locks counts as taken by us if `alone` says that nobody else can know the file yet.

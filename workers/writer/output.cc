@@ -27,10 +27,10 @@ tl::unexpected<Error> exists(const std::string& target, const OutputOptions& opt
 }
 
 // Opens a FIFO for writing once it has a reader: a plain open would hang without a way out.
-Result<stage::Fd> open_fifo(const std::string& path) {
+Result<Fd> open_fifo(const std::string& path) {
   int follow = is_private(folder_of(path)) ? 0 : O_NOFOLLOW;
   for (int i = 0; i < kFifoTries; ++i) {
-    stage::Fd fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | follow));
+    Fd fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | follow));
     if (fd) {
       ::fcntl(fd.get(), F_SETFL, O_WRONLY);
       if (auto ours = check_owner(fd.get(), path); !ours) return tl::unexpected(ours.error());
@@ -43,10 +43,10 @@ Result<stage::Fd> open_fifo(const std::string& path) {
               fmt::format("no process reads the FIFO {}: start its reader and run again", path));
 }
 
-Result<stage::Fd> open_device(const std::string& path) {
+Result<Fd> open_device(const std::string& path) {
   // /dev/stdout is not opened again: it may be a socket, or a file that others append to as well.
-  stage::Fd fd(path == kStdout ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                               : ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  Fd fd(path == kStdout ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                        : ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return io_failure("open", path, errno);
   if (path == kStdout) return fd;
   if (auto ours = check_owner(fd.get(), path); !ours) return tl::unexpected(ours.error());
@@ -106,7 +106,7 @@ Result<void> Output::open_special(bool& special) {
   // Where others can put links, a link is in the way like any other file.
   bool follow = is_private(folder_of(target));
   bool found = (follow ? ::stat(target.c_str(), &info) : ::lstat(target.c_str(), &info)) == 0;
-  if (!found && passes(errno)) return io_failure("stat", target, errno);
+  if (!found && is_transient(errno)) return io_failure("stat", target, errno);
   special = target == kStdout || (found && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode));
   if (!special) return check_free();
   if (target != kStdout && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) {
@@ -214,17 +214,17 @@ Result<void> Output::settle() {
 
 Result<void> Output::publish() {
   if (!special()) {
-    Result<bool> renamed = true;
+    int error = 0;
     if (!options_.force) {
-      renamed = rename_no_replace(row_.temporary, row_.target);
+      error = rename_no_replace(row_.temporary, row_.target);
     } else if (::rename(row_.temporary.c_str(), row_.target.c_str()) != 0) {
-      renamed = io_failure("rename to", row_.target, errno);
+      error = errno;
     }
-    if (!renamed || !*renamed) {
+    if (error != 0) {
       // A crash came between link(2) and unlink(2), or a network mount has done it and lost the answer.
       auto target = stat_file(row_.target);
       if (!target || !*target || !(*target)->same_file(info_)) {
-        return renamed ? exists(row_.target, options_) : tl::unexpected(renamed.error());
+        return error == EEXIST ? exists(row_.target, options_) : io_failure("rename to", row_.target, error);
       }
       if (::unlink(row_.temporary.c_str()) != 0 && errno != ENOENT) {
         return io_failure("remove", row_.temporary, errno);

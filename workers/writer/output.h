@@ -17,9 +17,9 @@
 #include <string>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
-#include "workers/stage/fd.h"
 #include "workers/writer/encoder.h"
 #include "workers/writer/file.h"
 
@@ -93,7 +93,7 @@ class Output {
 
   ledger::Output row_;
   OutputOptions options_;
-  stage::Fd fd_;
+  Fd fd_;
   FileInfo info_;
   std::unique_ptr<Encoder> encoder_;
   std::uint64_t begin_ = 0;  // length on the disk when it was opened

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/begin.h"
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/output.h"
 

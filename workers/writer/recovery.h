@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/output.h"
 #include "workers/writer/target.h"

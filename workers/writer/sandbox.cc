@@ -1,6 +1,7 @@
 #include "workers/writer/sandbox.h"
 
-#include "workers/ledger/mount.h"
+#include "proto/base/files.h"
+#include "proto/base/mounts.h"
 
 namespace leat::writer {
 
@@ -8,10 +9,9 @@ stage::Policy sandbox(const config::Pipeline& pipeline, const stage::Surrounding
   constexpr unsigned kAll = stage::kRead | stage::kChange;
   stage::Policy policy = stage::worker_policy(surroundings);
   auto add_folder_of = [&](const std::string& path) {
-    policy.paths.push_back(
-        {ledger::lasting_folder(stage::fixed_folder(path, "{"), pipeline.sink.require_mount,
-                                ledger::Lasting::kWhileMountsChange),
-         kAll});
+    policy.paths.push_back({Mounts::now().lasting_folder(fixed_folder(path, "{"), pipeline.sink.require_mount,
+                                                         Lasting::kWhileMountsChange),
+                            kAll});
   };
   if (surroundings.volatile_state) {
     policy.paths.push_back({pipeline.sink.path, stage::kRead | stage::kWrite});  // a pipe or a device

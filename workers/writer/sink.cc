@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "workers/ledger/mount.h"
+#include "config/glob.h"
 #include "workers/writer/file.h"
 #include "workers/writer/recovery.h"
 
@@ -249,7 +249,7 @@ Sink::Stream& Sink::stream_of(std::uint64_t id) {
 Result<void> Sink::open(Stream& stream) {
   if (auto mounted = check_mounted(); !mounted) return mounted;
   std::string target = target_.expand(stream.source, stream.next_n, wall_clock_());
-  if (std::string glob = ledger::reads_own_output(globs_, target); !glob.empty()) {
+  if (std::string glob = config::reads_own_output(globs_, target); !glob.empty()) {
     return fail(
         Fault::kFatal,
         fmt::format("{} would be read as an input: its folder is one of {} under another name; write to "

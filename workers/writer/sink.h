@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/output.h"
 #include "workers/writer/publisher.h"

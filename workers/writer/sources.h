@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/result.h"
 #include "proto/batch.h"
-#include "proto/result.h"
 #include "proto/source_event.h"
 #include "workers/ledger/ledger.h"
 

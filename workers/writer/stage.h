@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/base/result.h"
 #include "proto/batch.h"
-#include "proto/result.h"
 #include "proto/source_event.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/begin.h"

@@ -37,7 +37,7 @@ tl::unexpected<Error> in_use(const std::string& target, const FileInfo& temporar
 // alone: nobody else can be at it, should the file system have no locks. locked: by us, now.
 Result<Temporary> open_existing(const std::string& path, bool alone, bool& locked) {
   Temporary found;
-  found.fd = stage::Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  found.fd = Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!found.fd) return errno == ENOENT ? Result<Temporary>{} : io_failure("open", path, errno);
   auto info = stat_file(found.fd.get(), path);
   if (!info) return tl::unexpected(info.error());
@@ -77,7 +77,7 @@ Result<Temporary> create_temporary(const std::string& target) {
   FileInfo last;
   for (int i = 0; i < kOpenTries; ++i) {
     Temporary made;
-    made.fd = stage::Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    made.fd = Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (!made.fd) {
       if (errno != EEXIST) return io_failure("create", path, errno);
       if (auto removed = remove_stale(target); !removed) return tl::unexpected(removed.error());

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "proto/result.h"
-#include "workers/stage/fd.h"
+#include "proto/base/fd.h"
+#include "proto/base/result.h"
 #include "workers/writer/file.h"
 
 namespace leat::writer {
@@ -15,7 +15,7 @@ namespace leat::writer {
 std::string temporary_of(std::string_view target);
 
 struct Temporary {
-  stage::Fd fd;
+  Fd fd;
   FileInfo info;
 };
 

@@ -6,7 +6,7 @@
 
 #include "daemon/cli/leatd.h"
 #include "daemon/cli/plan.h"
-#include "proto/result.h"
+#include "proto/base/result.h"
 #include "tests/unit/cli/folder.h"
 
 using namespace leat;

@@ -4,7 +4,6 @@
 
 #include <fstream>
 
-#include "daemon/cli/base64.h"
 #include "daemon/cli/human.h"
 #include "tests/unit/cli/folder.h"
 
@@ -61,16 +60,6 @@ TEST_CASE("what is no dead letter is told from one") {
     CAPTURE(line);
     CHECK_FALSE(parse_letter(line));
   }
-}
-
-TEST_CASE("base64 goes there and back for every length") {
-  std::string bytes;
-  for (int i = 0; i < 300; ++i) {
-    CHECK(from_base64(to_base64(bytes)) == bytes);
-    bytes += static_cast<char>(i * 7);
-  }
-  CHECK(to_base64("foob") == "Zm9vYg==");
-  for (const char* bad : {"Zg", "Zg=", "Z===", "Zm9v*===", "Zg==Zg=="}) CHECK_FALSE(from_base64(bad));
 }
 
 TEST_CASE(

@@ -5,9 +5,9 @@
 #include <sys/file.h>
 
 #include "daemon/cli/letters.h"
+#include "proto/base/fd.h"
 #include "tests/unit/cli/folder.h"
 #include "workers/ledger/ledger.h"
-#include "workers/stage/fd.h"
 
 using namespace leat;
 using namespace leat::cli;
@@ -171,7 +171,7 @@ TEST_CASE("a file that a leat writes, that is missing or no file is refused") {
   Replay replay;
   replay.id = "R1";
   {
-    stage::Fd writer(::open(place.file.c_str(), O_RDWR));
+    Fd writer(::open(place.file.c_str(), O_RDWR));
     REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
     auto refused = begin_replay(place.state, "p", place.file, replay);
     REQUIRE_FALSE(refused);

@@ -1,6 +1,9 @@
 #include "config/glob.h"
 
 #include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include <chrono>
 
@@ -105,4 +108,15 @@ TEST_CASE("an example of a glob matches it") {
     CAPTURE(pattern);
     CHECK(glob_match(pattern, glob_example(pattern)));
   }
+}
+
+TEST_CASE("an output that a glob would read is found, whatever links lead there") {
+  std::string root = std::filesystem::temp_directory_path() / "leat-glob-XXXXXX";
+  REQUIRE(::mkdtemp(root.data()) != nullptr);
+  std::filesystem::create_directories(root + "/in/b");
+  std::filesystem::create_directory_symlink("in/b", root + "/out");
+  CHECK(reads_own_output({"/nowhere/*", root + "/in/**/*.jsonl"}, root + "/out/a.jsonl") ==
+        root + "/in/**/*.jsonl");
+  CHECK(reads_own_output({root + "/in/*.jsonl"}, root + "/out/a.jsonl").empty());
+  std::filesystem::remove_all(root);
 }

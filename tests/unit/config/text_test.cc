@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 
 #include "config/pointer.h"
-#include "config/printable.h"
 #include "config/scalar.h"
 #include "config/text.h"
 
@@ -45,21 +44,6 @@ TEST_CASE("a pointer that is none is refused with what to write") {
 TEST_CASE("pointers compare by what they mean, not by how they are written") {
   CHECK(*Pointer::parse("/a") == *Pointer::parse("/a"));
   CHECK_FALSE(*Pointer::parse("/a") == *Pointer::parse("/a/b"));
-}
-
-TEST_CASE("UTF-8 without surrogates, overlong forms and broken ends is valid") {
-  for (const char* text : {"", "abc", "é", "\u20AC", "\U0001F600", "\xF4\x8F\xBF\xBF"}) CHECK(is_utf8(text));
-  for (const char* text : {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
-                           "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82", "\xC3", "\xC3("}) {
-    CHECK_FALSE(is_utf8(text));
-  }
-  CHECK(utf8_prefix("é\xFFx") == 2);
-}
-
-TEST_CASE("a JSON string escapes what it must and nothing else") {
-  std::string out;
-  append_json_string(out, "a\"\\/\n\t\x01ü");
-  CHECK(out == "\"a\\\"\\\\/\\n\\t\\u0001ü\"");
 }
 
 TEST_CASE("a long text is cut for a message, never within a character") {
@@ -115,23 +99,4 @@ TEST_CASE("sizes and durations are written as short as they can be") {
   CHECK(format_duration(milliseconds(1500)) == "1500ms");
   CHECK(format_duration(milliseconds(90'000)) == "90s");
   CHECK(format_duration(milliseconds(86'400'000)) == "1d");
-}
-
-TEST_CASE("text from elsewhere has nothing that a terminal acts on, and stays readable") {
-  CHECK(printable("a\x1b[31mb\nc\td\r\x7f") == "a\\x1b[31mb\\nc\\td\\r\\x7f");
-  CHECK(printable("\xC2\x9B"
-                  "1m\xC2\x85") == "\\u009b1m\\u0085");
-  CHECK(printable("a\xE2\x80\xAE"
-                  "b\xE2\x81\xA6\xD8\x9C\xE2\x80\x8E\xE2\x80\xA8\xEF\xBB\xBF") ==
-        "a\\u202eb\\u2066\\u061c\\u200e\\u2028\\ufeff");
-  CHECK(printable("\xFF\xC3") == "\\xff\\xc3");
-  CHECK(printable("\xED\xA0\x80") == "\\xed\\xa0\\x80");
-  const std::string plain = "gr\xC3\xBC\xC3\x9F \"\xE6\x97\xA5\" \\ \xF0\x9F\x98\x80";
-  CHECK(printable(plain) == plain);
-  CHECK(printable_lines("a\x1b\nb\r\n") == "a\\x1b\nb\\r\n");
-}
-
-TEST_CASE("JSON for a terminal means what it meant") {
-  CHECK(printable_json("{\"a\":\"\\u001b\xC2\x9B\xE2\x80\xAE\x7f gr\xC3\xBC\"}\n") ==
-        "{\"a\":\"\\u001b\\u009b\\u202e\\u007f gr\xC3\xBC\"}\n");
 }

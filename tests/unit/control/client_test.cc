@@ -52,7 +52,7 @@ class Output {
 
  private:
   std::string path_;
-  stage::Fd file_;
+  Fd file_;
 };
 
 // Answers anything with these bytes, once.
@@ -62,7 +62,7 @@ class Impostor {
     thread_ = std::thread([this, bytes = std::move(bytes)] {
       pollfd wait{listener_.fd(), POLLIN, 0};
       ::poll(&wait, 1, 20'000);
-      stage::Fd client(::accept(listener_.fd(), nullptr, nullptr));
+      Fd client(::accept(listener_.fd(), nullptr, nullptr));
       std::array<char, 4096> request{};
       static_cast<void>(::recv(client.get(), request.data(), request.size(), 0) == 0);
       static_cast<void>(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == 0);

@@ -21,7 +21,7 @@ bool exists(const std::string& path) {
 
 // A socket file that a killed server has left.
 void leave_stale(const std::string& path) {
-  leat::stage::Fd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
+  leat::Fd dead(::socket(AF_UNIX, SOCK_STREAM, 0));
   auto address = *address_of(path);
   REQUIRE(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
 }
@@ -64,7 +64,7 @@ TEST_CASE("a socket on which somebody answers stays, and we are refused") {
 TEST_CASE("a full queue has somebody behind it") {
   Folder folder;
   Listener first(folder.socket(), "leat");
-  std::vector<leat::stage::Fd> waiting;
+  std::vector<leat::Fd> waiting;
   auto address = *address_of(folder.socket());
   while (true) {
     waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
@@ -100,7 +100,7 @@ TEST_CASE("a path that is too long for a socket, or whose folder is missing, is 
 
 TEST_CASE("a lock that somebody holds on the folder for long does not keep us waiting for ever") {
   Folder folder;
-  leat::stage::Fd lock(::open(folder.root().c_str(), O_RDONLY | O_DIRECTORY));
+  leat::Fd lock(::open(folder.root().c_str(), O_RDONLY | O_DIRECTORY));
   REQUIRE(::flock(lock.get(), LOCK_EX) == 0);
   Listener listener(folder.socket(), "leat");
   CHECK_NOTHROW(RawClient{folder.socket()});

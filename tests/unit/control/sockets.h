@@ -16,6 +16,7 @@
 
 #include "daemon/control/address.h"
 #include "daemon/control/server.h"
+#include "proto/base/fd.h"
 
 namespace leat::control::test {
 
@@ -71,7 +72,7 @@ class RawClient {
   bool has(std::string_view part) const { return answer_.find(part) != std::string::npos; }
 
  private:
-  stage::Fd socket_;
+  Fd socket_;
   std::string answer_;
   bool closed_ = false;
 };

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/text.h"
 #include "workers/stage/json/text.h"
 
+using leat::append_quoted;
 using leat::config::Pointer;
 using namespace leat::json;
 
@@ -248,13 +250,4 @@ TEST_CASE("decoding gives the bytes and quoting gives back an equal string") {
   std::string quoted;
   append_quoted(quoted, std::string_view("a\"\\\n\x01\0z", 7));
   CHECK(quoted == "\"a\\\"\\\\\\n\\u0001\\u0000z\"");
-}
-
-TEST_CASE("bad UTF-8 is found at its first byte") {
-  CHECK(find_bad_utf8("abc") == std::string_view::npos);
-  CHECK(find_bad_utf8("ab\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80") == std::string_view::npos);
-  CHECK(find_bad_utf8("ab\xc0\x80") == 2);
-  CHECK(find_bad_utf8("\xed\xa0\x80") == 0);
-  CHECK(find_bad_utf8("a\xf4\x90\x80\x80") == 1);
-  CHECK(find_bad_utf8("\xe2\x82") == 0);
 }

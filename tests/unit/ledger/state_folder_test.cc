@@ -9,30 +9,12 @@
 #include <optional>
 
 #include "tests/unit/ledger/help.h"
-#include "workers/ledger/mount.h"
 
 using namespace leat;
 using namespace leat::ledger;
 using namespace leat::ledger::test;
 
 namespace {
-
-constexpr const char* kMounts =
-    "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
-    "23 22 0:30 / /mnt/nas rw shared:2 master:1 - nfs4 nas:/export rw,vers=4.2\n"
-    "24 22 0:31 / /mnt/win rw - cifs //nas/share rw\n"
-    "25 23 8:1 / /mnt/nas/local rw - ext4 /dev/sda1 rw\n"
-    "26 22 0:32 / /mnt/with\\040space rw - fuse.sshfs me@host: rw\n"
-    "27 22 0:33 / /mnt/pool rw - fuse.mergerfs a:b rw\n"
-    "28 22 0:34 / /over rw - nfs x rw\n"
-    "29 22 8:2 / /over rw - xfs /dev/sdb rw\n"
-    "30 22 8:3 / /usb rw - fuseblk /dev/sdc rw\n"
-    "a line that is none\n"
-    "31 22 0:40 / /cut";
-
-Fitness fitness(const char* path) {
-  return find_mount(kMounts, path).fitness;
-}
 
 // Sets a variable for the life of this; nullptr: unset.
 class Variable {
@@ -65,28 +47,6 @@ bool has(const std::string& text, std::string_view part) {
 }
 
 }  // namespace
-
-TEST_CASE("network file systems are unfit, FUSE is doubtful, disks are fit") {
-  CHECK(fitness("/home/u/state") == Fitness::kFit);
-  CHECK(fitness("/mnt/nas/state") == Fitness::kUnfit);
-  CHECK(fitness("/mnt/nas") == Fitness::kUnfit);
-  CHECK(fitness("/mnt/win/a") == Fitness::kUnfit);
-  CHECK(fitness("/mnt/with space/a") == Fitness::kUnfit);
-  CHECK(fitness("/mnt/pool/a") == Fitness::kDoubtful);
-  CHECK(fitness("/usb/a") == Fitness::kDoubtful);
-}
-
-TEST_CASE("the longest mount point counts, whole names only, and the last mount on a point") {
-  CHECK(find_mount(kMounts, "/mnt/nas/local/state").point == "/mnt/nas/local");
-  CHECK(fitness("/mnt/nas/local/state") == Fitness::kFit);
-  CHECK(find_mount(kMounts, "/mnt/nasty").point == "/");
-  CHECK(find_mount(kMounts, "/over/a").type == "xfs");
-  CHECK(find_mount(kMounts, "/mnt/with space/a").type == "fuse.sshfs");
-  CHECK(find_mount(kMounts, "/mnt/with\\040space/a").type == "ext4");
-  CHECK(find_mount(kMounts, "/cut/a").type == "ext4");
-  CHECK(find_mount("", "/a").type.empty());
-  CHECK(find_mount("", "/a").fitness == Fitness::kFit);
-}
 
 TEST_CASE("the state folder is STATE_DIRECTORY, else below XDG_STATE_HOME, else below the home") {
   Variable home("HOME", "/home/u");
@@ -203,19 +163,4 @@ TEST_CASE("a lock that outlives its killed run for a moment does not refuse the 
   REQUIRE(::waitpid(run, &status, 0) == run);
   REQUIRE(WIFSIGNALED(status));
   CHECK(RunLock::take(folder.path(), "/p.yaml"));
-}
-
-TEST_CASE("a file is seen from a folder by whatever way it is in there") {
-  StateFolder folder;
-  namespace fs = std::filesystem;
-  fs::create_directories(folder.path() + "/in/b");
-  fs::create_directory_symlink("in/b", folder.path() + "/out");
-  CHECK(seen_from(folder.path() + "/in", folder.path() + "/out/x") == folder.path() + "/in/b/x");
-  CHECK(seen_from(folder.path() + "/out", folder.path() + "/in/b/new/x") == folder.path() + "/out/new/x");
-  CHECK(seen_from(folder.path() + "/in", folder.path() + "/other/x") == std::nullopt);
-  CHECK(seen_from(folder.path() + "/in/b", folder.path() + "/in/bb/x") == std::nullopt);
-  CHECK(seen_from("/", "/x") == "/x");
-  CHECK(reads_own_output({"/nowhere/*", folder.path() + "/in/**/*.jsonl"}, folder.path() + "/out/a.jsonl") ==
-        folder.path() + "/in/**/*.jsonl");
-  CHECK(reads_own_output({folder.path() + "/in/*.jsonl"}, folder.path() + "/out/a.jsonl").empty());
 }

@@ -1,8 +1,7 @@
 #include "daemon/log/line.h"
+#include "proto/base/text.h"
 
 #include <doctest/doctest.h>
-
-#include "config/text.h"
 
 using namespace leat::log;
 
@@ -36,7 +35,7 @@ TEST_CASE("a value is cut at 1 KiB, never inside a character or an escape") {
   std::string wide;
   for (int i = 0; i < 600; ++i) wide += "ä";
   CHECK(escaped(wide).size() == 1023);
-  CHECK(leat::config::utf8_prefix(escaped(wide)) == 1023);
+  CHECK(leat::utf8_prefix(escaped(wide)) == 1023);
   const std::string escapes = escaped(std::string(600, '\n'));
   CHECK(escapes.size() == 1023);
   CHECK(escapes.ends_with("\\n..."));

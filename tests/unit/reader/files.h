@@ -117,4 +117,18 @@ inline Decoded drain(ByteSource& source, std::size_t capacity = 65536) {
   }
 }
 
+// Root may read everything; without its rights for the while.
+class Unprivileged {
+ public:
+  Unprivileged() : was_root_(::geteuid() == 0) {
+    if (was_root_ && ::seteuid(65534) != 0) throw std::runtime_error("seteuid");
+  }
+  ~Unprivileged() {
+    if (was_root_) (void)!::seteuid(0);
+  }
+
+ private:
+  bool was_root_;
+};
+
 }  // namespace leat::reader::test

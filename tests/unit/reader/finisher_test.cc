@@ -2,6 +2,7 @@
 #include "workers/reader/finisher.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -141,6 +142,28 @@ TEST_CASE("what cannot be finished is told, stays, and is tried again") {
     CHECK(finished->to.empty());
   }
   if (content(folder / "out/a") != "none") CHECK(content(folder / "out/a") == "other\n");
+}
+
+TEST_CASE("what is done but can never be made durable is told, and not taken for done") {
+  TempFolder folder;
+  auto rows = std::make_shared<Rows>();
+  const std::string path = folder.write("in/a", "1\n");
+  rows->after = "";
+  run(ending(folder, ""), rows);
+  rows->row(1).after = "delete";
+  ::chmod((folder / "").c_str(), 0755);
+  ::chmod((folder / "in").c_str(), 0333);
+  for (int i = 0; i < 2; ++i) {  // the second time it has gone already
+    const Unprivileged while_here;
+    const Result<SourceFinished> finished = finish_source(rows->row(1));
+    REQUIRE(finished);
+    CHECK(finished->reason.starts_with(path +
+                                       " was deleted, which a power cut may undo: cannot open the folder " +
+                                       (folder / "in") + ": Permission denied"));
+  }
+  ::chmod((folder / "in").c_str(), 0755);
+  CHECK(content(path) == "none");
+  CHECK(finish_source(rows->row(1))->reason.empty());
 }
 
 TEST_CASE("another file system is refused") {

@@ -12,6 +12,7 @@
 
 using namespace leat::reader;
 using leat::reader::test::TempFolder;
+using leat::reader::test::Unprivileged;
 
 namespace {
 
@@ -33,20 +34,6 @@ std::string reason(const Listing& listing, const std::string& path) {
   }
   return "";
 }
-
-// Root may read everything; without its rights for the while.
-class Unprivileged {
- public:
-  Unprivileged() : was_root_(::geteuid() == 0) {
-    if (was_root_) REQUIRE(::seteuid(65534) == 0);
-  }
-  ~Unprivileged() {
-    if (was_root_) (void)!::seteuid(0);
-  }
-
- private:
-  bool was_root_;
-};
 
 }  // namespace
 
@@ -194,16 +181,6 @@ TEST_CASE("a deep tree is no danger") {
   for (int i = 0; i < 300; ++i) deep += "d/";
   folder.write(deep + "x.l", "");
   CHECK(files(folder, {"**/**/**/*.l"}) == deep + "x.l");
-}
-
-TEST_CASE("a mount point is told from a folder") {
-  TempFolder folder;
-  CHECK(is_mount_point("/"));
-  CHECK(is_mount_point("/proc"));
-  CHECK(is_mount_point("/proc/"));
-  CHECK_FALSE(is_mount_point(folder / ""));
-  CHECK_FALSE(is_mount_point(folder / "no"));
-  CHECK_FALSE(is_mount_point("/proc/self"));
 }
 
 TEST_CASE("what a listing leaves out is counted once, however often it is named") {

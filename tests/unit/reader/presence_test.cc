@@ -140,16 +140,6 @@ TEST_CASE("without a ledger there is nothing to look for") {
   CHECK_FALSE(PresenceScan(shared, *shared.options.known).due());
 }
 
-TEST_CASE("the folder in front of a wildcard holds all that a glob can match") {
-  CHECK(fixed_folder("/mnt/in/*.jsonl") == "/mnt/in");
-  CHECK(fixed_folder("/mnt/in/a*/b") == "/mnt/in");
-  CHECK(fixed_folder("/mnt/**/b.jsonl") == "/mnt");
-  CHECK(fixed_folder("/mnt/in/[ab]") == "/mnt/in");
-  CHECK(fixed_folder("/mnt/in/a.jsonl") == "/mnt/in");
-  CHECK(fixed_folder("/*") == "/");
-  CHECK(fixed_folder("/a") == "/");
-}
-
 TEST_CASE("following, nothing is decided between a look and its commit") {
   Desk desk;
   desk.folder.write("in/a", "1\n");

@@ -185,7 +185,7 @@ struct Play {
     return actor;
   }
   void announce(std::uint64_t number, std::int64_t pid) {
-    const proto::Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0U)));
+    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0U)));
     std::atomic<bool> done = false;
     std::thread asker([&] {
       auto client = proto::DescriptorClient::connect(runtime() + "/descriptors");

@@ -8,8 +8,8 @@
 
 #include <thread>
 
+#include "proto/base/fd.h"
 #include "tests/unit/writer/folder.h"
-#include "workers/stage/fd.h"
 #include "workers/writer/file.h"
 
 using namespace leat;
@@ -20,7 +20,7 @@ namespace {
 struct Written {
   test::Folder folder;
   std::string path = folder.path("out");
-  stage::Fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+  Fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
   std::unique_ptr<writer::Encoder> encoder;
 
   explicit Written(Compression compression, int level = 3, int threads = 0)
@@ -186,7 +186,7 @@ TEST_CASE("a zstd encoder of level 3 holds under 4 MiB") {
 
 TEST_CASE("no room on the device says so and what to do") {
   for (Compression compression : {Compression::kNone, Compression::kZstd, Compression::kGzip}) {
-    stage::Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+    Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
     auto encoder = std::move(*writer::make_encoder(compression, 3, 0, full.get(), "/out/x"));
     auto written = encoder->write("line\n");
     if (written) written = encoder->finish();
@@ -201,7 +201,7 @@ TEST_CASE("no room on the device says so and what to do") {
 TEST_CASE("a short write is continued, and what does not fit at all is an error") {
   test::Folder folder;
   std::string path = folder.path("limited");
-  stage::Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   rlimit before{};
   ::getrlimit(RLIMIT_FSIZE, &before);
   auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
@@ -218,8 +218,8 @@ TEST_CASE("a short write is continued, and what does not fit at all is an error"
 TEST_CASE("a nonblocking pipe that is full is waited for") {
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-  stage::Fd out(ends[0]);
-  stage::Fd in(ends[1]);
+  Fd out(ends[0]);
+  Fd in(ends[1]);
   ::fcntl(out.get(), F_SETFL, 0);
   std::string text = lines(0, 20'000);
   std::string got;

@@ -122,20 +122,6 @@ TEST_CASE("a target that came into being meanwhile is not replaced") {
   CHECK(test::read_file(folder.path("out")) == "theirs");
 }
 
-TEST_CASE("without RENAME_NOREPLACE a link does the same: it moves, and does not replace") {
-  Folder folder;
-  test::write_file(folder.path("from"), "new");
-  auto moved = writer::link_no_replace(folder.path("from"), folder.path("to"));
-  REQUIRE(moved);
-  CHECK(*moved);
-  CHECK(folder.names() == std::vector<std::string>{"to"});
-  test::write_file(folder.path("from"), "newer");
-  auto second = writer::link_no_replace(folder.path("from"), folder.path("to"));
-  REQUIRE(second);
-  CHECK_FALSE(*second);
-  CHECK(test::read_file(folder.path("to")) == "new");
-}
-
 TEST_CASE("an output that the ledger does not know goes with its object, one that it may know stays") {
   Folder folder;
   { auto dropped = must_open(folder.path("a")); }
@@ -388,7 +374,7 @@ TEST_CASE("the reader of a FIFO going away is an error, not a signal") {
   std::string path = folder.path("fifo");
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
   auto old_handler = ::signal(SIGPIPE, SIG_IGN);
-  stage::Fd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  Fd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   auto output = must_open(path);
   reader.reset();
   REQUIRE(output->write("x\n"));
@@ -400,8 +386,8 @@ TEST_CASE("the reader of a FIFO going away is an error, not a signal") {
 
 TEST_CASE("standard output is written as it is, whatever it is") {
   Folder folder;
-  stage::Fd file(::open(folder.path("log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  stage::Fd saved(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+  Fd file(::open(folder.path("log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  Fd saved(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
   ::dup2(file.get(), STDOUT_FILENO);
   auto output = Output::open("/dev/stdout", {});
   bool done = output && (*output)->write("x\n") && publish(**output);
@@ -417,6 +403,8 @@ TEST_CASE("a folder is a mount point or it is not") {
   REQUIRE_FALSE(mounted);
   CHECK(mounted.error().fault == Fault::kRetry);
   CHECK(mounted.error().text.find("sink.require_mount: nothing is mounted at") != std::string::npos);
+  std::filesystem::create_directory_symlink("/proc", folder.path("link"));
+  CHECK_FALSE(writer::check_mount(folder.path("link")));
 }
 
 TEST_CASE("a FIFO that a stranger has planted is not written to, nor is one behind a link there") {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "proto/base/text.h"
 #include "workers/stage/json/text.h"
 
 // A record costs one step per structural position, not one per byte: the index has already found every
@@ -57,8 +58,8 @@ std::size_t number_end(std::string_view text, std::size_t at, std::size_t end) {
 
 // Why the index of one record failed: searched for byte by byte, as this is the rare path.
 ScanError diagnose(std::string_view record) {
-  std::size_t bad = find_bad_utf8(record);
-  if (bad != std::string_view::npos) {
+  std::size_t bad = utf8_prefix(record);
+  if (bad < record.size()) {
     return {bad, fmt::format("not valid UTF-8: {}", shown(record, bad, record.size()))};
   }
   bool in_string = false;

@@ -1,7 +1,5 @@
 #include "workers/stage/json/text.h"
 
-#include <simdjson.h>
-
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -223,64 +221,6 @@ void append_utf8(std::string& out, std::uint32_t point) {
   }
 }
 
-// Length of the valid UTF-8 sequence at `at`, 0: none.
-std::size_t sequence_length(std::string_view text, std::size_t at) {
-  auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  unsigned lead = byte(at);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return tail(at + 1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!tail(at + 1) || !tail(at + 2)) return 0;
-    if (lead == 0xE0 && byte(at + 1) < 0xA0) return 0;
-    return lead == 0xED && byte(at + 1) > 0x9F ? 0 : 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!tail(at + 1) || !tail(at + 2) || !tail(at + 3)) return 0;
-    if (lead == 0xF0 && byte(at + 1) < 0x90) return 0;
-    return lead == 0xF4 && byte(at + 1) > 0x8F ? 0 : 4;
-  }
-  return 0;
-}
-
-template <class Out>
-void quote_into(Out& out, std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789abcdef";
-  out.push_back('"');
-  std::size_t run = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20) continue;
-    out.append(text.data() + run, i - run);
-    run = i + 1;
-    out.push_back('\\');
-    switch (c) {
-      case '"':
-      case '\\':
-        out.push_back(c);
-        break;
-      case '\n':
-        out.push_back('n');
-        break;
-      case '\r':
-        out.push_back('r');
-        break;
-      case '\t':
-        out.push_back('t');
-        break;
-      default: {
-        const std::array<char, 5> unit{'u', '0', '0', kHex[static_cast<unsigned char>(c) >> 4U],
-                                       kHex[c & 15]};
-        out.append(unit.data(), unit.size());
-      }
-    }
-  }
-  out.append(text.data() + run, text.size() - run);
-  out.push_back('"');
-}
-
 }  // namespace
 
 std::string_view decode(std::string_view raw, std::string& scratch) {
@@ -345,26 +285,6 @@ std::size_t find_bad_escape(std::string_view inner) {
     return true;
   });
   return bad;
-}
-
-void append_quoted(Buffer& out, std::string_view text) {
-  quote_into(out, text);
-}
-void append_quoted(std::string& out, std::string_view text) {
-  quote_into(out, text);
-}
-
-bool is_utf8(std::string_view text) {
-  return simdjson::validate_utf8(text.data(), text.size());
-}
-
-std::size_t find_bad_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t length = sequence_length(text, at);
-    if (length == 0) return at;
-    at += length;
-  }
-  return std::string_view::npos;
 }
 
 }  // namespace leat::json

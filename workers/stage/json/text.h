@@ -1,12 +1,10 @@
-// JSON strings: decoding, counting, quoting. Input is a raw JSON string with its quotes that the scanner has
+// JSON strings: decoding, counting. Input is a raw JSON string with its quotes that the scanner has
 // checked.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "proto/buffer.h"
 
 namespace leat::json {
 
@@ -17,18 +15,8 @@ std::string_view decode(std::string_view raw, std::string& scratch);
 // done.
 std::size_t code_points(std::string_view raw);
 
-// Appends text (valid UTF-8) as a JSON string with quotes; escapes only what RFC 8259 demands.
-void append_quoted(Buffer& out, std::string_view text);
-void append_quoted(std::string& out, std::string_view text);
-
-// Is this valid UTF-8? (Surrogates and overlong forms are not.)
-bool is_utf8(std::string_view text);
-
 // Checks the escapes of what stands between the quotes of a JSON string: known letters, four hex digits,
 // paired surrogates. Returns npos when all is well, else the offset of the bad escape's backslash.
 std::size_t find_bad_escape(std::string_view inner);
-
-// Offset of the first byte that is not part of valid UTF-8, or npos.
-std::size_t find_bad_utf8(std::string_view text);
 
 }  // namespace leat::json

@@ -1,9 +1,9 @@
-#include "daemon/cli/base64.h"
+#include "proto/base/base64.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace leat::cli {
+namespace leat {
 
 namespace {
 
@@ -43,4 +43,4 @@ std::optional<std::string> from_base64(std::string_view text) {
   return out;
 }
 
-}  // namespace leat::cli
+}  // namespace leat

@@ -1,18 +1,16 @@
-#include "workers/ledger/mount.h"
+#include "proto/base/mounts.h"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 #include <system_error>
 #include <utility>
-#include <vector>
 
-#include "config/glob.h"
+#include "proto/base/files.h"
 
-namespace leat::ledger {
+namespace leat {
 
 namespace {
 
@@ -70,31 +68,6 @@ Fitness fitness_of(std::string_view type) {
   return is_in(kNetworkFuse, type.substr(kFuse.size())) ? Fitness::kUnfit : Fitness::kDoubtful;
 }
 
-}  // namespace
-
-Mount find_mount(std::string_view mountinfo, std::string_view path) {
-  Mount found;
-  while (!mountinfo.empty()) {
-    std::size_t end = std::min(mountinfo.find('\n'), mountinfo.size());
-    std::string_view line = mountinfo.substr(0, end);
-    mountinfo.remove_prefix(std::min(end + 1, mountinfo.size()));
-    // ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS
-    constexpr std::string_view kDash = " - ";
-    std::size_t dash = line.find(kDash);
-    std::string point = decoded(field_of(line, 4));
-    if (dash == std::string_view::npos || point.empty() || !holds(point, path)) continue;
-    if (point.size() < found.point.size()) continue;
-    found.type = decoded(field_of(line.substr(dash + kDash.size()), 0));
-    found.point = std::move(point);
-    found.device = field_of(line, 2);
-    found.root = decoded(field_of(line, 3));
-  }
-  found.fitness = fitness_of(found.type);
-  return found;
-}
-
-namespace {
-
 // Components, the first one last.
 std::vector<std::string> components(std::string_view path) {
   std::vector<std::string> parts;
@@ -105,30 +78,65 @@ std::vector<std::string> components(std::string_view path) {
   return parts;
 }
 
-std::string parent(const std::string& folder) {
-  return std::filesystem::path(folder).parent_path().string();
-}
+}  // namespace
 
 // Where a path is in its file system, and in which one.
-struct Spot {
+struct Mounts::Spot {
   std::string device;
   std::string path;
 };
 
-std::optional<Spot> spot_of(const std::string& path, std::string_view mountinfo) {
+Mounts Mounts::now() {
+  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
+  return Mounts(std::string{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()});
+}
+
+Mounts::Mounts(std::string_view mountinfo) {
+  while (!mountinfo.empty()) {
+    std::size_t end = std::min(mountinfo.find('\n'), mountinfo.size());
+    std::string_view line = mountinfo.substr(0, end);
+    mountinfo.remove_prefix(std::min(end + 1, mountinfo.size()));
+    // ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS
+    constexpr std::string_view kDash = " - ";
+    std::size_t dash = line.find(kDash);
+    Mount mount;
+    mount.point = decoded(field_of(line, 4));
+    if (dash == std::string_view::npos || mount.point.empty()) continue;
+    mount.type = decoded(field_of(line.substr(dash + kDash.size()), 0));
+    mount.fitness = fitness_of(mount.type);
+    mount.device = field_of(line, 2);
+    mount.root = decoded(field_of(line, 3));
+    all_.push_back(std::move(mount));
+  }
+}
+
+Mount Mounts::find(std::string_view path) const {
+  const Mount* found = nullptr;
+  for (const Mount& mount : all_) {
+    if (holds(mount.point, path) && (found == nullptr || mount.point.size() >= found->point.size()))
+      found = &mount;
+  }
+  return found == nullptr ? Mount() : *found;
+}
+
+bool Mounts::is_mount_point(std::string_view path) const {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  return path == "/" ||
+         std::any_of(all_.begin(), all_.end(), [&](const Mount& mount) { return mount.point == path; });
+}
+
+std::optional<Mounts::Spot> Mounts::spot_of(const std::string& path) const {
   std::error_code error;
   std::string real = std::filesystem::weakly_canonical(path, error).string();
   if (error) return std::nullopt;
-  Mount mount = find_mount(mountinfo, real);
+  Mount mount = find(real);
   // In a chroot no line has the root, if it is no mount: what is below none is all in one file system.
   std::string inside = mount.point == "/" ? real : real.substr(mount.point.size());
   return Spot{mount.device, mount.root == "/" ? inside : mount.root + inside};
 }
 
-}  // namespace
-
-std::string lasting_folder(std::string_view mountinfo, std::string_view folder,
-                           std::string_view require_mount, Lasting lasting) {
+std::string Mounts::lasting_folder(std::string_view folder, std::string_view require_mount,
+                                   Lasting lasting) const {
   constexpr int kMostLinks = 40;
   int links = 0;
   std::vector<std::string> todo = components(folder);
@@ -137,11 +145,11 @@ std::string lasting_folder(std::string_view mountinfo, std::string_view folder,
     std::string part = std::move(todo.back());
     todo.pop_back();
     if (part == "..") {
-      done = parent(done);
+      done = folder_of(done);
       continue;
     }
     std::string next = done == "/" ? done + part : done + "/" + part;
-    Mount mount = find_mount(mountinfo, next);
+    Mount mount = find(next);
     if (next == require_mount || (mount.point == next && mount.fitness != Fitness::kFit)) return done;
     std::error_code error;
     const auto status = std::filesystem::symlink_status(next, error);
@@ -157,24 +165,15 @@ std::string lasting_folder(std::string_view mountinfo, std::string_view folder,
     for (auto& more : components(target)) todo.push_back(std::move(more));
     if (target.starts_with('/')) done = "/";
   }
-  std::string above = parent(done);
+  std::string above = folder_of(done);
   return lasting == Lasting::kWhileMountsChange || above == "/" ? done : above;
 }
 
-std::string lasting_folder(std::string_view folder, std::string_view require_mount, Lasting lasting) {
-  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
-  std::stringstream mountinfo;
-  mountinfo << in.rdbuf();
-  return lasting_folder(mountinfo.str(), folder, require_mount, lasting);
-}
-
-std::optional<std::string> seen_from(const std::string& folder, const std::string& path) {
-  std::ifstream in("/proc/self/mountinfo", std::ios::binary);
-  std::string mountinfo{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+std::optional<std::string> Mounts::seen_from(const std::string& folder, const std::string& path) const {
   // The last name is that of the file: not followed, should it be a link.
   std::size_t slash = path.rfind('/');
-  auto root = spot_of(folder, mountinfo);
-  auto place = spot_of(path.substr(0, std::max<std::size_t>(slash, 1)), mountinfo);
+  auto root = spot_of(folder);
+  auto place = spot_of(folder_of(path));
   if (!root || !place || root->device != place->device) return std::nullopt;
   std::string base = root->path == "/" ? "" : root->path;
   if (!base.empty() && place->path != base && !place->path.starts_with(base + "/")) return std::nullopt;
@@ -183,12 +182,4 @@ std::optional<std::string> seen_from(const std::string& folder, const std::strin
   return (folder == "/" ? "" : folder) + below + path.substr(slash);
 }
 
-std::string reads_own_output(const std::vector<std::string>& globs, const std::string& output) {
-  for (const std::string& glob : globs) {
-    auto seen = seen_from(config::glob_root(glob), output);
-    if (seen && config::glob_match(glob, *seen)) return glob;
-  }
-  return {};
-}
-
-}  // namespace leat::ledger
+}  // namespace leat

@@ -1,4 +1,4 @@
-#include "proto/result.h"
+#include "proto/base/result.h"
 
 #include <cstdio>
 #include <cstdlib>

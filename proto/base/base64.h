@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace leat::cli {
+namespace leat {
 
 std::string to_base64(std::string_view bytes);
 // nullopt: it is not.
 std::optional<std::string> from_base64(std::string_view text);
 
-}  // namespace leat::cli
+}  // namespace leat

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace leat::proto {
+namespace leat {
 
 class ByteReader {
  public:
@@ -57,4 +57,4 @@ class ByteWriter {
   char* at_;
 };
 
-}  // namespace leat::proto
+}  // namespace leat
