@@ -28,7 +28,7 @@ void Lossy::start(const files::path& backing, bool sync_names) {
   sync_names_ = sync_names;
   on_ = true;
   files::create_directories(live_);
-  root_ = Fd(open(live_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  root_ = leat::Fd(open(live_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   begin();
 }
 
@@ -147,7 +147,7 @@ void Lossy::named(std::initializer_list<const char*> paths, bool is_new) {
 // The first `size` bytes of it.
 void Lossy::apply(Id id, const Piece& piece, std::size_t size) const {
   const files::path path = blob(id);
-  const Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const leat::Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   need(fd.get(), path);
   if (piece.is_size) need(ftruncate(fd.get(), piece.offset), path);
   for (std::size_t done = 0; done < size;) {
