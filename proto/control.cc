@@ -1,20 +1,16 @@
 #include "proto/control.h"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <array>
 #include <optional>
 #include <utility>
 
+#include "proto/base/json.h"
+
 namespace leat::proto {
 
 namespace {
-
-using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
-using rapidjson::Value;
 
 constexpr std::array<std::pair<ReportKind, std::string_view>, 6> kReportNames{
     {{ReportKind::kReady, "ready"},
@@ -27,83 +23,61 @@ constexpr std::array<std::pair<StopKind, std::string_view>, 3> kStopNames{
     {{StopKind::kNow, "now"}, {StopKind::kFinish, "finish"}, {StopKind::kDrain, "drain"}}};
 constexpr std::array kStages{Stage::kReader, Stage::kFilter, Stage::kProcessor, Stage::kWriter};
 
-void put(JsonWriter& json, std::string_view key, std::string_view text) {
-  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
-  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-}
-void put(JsonWriter& json, std::string_view key, std::uint64_t number) {
-  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
-  json.Uint64(number);
-}
-void put(JsonWriter& json, std::string_view key, const std::vector<std::string>& texts) {
-  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
-  json.StartArray();
-  for (const auto& text : texts) json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-  json.EndArray();
-}
-void put_bool(JsonWriter& json, std::string_view key, bool value) {
-  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
-  json.Bool(value);
-}
-
 void write(JsonWriter& json, const Hello& hello) {
-  put(json, "type", "hello");
-  put(json, "role", to_string(hello.role));
-  put(json, "index", std::uint64_t{hello.index});
-  put(json, "instance", std::uint64_t{hello.instance});
-  put(json, "pid", static_cast<std::uint64_t>(hello.pid));
-  put(json, "version", hello.version);
-  put_bool(json, "joins", hello.joins);
+  json.put("type", "hello");
+  json.put("role", to_string(hello.role));
+  json.put("index", hello.index);
+  json.put("instance", hello.instance);
+  json.put("pid", static_cast<std::uint64_t>(hello.pid));
+  json.put("version", hello.version);
+  json.put("joins", hello.joins);
 }
 
 void write(JsonWriter& json, const Welcome& welcome) {
-  put(json, "type", "welcome");
-  put(json, "epoch", welcome.epoch);
-  put(json, "pipeline_file", welcome.pipeline_file);
-  put(json, "pipeline_text", welcome.pipeline_text);
-  put(json, "window_bytes", welcome.window_bytes);
-  put(json, "window_batches", std::uint64_t{welcome.window_batches});
-  put_bool(json, "force", welcome.force);
-  put_bool(json, "follow", welcome.follow);
-  put_bool(json, "daemon", welcome.daemon);
-  put(json, "state", welcome.state);
-  put(json, "run", welcome.run);
-  put_bool(json, "volatile_state", welcome.volatile_state);
-  put_bool(json, "fresh", welcome.fresh);
-  put_bool(json, "accept_changes", welcome.accept_changes);
-  put(json, "fingerprint", welcome.fingerprint);
-  put(json, "reread", welcome.reread);
-  put(json, "input", welcome.input);
-  put(json, "credits", welcome.credits);
-  put(json, "accepted", welcome.accepted);
-  put(json, "outputs", welcome.outputs);
-  json.Key("output_instances");
-  json.StartArray();
-  for (std::uint64_t instance : welcome.output_instances) json.Uint64(instance);
-  json.EndArray();
-  put(json, "credit_to", welcome.credit_to);
-  put(json, "index", std::uint64_t{welcome.index});
-  put(json, "instance", std::uint64_t{welcome.instance});
-  put(json, "runtime", welcome.runtime);
+  json.put("type", "welcome");
+  json.put("epoch", welcome.epoch);
+  json.put("pipeline_file", welcome.pipeline_file);
+  json.put("pipeline_text", welcome.pipeline_text);
+  json.put("window_bytes", welcome.window_bytes);
+  json.put("window_batches", welcome.window_batches);
+  json.put("force", welcome.force);
+  json.put("follow", welcome.follow);
+  json.put("daemon", welcome.daemon);
+  json.put("state", welcome.state);
+  json.put("run", welcome.run);
+  json.put("volatile_state", welcome.volatile_state);
+  json.put("fresh", welcome.fresh);
+  json.put("accept_changes", welcome.accept_changes);
+  json.put("fingerprint", welcome.fingerprint);
+  json.put_all("reread", welcome.reread);
+  json.put("input", welcome.input);
+  json.put("credits", welcome.credits);
+  json.put("accepted", welcome.accepted);
+  json.put_all("outputs", welcome.outputs);
+  json.put_all("output_instances", welcome.output_instances);
+  json.put_all("credit_to", welcome.credit_to);
+  json.put("index", welcome.index);
+  json.put("instance", welcome.instance);
+  json.put("runtime", welcome.runtime);
 }
 
 void write(JsonWriter& json, const Stop& stop) {
-  put(json, "type", "stop");
+  json.put("type", "stop");
   for (const auto& [kind, name] : kStopNames) {
-    if (kind == stop.kind) put(json, "kind", name);
+    if (kind == stop.kind) json.put("kind", name);
   }
-  put_bool(json, "rejoin", stop.rejoin);
+  json.put("rejoin", stop.rejoin);
 }
 
 void put_member(JsonWriter& json, std::string_view type, std::uint32_t index, std::uint32_t instance) {
-  put(json, "type", type);
-  put(json, "index", std::uint64_t{index});
-  put(json, "instance", std::uint64_t{instance});
+  json.put("type", type);
+  json.put("index", index);
+  json.put("instance", instance);
 }
 
 void write(JsonWriter& json, const MemberAdded& member) {
   put_member(json, "member_added", member.index, member.instance);
-  put(json, "endpoint", member.endpoint);
+  json.put("endpoint", member.endpoint);
 }
 
 void write(JsonWriter& json, const MemberDraining& member) {
@@ -119,106 +93,92 @@ void write(JsonWriter& json, const MemberDrained& member) {
 }
 
 void write(JsonWriter& json, const Pause& pause) {
-  put(json, "type", "pause");
-  put_bool(json, "on", pause.on);
+  json.put("type", "pause");
+  json.put("on", pause.on);
 }
 
 void write(JsonWriter& json, const WindowSize& window) {
-  put(json, "type", "window");
-  put(json, "bytes", window.bytes);
-  put(json, "batches", std::uint64_t{window.batches});
+  json.put("type", "window");
+  json.put("bytes", window.bytes);
+  json.put("batches", window.batches);
 }
 
 void write(JsonWriter& json, const Refusal& refusal) {
-  put(json, "type", "refusal");
-  put(json, "text", refusal.text);
+  json.put("type", "refusal");
+  json.put("text", refusal.text);
 }
 
 void write(JsonWriter& json, const GiveUp& give_up) {
-  put(json, "type", "give_up");
-  put(json, "text", give_up.text);
+  json.put("type", "give_up");
+  json.put("text", give_up.text);
 }
 
 void write(JsonWriter& json, const Resend& resend) {
-  put(json, "type", "resend");
-  put(json, "instance", std::uint64_t{resend.instance});
+  json.put("type", "resend");
+  json.put("instance", resend.instance);
 }
 
 void write(JsonWriter& json, const Quarantine& record) {
-  put(json, "type", "quarantine");
-  put(json, "source", record.source);
-  put(json, "offset", record.offset);
-  put(json, "role", to_string(record.stage));
-  put(json, "attempts", std::uint64_t{record.attempts});
-  put(json, "reason", record.reason);
+  json.put("type", "quarantine");
+  json.put("source", record.source);
+  json.put("offset", record.offset);
+  json.put("role", to_string(record.stage));
+  json.put("attempts", record.attempts);
+  json.put("reason", record.reason);
 }
 
 void write(JsonWriter& json, const Report& report) {
-  put(json, "type", "report");
+  json.put("type", "report");
   for (const auto& [kind, name] : kReportNames) {
-    if (kind == report.kind) put(json, "kind", name);
+    if (kind == report.kind) json.put("kind", name);
   }
-  put(json, "exit_code", static_cast<std::uint64_t>(report.exit_code));
-  put(json, "text", report.text);
-  put(json, "details", report.details);
-  put_bool(json, "retry", report.retry);
+  json.put("exit_code", static_cast<std::uint64_t>(report.exit_code));
+  json.put("text", report.text);
+  json.put("details", report.details);
+  json.put("retry", report.retry);
 }
 
 // Reads members of one JSON object; remembers the first that is missing or of another type.
 class Members {
  public:
-  explicit Members(const Value& object) : object_(object) {}
+  explicit Members(JsonValue object) : object_(object) {}
 
-  std::string text(const char* key) {
-    const Value* value = find(key, [](const Value& v) { return v.IsString(); });
-    return value == nullptr ? std::string() : std::string(value->GetString(), value->GetStringLength());
-  }
-  std::uint64_t number(const char* key) {
-    const Value* value = find(key, [](const Value& v) { return v.IsUint64(); });
-    return value == nullptr ? 0 : value->GetUint64();
-  }
-  bool boolean(const char* key) {
-    const Value* value = find(key, [](const Value& v) { return v.IsBool(); });
-    return value != nullptr && value->GetBool();
-  }
-  std::vector<std::string> texts(const char* key) {
+  std::string text(std::string_view key) { return std::string(get(key, &JsonValue::as_text)); }
+  std::uint64_t number(std::string_view key) { return get(key, &JsonValue::as_number); }
+  bool boolean(std::string_view key) { return get(key, &JsonValue::as_bool); }
+  std::vector<std::string> texts(std::string_view key) {
     std::vector<std::string> all;
-    const Value* value = find(key, [](const Value& v) { return v.IsArray(); });
-    if (value == nullptr) return all;
-    for (const auto& item : value->GetArray()) {
-      if (!item.IsString())
-        bad_ = key;
-      else
-        all.emplace_back(item.GetString(), item.GetStringLength());
-    }
+    each(key, &JsonValue::as_text, [&](std::string_view text) { all.emplace_back(text); });
     return all;
   }
-  std::vector<std::uint64_t> numbers(const char* key) {
+  std::vector<std::uint64_t> numbers(std::string_view key) {
     std::vector<std::uint64_t> all;
-    const Value* value = find(key, [](const Value& v) { return v.IsArray(); });
-    if (value == nullptr) return all;
-    for (const auto& item : value->GetArray()) {
-      if (item.IsUint64()) {
-        all.push_back(item.GetUint64());
-      } else {
-        bad_ = key;
-      }
-    }
+    each(key, &JsonValue::as_number, [&](std::uint64_t number) { all.push_back(number); });
     return all;
   }
-  void refuse(const char* key) { bad_ = key; }
-  const char* bad() const { return bad_; }
+  void refuse(std::string_view key) {
+    if (bad_.empty()) bad_ = key;
+  }
+  std::string_view bad() const { return bad_; }
 
  private:
-  template <class Check>
-  const Value* find(const char* key, Check check) {
-    auto member = object_.FindMember(key);
-    if (member != object_.MemberEnd() && check(member->value)) return &member->value;
-    if (bad_ == nullptr) bad_ = key;
-    return nullptr;
+  template <class Value>
+  Value get(std::string_view key, std::optional<Value> (JsonValue::*as)() const) {
+    const std::optional<Value> value = (object_[key].*as)();
+    if (!value) refuse(key);
+    return value.value_or(Value());
   }
-  const Value& object_;
-  const char* bad_ = nullptr;
+  template <class Value, class Take>
+  void each(std::string_view key, std::optional<Value> (JsonValue::*as)() const, Take take) {
+    if (!object_[key].is_array()) return refuse(key);
+    object_[key].each([&](const JsonValue& item) {
+      if (const std::optional<Value> value = (item.*as)()) return take(*value);
+      refuse(key);
+    });
+  }
+
+  JsonValue object_;
+  std::string_view bad_;
 };
 
 Stage read_stage(Members& members) {
@@ -333,12 +293,9 @@ std::optional<Control> read(const std::string& type, Members& members) {
 }  // namespace
 
 Message encode(const Control& control) {
-  rapidjson::StringBuffer buffer;
-  JsonWriter json(buffer);
-  json.StartObject();
-  std::visit([&](const auto& message) { write(json, message); }, control);
-  json.EndObject();
-  return Message(std::string_view(buffer.GetString(), buffer.GetSize()));
+  JsonWriter json(JsonFor::kLeat);
+  json.object([&] { std::visit([&](const auto& message) { write(json, message); }, control); });
+  return Message(json.text());
 }
 
 Result<Control> decode_control(std::string_view message) {
@@ -346,16 +303,13 @@ Result<Control> decode_control(std::string_view message) {
     return fail(Fault::kReject,
                 fmt::format("control: {} bytes are over the cap of {}", message.size(), kMaxControlBytes));
   }
-  rapidjson::Document document;
-  // Iterative: depth of hostile text must not become depth of the stack.
-  document.Parse<rapidjson::kParseIterativeFlag>(message.data(), message.size());
-  if (document.HasParseError() || !document.IsObject())
-    return fail(Fault::kReject, "control: expected a JSON object");
-  Members members(document);
+  const auto document = parse_json_object(message);
+  if (!document) return fail(Fault::kReject, "control: expected a JSON object");
+  Members members(document->root());
   std::string type = members.text("type");
   auto control = read(type, members);
   if (!control) return fail(Fault::kReject, fmt::format("control: unknown type '{}'", type.substr(0, 40)));
-  if (members.bad() != nullptr) {
+  if (!members.bad().empty()) {
     return fail(Fault::kReject,
                 fmt::format("control: {}: '{}' is missing or of another type", type, members.bad()));
   }

@@ -10,41 +10,40 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "proto/base/json.h"
 #include "proto/base/result.h"
 
 namespace leat::proto {
 
 class FieldWriter {
  public:
-  FieldWriter();
-  ~FieldWriter();
-  FieldWriter(const FieldWriter&) = delete;
-  FieldWriter& operator=(const FieldWriter&) = delete;
+  FieldWriter() { json_.begin('{'); }
 
-  void operator()(const char* key, const std::string& value);
-  void operator()(const char* key, bool value);
-  void operator()(const char* key, std::uint64_t value);
-  void operator()(const char* key, std::uint32_t value) { (*this)(key, std::uint64_t{value}); }
-  void operator()(const char* key, std::int64_t value);
-  void operator()(const char* key, const std::vector<std::uint64_t>& values);
-  std::string finish();  // once
+  template <class Value>
+  void operator()(const char* key, const Value& value) {
+    json_.put(key, value);
+  }
+  template <class Value>
+  void operator()(const char* key, const std::vector<Value>& values) {
+    json_.put_all(key, values);
+  }
+  std::string finish() {  // once
+    json_.end('}');
+    return json_.text();
+  }
 
  private:
-  struct Json;
-  std::unique_ptr<Json> json_;
+  JsonWriter json_{JsonFor::kLeat};
 };
 
 class FieldReader {
  public:
-  explicit FieldReader(std::string_view json);
-  ~FieldReader();
-  FieldReader(const FieldReader&) = delete;
-  FieldReader& operator=(const FieldReader&) = delete;
+  explicit FieldReader(std::string_view json) : document_(parse_json_object(json)) {}
 
   void operator()(const char* key, std::string& value);
   void operator()(const char* key, bool& value);
@@ -56,9 +55,14 @@ class FieldReader {
   std::string problem() const;
 
  private:
-  struct Json;
-  void refuse(const char* key);
-  std::unique_ptr<Json> json_;
+  JsonValue find(const char* key);
+  // Takes what is there, or refuses the key.
+  template <class Found, class Value>
+  void take(const char* key, const std::optional<Found>& found, Value& value);
+
+  std::optional<JsonDocument> document_;
+  std::size_t found_ = 0;
+  std::string bad_;  // the first key
 };
 
 template <class T>

@@ -5,10 +5,10 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
-#include "daemon/cli/json.h"
 #include "daemon/cli/plan.h"
 #include "daemon/cli/surroundings.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
@@ -57,7 +57,7 @@ void print_text(const Checked& checked) {
       checked.warnings.empty() ? "" : fmt::format(", {}", counted(checked.warnings.size(), "warning")));
 }
 
-void put(Json& json, const Checked& checked) {
+void put(JsonWriter& json, const Checked& checked) {
   json.object([&] {
     json.put("file", checked.file);
     json.put("ok", checked.problems.empty());
@@ -88,7 +88,7 @@ int check(const std::vector<std::string>& pipelines, bool for_service, bool as_j
   check_together(candidates);
   std::optional<Sandbox> sandbox;
   if (for_service) sandbox = sandbox_of_leatd();
-  Json json;
+  JsonWriter json;
   json.array([&] {
     for (const auto& candidate : candidates) {
       Checked checked = check_file(candidate, program_folder, sandbox);

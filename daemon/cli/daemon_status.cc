@@ -2,7 +2,6 @@
 #include "daemon/cli/daemon_status.h"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <array>
@@ -10,106 +9,70 @@
 #include <ctime>
 
 #include "daemon/cli/human.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
 
 namespace {
 
-using rapidjson::Value;
-
 constexpr std::size_t kBarCells = 10;
 constexpr std::size_t kEventsShown = 5;
 constexpr double kLong = 2;  // seconds at one thing that make it worth a line
 
-const Value* member(const Value& object, const char* key) {
-  auto found = object.IsObject() ? object.FindMember(key) : Value::ConstMemberIterator();
-  return object.IsObject() && found != object.MemberEnd() ? &found->value : nullptr;
-}
-
-std::string text(const Value& object, const char* key) {
-  const Value* value = member(object, key);
-  return value != nullptr && value->IsString() ? std::string(value->GetString(), value->GetStringLength())
-                                               : "";
-}
-
-std::uint64_t number(const Value& object, const char* key) {
-  const Value* value = member(object, key);
-  return value != nullptr && value->IsUint64() ? value->GetUint64() : 0;
-}
-
-double real(const Value& object, const char* key) {
-  const Value* value = member(object, key);
-  return value != nullptr && value->IsNumber() ? value->GetDouble() : 0;
-}
-
-const Value& part(const Value& object, const char* key) {
-  static const Value kNothing;
-  const Value* value = member(object, key);
-  return value != nullptr ? *value : kNothing;
-}
-
-template <class Item>
-void each(const Value& object, const char* key, Item item) {
-  const Value& list = part(object, key);
-  if (!list.IsArray()) return;
-  for (const auto& value : list.GetArray()) item(value);
-}
-
-WorkerStatus worker_of(const Value& value) {
+WorkerStatus worker_of(const JsonValue& value) {
   WorkerStatus worker;
-  worker.role = text(value, "role");
-  worker.kind = text(value, "kind");
-  worker.state = text(value, "state");
-  worker.activity = text(value, "activity");
-  worker.index = number(value, "index");
-  worker.pid = number(value, "pid");
-  worker.records = number(value, "records");
-  worker.memory_bytes = number(value, "memory_bytes");
-  worker.state_seconds = real(value, "state_seconds");
-  worker.busy = real(value, "busy");
-  worker.blocked = real(value, "blocked");
-  worker.idle = real(value, "idle");
+  worker.role = value.text("role");
+  worker.kind = value.text("kind");
+  worker.state = value.text("state");
+  worker.activity = value.text("activity");
+  worker.index = value.number("index");
+  worker.pid = value.number("pid");
+  worker.records = value.number("records");
+  worker.memory_bytes = value.number("memory_bytes");
+  worker.state_seconds = value.real("state_seconds");
+  worker.busy = value.real("busy");
+  worker.blocked = value.real("blocked");
+  worker.idle = value.real("idle");
   return worker;
 }
 
-void take_processors(const Value& value, PipelineStatus& pipeline) {
-  pipeline.processors.own = number(value, "own");
-  pipeline.processors.joined = number(value, "joined");
-  pipeline.processors.wanted = number(value, "wanted");
-  pipeline.processors.min = number(value, "min");
-  pipeline.processors.max = number(value, "max");
-  const Value& automatic = part(value, "auto");
-  pipeline.processors.automatic = automatic.IsBool() && automatic.GetBool();
+void take_processors(const JsonValue& value, PipelineStatus& pipeline) {
+  pipeline.processors.own = value.number("own");
+  pipeline.processors.joined = value.number("joined");
+  pipeline.processors.wanted = value.number("wanted");
+  pipeline.processors.min = value.number("min");
+  pipeline.processors.max = value.number("max");
+  pipeline.processors.automatic = value.is_true("auto");
 }
 
-PipelineStatus pipeline_of(const Value& value) {
+PipelineStatus pipeline_of(const JsonValue& value) {
   PipelineStatus pipeline;
-  pipeline.name = text(value, "name");
-  pipeline.file = text(value, "file");
-  pipeline.state = text(value, "state");
-  pipeline.message = text(value, "message");
-  pipeline.bottleneck = text(value, "bottleneck");
-  pipeline.state_seconds = real(value, "state_seconds");
-  const Value& records = part(value, "records");
-  pipeline.in = number(records, "in");
-  pipeline.kept = number(records, "kept");
-  pipeline.dropped = number(records, "dropped");
-  pipeline.dead = number(records, "dead");
-  pipeline.bytes_in = number(value, "bytes_in");
-  pipeline.records_per_s = real(part(value, "rate"), "records");
-  pipeline.bytes_per_s = real(part(value, "rate"), "bytes");
-  pipeline.sources = number(part(value, "sources"), "total");
-  pipeline.sources_done = number(part(value, "sources"), "done");
-  pipeline.sources_failed = number(part(value, "sources"), "failed");
-  pipeline.epoch = number(value, "epoch");
-  pipeline.window_batches = number(value, "window_batches");
-  pipeline.memory_bytes = number(value, "memory_bytes");
-  take_processors(part(value, "processors"), pipeline);
-  each(value, "workers", [&](const Value& worker) { pipeline.workers.push_back(worker_of(worker)); });
-  each(value, "events", [&](const Value& event) {
+  pipeline.name = value.text("name");
+  pipeline.file = value.text("file");
+  pipeline.state = value.text("state");
+  pipeline.message = value.text("message");
+  pipeline.bottleneck = value.text("bottleneck");
+  pipeline.state_seconds = value.real("state_seconds");
+  const JsonValue records = value["records"];
+  pipeline.in = records.number("in");
+  pipeline.kept = records.number("kept");
+  pipeline.dropped = records.number("dropped");
+  pipeline.dead = records.number("dead");
+  pipeline.bytes_in = value.number("bytes_in");
+  pipeline.records_per_s = value["rate"].real("records");
+  pipeline.bytes_per_s = value["rate"].real("bytes");
+  pipeline.sources = value["sources"].number("total");
+  pipeline.sources_done = value["sources"].number("done");
+  pipeline.sources_failed = value["sources"].number("failed");
+  pipeline.epoch = value.number("epoch");
+  pipeline.window_batches = value.number("window_batches");
+  pipeline.memory_bytes = value.number("memory_bytes");
+  take_processors(value["processors"], pipeline);
+  value["workers"].each([&](const JsonValue& worker) { pipeline.workers.push_back(worker_of(worker)); });
+  value["events"].each([&](const JsonValue& event) {
     pipeline.events.push_back(
-        {text(event, "time"), text(event, "level"), text(event, "event"), text(event, "text")});
+        {event.text("time"), event.text("level"), event.text("event"), event.text("text")});
   });
   return pipeline;
 }
@@ -262,16 +225,16 @@ void Page::pipeline(const PipelineStatus& pipeline) {
 }  // namespace
 
 Result<LeatdStatus> parse_leatd_status(std::string_view data) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(data.data(), data.size());
-  if (document.HasParseError() || !document.IsObject() || !document.HasMember("pipelines")) {
+  const auto document = parse_json_object(data);
+  if (!document || !document->root()["pipelines"]) {
     return fail(Fault::kFatal, "the status that leatd gives is none of this version", kExitBug);
   }
   LeatdStatus status;
-  status.version = text(document, "version");
-  status.since = text(document, "since");
-  status.pid = number(document, "pid");
-  each(document, "pipelines", [&](const Value& value) { status.pipelines.push_back(pipeline_of(value)); });
+  const JsonValue root = document->root();
+  status.version = root.text("version");
+  status.since = root.text("since");
+  status.pid = root.number("pid");
+  root["pipelines"].each([&](const JsonValue& value) { status.pipelines.push_back(pipeline_of(value)); });
   return status;
 }
 

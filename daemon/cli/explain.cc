@@ -8,11 +8,11 @@
 #include "config/keys.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
-#include "daemon/cli/json.h"
 #include "daemon/cli/plan.h"
 #include "daemon/cli/state.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
 #include "workers/stage/sandbox.h"
@@ -134,7 +134,7 @@ void print_text(const Facts& facts) {
                                     : printable(pipeline.dead_letter_path));
 }
 
-void put_budget(Json& json, const Plan& plan) {
+void put_budget(JsonWriter& json, const Plan& plan) {
   json.object("budget", [&] {
     json.put("base_bytes", plan.budget.base_bytes);
     json.put("codec_bytes", plan.budget.codec_bytes);
@@ -146,7 +146,7 @@ void put_budget(Json& json, const Plan& plan) {
   });
 }
 
-void put_files(Json& json, const Facts& facts) {
+void put_files(JsonWriter& json, const Facts& facts) {
   if (!facts.listing) {
     json.put("files_error", facts.listing.error().text);
     return;
@@ -169,7 +169,7 @@ void put_files(Json& json, const Facts& facts) {
   });
 }
 
-void put_stages(Json& json, const Facts& facts) {
+void put_stages(JsonWriter& json, const Facts& facts) {
   const config::Pipeline& pipeline = facts.plan.pipeline;
   json.object("workers", [&] {
     json.put("reader", std::uint64_t{1});
@@ -192,7 +192,7 @@ void put_stages(Json& json, const Facts& facts) {
 
 void print_json(const Facts& facts) {
   const config::Pipeline& pipeline = facts.plan.pipeline;
-  Json json;
+  JsonWriter json;
   json.object([&] {
     json.put("pipeline", pipeline.name);
     json.put("file", pipeline.file);

@@ -14,9 +14,9 @@
 
 #include "daemon/cli/daemon_status.h"
 #include "daemon/cli/human.h"
-#include "daemon/cli/json.h"
 #include "daemon/control/client.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
@@ -93,7 +93,7 @@ Result<LeatdStatus> status_of(const std::string& folder) {
 }
 
 void print_as_line(const std::string& pipeline, const Received& received) {
-  Json json;
+  JsonWriter json;
   json.object([&] {
     json.put("pipeline", pipeline);
     json.put("exit_code", static_cast<std::uint64_t>(received.exit_code));

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 
 #include "daemon/cli/human.h"
 #include "proto/base/base64.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
@@ -21,28 +21,17 @@ namespace {
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kReasonColumns = 100;
 
-using rapidjson::Value;
-
-const Value* member(const Value& object, const std::string& key) {
-  auto found = object.FindMember(key.c_str());
-  return found == object.MemberEnd() ? nullptr : &found->value;
-}
-
 // "key" or, for bytes that are no UTF-8, "key_base64".
-std::optional<std::string> bytes(const Value& object, const char* key) {
-  if (const Value* text = member(object, key); text != nullptr && text->IsString()) {
-    return std::string(text->GetString(), text->GetStringLength());
-  }
-  const Value* encoded = member(object, std::string(key) + "_base64");
-  if (encoded == nullptr || !encoded->IsString()) return std::nullopt;
-  return from_base64({encoded->GetString(), encoded->GetStringLength()});
+std::optional<std::string> bytes(const JsonValue& object, const std::string& key) {
+  if (const auto text = object[key].as_text()) return std::string(*text);
+  const auto encoded = object[key + "_base64"].as_text();
+  return encoded ? from_base64(*encoded) : std::nullopt;
 }
 
-bool read_number(const Value& object, const char* key, std::uint64_t& into) {
-  const Value* value = member(object, key);
-  if (value == nullptr || !value->IsUint64()) return false;
-  into = value->GetUint64();
-  return true;
+bool read_number(const JsonValue& object, std::string_view key, std::uint64_t& into) {
+  const auto number = object[key].as_number();
+  into = number.value_or(into);
+  return number.has_value();
 }
 
 void append_bytes(std::string& line, std::string_view key, std::string_view text) {
@@ -58,22 +47,22 @@ void append_bytes(std::string& line, std::string_view key, std::string_view text
 }  // namespace
 
 std::optional<Letter> parse_letter(std::string_view line) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(line.data(), line.size());
-  if (document.HasParseError() || !document.IsObject()) return std::nullopt;
-  auto source = bytes(document, "source");
-  auto stage = bytes(document, "stage");
-  auto reason = bytes(document, "reason");
+  const auto document = parse_json_object(line);
+  if (!document) return std::nullopt;
+  const JsonValue object = document->root();
+  auto source = bytes(object, "source");
+  auto stage = bytes(object, "stage");
+  auto reason = bytes(object, "reason");
   Letter letter;
-  bool whole = source && stage && reason && read_number(document, "line", letter.line) &&
-               read_number(document, "offset", letter.offset) &&
-               read_number(document, "attempts", letter.attempts);
+  bool whole = source && stage && reason && read_number(object, "line", letter.line) &&
+               read_number(object, "offset", letter.offset) &&
+               read_number(object, "attempts", letter.attempts);
   if (!whole) return std::nullopt;
   letter.source = *std::move(source);
   letter.stage = *std::move(stage);
   letter.reason = *std::move(reason);
-  letter.record = bytes(document, "record");
-  if (!letter.record && !read_number(document, "length", letter.length)) return std::nullopt;
+  letter.record = bytes(object, "record");
+  if (!letter.record && !read_number(object, "length", letter.length)) return std::nullopt;
   return letter;
 }
 

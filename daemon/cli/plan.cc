@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <rapidjson/document.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -18,6 +17,7 @@
 #include "config/text.h"
 #include "daemon/supervisor/process.h"
 #include "proto/base/fd.h"
+#include "proto/base/json.h"
 
 namespace leat::cli {
 
@@ -25,8 +25,6 @@ namespace {
 
 using config::Predicate;
 using config::Step;
-using rapidjson::Value;
-
 constexpr std::size_t kMaxFileBytes = 1024 * 1024;
 constexpr std::size_t kMaxListingBytes = 256 * 1024 * 1024;
 
@@ -89,31 +87,6 @@ void find_own_outputs(Plan& plan) {
   if (!pipeline.dead_letter_path.empty()) check(pipeline.dead_letter_path, "dead_letter.path");
 }
 
-// The items of an array member, empty when there is none.
-template <class Each>
-bool each_item(const Value& object, const char* key, Each each) {
-  auto found = object.FindMember(key);
-  if (found == object.MemberEnd() || !found->value.IsArray()) return false;
-  for (const Value& item : found->value.GetArray()) each(item);
-  return true;
-}
-std::string text(const Value& object, const char* key) {
-  if (!object.IsObject()) return {};
-  auto found = object.FindMember(key);
-  if (found == object.MemberEnd() || !found->value.IsString()) return {};
-  return {found->value.GetString(), found->value.GetStringLength()};
-}
-std::uint64_t number(const Value& object, const char* key) {
-  if (!object.IsObject()) return 0;
-  auto found = object.FindMember(key);
-  return found != object.MemberEnd() && found->value.IsUint64() ? found->value.GetUint64() : 0;
-}
-
-bool parse_object(rapidjson::Document& document, const std::string& json) {
-  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-  return !document.HasParseError() && document.IsObject();
-}
-
 std::string pointers(const std::vector<config::Pointer>& fields) {
   std::string out;
   for (const auto& field : fields) out += " " + field.text();
@@ -168,28 +141,29 @@ void check_together(std::vector<Candidate>& candidates) {
 }
 
 Result<Listing> parse_listing(const std::string& json) {
-  rapidjson::Document document;
-  Listing listing;
-  if (!parse_object(document, json) || !each_item(document, "files", [&](const Value& item) {
-        listing.files.push_back({text(item, "path"), number(item, "bytes")});
-      })) {
+  const auto document = parse_json_object(json);
+  if (!document || !document->root()["files"].is_array()) {
     return fail(Fault::kFatal, "leat-reader --list: expected one JSON object with files", kExitBug);
   }
-  each_item(document, "skipped", [&](const Value& item) {
-    listing.skipped.push_back({text(item, "path"), text(item, "reason")});
+  Listing listing;
+  document->root()["files"].each([&](const JsonValue& item) {
+    listing.files.push_back({item.text("path"), item.number("bytes")});
+  });
+  document->root()["skipped"].each([&](const JsonValue& item) {
+    listing.skipped.push_back({item.text("path"), item.text("reason")});
   });
   return listing;
 }
 
 Result<FilterPlan> parse_filter_plan(const std::string& json) {
-  rapidjson::Document document;
-  FilterPlan filter;
-  if (!parse_object(document, json) || !each_item(document, "predicates", [&](const Value& item) {
-        if (item.IsString()) filter.predicates.emplace_back(item.GetString(), item.GetStringLength());
-      })) {
+  const auto document = parse_json_object(json);
+  if (!document || !document->root()["predicates"].is_array()) {
     return fail(Fault::kFatal, "leat-filter --describe: expected one JSON object with predicates", kExitBug);
   }
-  filter.sets_bytes = number(document, "sets_bytes");
+  FilterPlan filter;
+  document->root()["predicates"].each(
+      [&](const JsonValue& item) { filter.predicates.emplace_back(item.as_text().value_or("")); });
+  filter.sets_bytes = document->root().number("sets_bytes");
   return filter;
 }
 

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,10 +24,10 @@
 #include "config/text.h"
 #include "daemon/cli/durable.h"
 #include "daemon/cli/human.h"
-#include "daemon/cli/json.h"
 #include "daemon/cli/letters.h"
 #include "proto/base/fd.h"
 #include "proto/base/files.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
@@ -131,7 +130,7 @@ Result<std::uint64_t> end_of_lines(const std::string& file, std::uint64_t until)
 }
 
 std::string to_json(const Replay& replay) {
-  Json json;
+  JsonWriter json;
   json.object([&] {
     json.put("id", replay.id);
     json.put("dead_letter", replay.dead_letter);
@@ -144,41 +143,30 @@ std::string to_json(const Replay& replay) {
   return json.text() + "\n";
 }
 
-Result<rapidjson::Document> read_json(const std::string& path) {
+Result<JsonDocument> read_json(const std::string& path) {
   auto lines = Lines::open(path);
   if (!lines) return tl::unexpected(lines.error());
   auto line = lines->next();
   if (!line) return tl::unexpected(line.error());
-  rapidjson::Document document;
-  if (*line) document.Parse<rapidjson::kParseIterativeFlag>((*line)->data(), (*line)->size());
-  if (*line && !document.HasParseError() && document.IsObject()) return document;
+  auto document = *line ? parse_json_object(**line) : std::nullopt;
+  if (document) return *std::move(document);
   return fail(Fault::kFatal,
               fmt::format("{} is damaged; check what is in its folder, and move that elsewhere", path));
-}
-
-std::string text(const rapidjson::Document& document, const char* key) {
-  auto found = document.FindMember(key);
-  return found != document.MemberEnd() && found->value.IsString() ? found->value.GetString() : "";
-}
-
-std::uint64_t number(const rapidjson::Document& document, const char* key) {
-  auto found = document.FindMember(key);
-  return found != document.MemberEnd() && found->value.IsUint64() ? found->value.GetUint64() : 0;
 }
 
 Result<Replay> read_replay(const std::string& folder) {
   auto document = read_json(folder + "/replay.json");
   if (!document) return tl::unexpected(document.error());
-  auto rotate = document->FindMember("keep_rotate");
+  const JsonValue root = document->root();
   Replay replay;
   replay.folder = folder;
-  replay.id = text(*document, "id");
-  replay.dead_letter = text(*document, "dead_letter");
-  replay.aside = text(*document, "aside");
-  replay.sink = text(*document, "sink");
-  replay.keep_rotate = rotate != document->MemberEnd() && rotate->value.IsTrue();
-  replay.letters = number(*document, "letters");
-  replay.kept = number(*document, "kept");
+  replay.id = root.text("id");
+  replay.dead_letter = root.text("dead_letter");
+  replay.aside = root.text("aside");
+  replay.sink = root.text("sink");
+  replay.keep_rotate = root.is_true("keep_rotate");
+  replay.letters = root.number("letters");
+  replay.kept = root.number("kept");
   return replay;
 }
 
@@ -253,7 +241,7 @@ Result<std::uint64_t> length_before(const Replay& replay, OwnLedger& own, const 
   if (exists(marker)) {
     auto document = read_json(marker);
     if (!document) return tl::unexpected(document.error());
-    return number(*document, "length");
+    return document->root().number("length");
   }
   auto committed = own.committed(replay.dead_letter);
   if (!committed) return committed;

@@ -52,7 +52,7 @@ std::string source_line(const Source& source) {
   return line;
 }
 
-void put_source(Json& json, const Source& source) {
+void put_source(JsonWriter& json, const Source& source) {
   const auto& counts = source.counts;
   json.object([&] {
     json.put("path", source.path);
@@ -91,7 +91,7 @@ int sources(const SourcesOptions& options) {
     for (const Source& source : *page) {
       if (!options.state_filter.empty() && to_string(source.state) != options.state_filter) continue;
       if (options.json) {
-        Json json;
+        JsonWriter json;
         put_source(json, source);
         fmt::print("{}\n", json.text());
       } else {

@@ -3,13 +3,13 @@
 
 #include <string>
 
-#include "daemon/cli/json.h"
+#include "proto/base/json.h"
 #include "workers/ledger/ledger.h"
 
 namespace leat::cli {
 
 std::string source_header();
 std::string source_line(const ledger::Source& source);  // with its newline; a second line says the reason
-void put_source(Json& json, const ledger::Source& source);
+void put_source(JsonWriter& json, const ledger::Source& source);
 
 }  // namespace leat::cli

@@ -7,8 +7,8 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/human.h"
-#include "daemon/cli/json.h"
 #include "daemon/cli/leatd.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
 
@@ -109,7 +109,7 @@ void print_text(const Facts& facts) {
   }
 }
 
-void put(Json& json, const ledger::Counts& counts) {
+void put(JsonWriter& json, const ledger::Counts& counts) {
   json.put("in", counts.in);
   json.put("kept", counts.kept);
   json.put("dropped", counts.dropped);
@@ -118,7 +118,7 @@ void put(Json& json, const ledger::Counts& counts) {
   json.put("out_bytes", counts.out_bytes);
 }
 
-void put_run(Json& json, const Facts& facts) {
+void put_run(JsonWriter& json, const Facts& facts) {
   const ledger::Run& run = *facts.last;
   json.object("last_run", [&] {
     json.put("id", run.id);
@@ -136,7 +136,7 @@ void put_run(Json& json, const Facts& facts) {
 }
 
 std::string to_json(const Facts& facts) {
-  Json json;
+  JsonWriter json;
   json.object([&] {
     json.put("pipeline", facts.pipeline);
     json.put("state", facts.folder);

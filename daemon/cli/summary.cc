@@ -1,88 +1,55 @@
 #include "daemon/cli/summary.h"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <iterator>
 
 #include "daemon/cli/human.h"
-#include "daemon/cli/json.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
 
 namespace {
 
-using rapidjson::Value;
-
-const Value* member(const Value& object, const char* key) {
-  if (!object.IsObject()) return nullptr;
-  auto found = object.FindMember(key);
-  return found == object.MemberEnd() ? nullptr : &found->value;
-}
-std::uint64_t number(const Value& object, const char* key) {
-  const Value* value = member(object, key);
-  return value != nullptr && value->IsUint64() ? value->GetUint64() : 0;
-}
-std::string text(const Value& object, const char* key) {
-  const Value* value = member(object, key);
-  return value != nullptr && value->IsString() ? std::string(value->GetString(), value->GetStringLength())
-                                               : "";
-}
-
-template <class Each>
-void for_items(const Value& object, const char* key, Each each) {
-  const Value* list = member(object, key);
-  if (list == nullptr || !list->IsArray()) return;
-  for (const Value& item : list->GetArray()) each(item);
-}
-
-void read_bad(const Value& sources, const char* key, std::vector<Summary::BadSource>& into) {
-  for_items(sources, key, [&](const Value& item) {
-    if (item.IsString()) {
-      into.push_back({item.GetString(), 0, ""});
+void read_bad(const JsonValue& list, std::vector<Summary::BadSource>& into) {
+  list.each([&](const JsonValue& item) {
+    if (auto path = item.as_text()) {
+      into.push_back({std::string(*path), 0, ""});
     } else {
-      into.push_back({text(item, "path"), number(item, "offset"), text(item, "reason")});
+      into.push_back({item.text("path"), item.number("offset"), item.text("reason")});
     }
   });
 }
 
 bool read_account(Summary& summary, const std::string& details) {
-  rapidjson::Document account;
-  account.Parse<rapidjson::kParseIterativeFlag>(details.data(), details.size());
-  if (account.HasParseError() || !account.IsObject()) return false;
-  const Value* in = member(account, "in");
-  if (in == nullptr || !in->IsUint64()) return false;
-  const Value* stopped = member(account, "stopped");
-  summary.stopped = stopped != nullptr && stopped->IsTrue();
-  const Value* resumed = member(account, "resumed");
-  summary.resumed = resumed != nullptr && resumed->IsTrue();
-  summary.already_done = number(account, "already_done");
-  summary.last_done_s = static_cast<std::int64_t>(number(account, "last_done_s"));
-  summary.in = in->GetUint64();
-  summary.kept = number(account, "kept");
-  summary.dropped = number(account, "dropped");
-  summary.dead = number(account, "dead");
-  summary.out = number(account, "out");
-  summary.blank = number(account, "blank");
-  for_items(account, "outputs", [&](const Value& item) {
-    summary.outputs.push_back({text(item, "path"), number(item, "bytes"), number(item, "records_bytes")});
+  const auto document = parse_json_object(details);
+  if (!document || !document->root()["in"].as_number()) return false;
+  const JsonValue account = document->root();
+  summary.stopped = account.is_true("stopped");
+  summary.resumed = account.is_true("resumed");
+  summary.already_done = account.number("already_done");
+  summary.last_done_s = static_cast<std::int64_t>(account.number("last_done_s"));
+  summary.in = account.number("in");
+  summary.kept = account.number("kept");
+  summary.dropped = account.number("dropped");
+  summary.dead = account.number("dead");
+  summary.out = account.number("out");
+  summary.blank = account.number("blank");
+  account["outputs"].each([&](const JsonValue& item) {
+    summary.outputs.push_back({item.text("path"), item.number("bytes"), item.number("records_bytes")});
   });
-  summary.outputs_count = std::max(number(account, "outputs_count"), std::uint64_t{summary.outputs.size()});
-  summary.outputs_empty = number(account, "outputs_empty");
-  if (const Value* dead = member(account, "dead_letter")) {
-    summary.dead_letter_path = text(*dead, "path");
-    summary.dead_letters = number(*dead, "records");
-  }
-  if (const Value* sources = member(account, "sources")) {
-    summary.sources_done = number(*sources, "done");
-    read_bad(*sources, "failed", summary.failed);
-    read_bad(*sources, "changed", summary.changed);
-    summary.sources_failed = std::max(number(*sources, "failed_count"), std::uint64_t{summary.failed.size()});
-    summary.sources_changed =
-        std::max(number(*sources, "changed_count"), std::uint64_t{summary.changed.size()});
-  }
+  summary.outputs_count = std::max(account.number("outputs_count"), std::uint64_t{summary.outputs.size()});
+  summary.outputs_empty = account.number("outputs_empty");
+  summary.dead_letter_path = account["dead_letter"].text("path");
+  summary.dead_letters = account["dead_letter"].number("records");
+  const JsonValue sources = account["sources"];
+  summary.sources_done = sources.number("done");
+  read_bad(sources["failed"], summary.failed);
+  read_bad(sources["changed"], summary.changed);
+  summary.sources_failed = std::max(sources.number("failed_count"), std::uint64_t{summary.failed.size()});
+  summary.sources_changed = std::max(sources.number("changed_count"), std::uint64_t{summary.changed.size()});
   return true;
 }
 
@@ -242,7 +209,7 @@ std::string to_text(const Summary& summary) {
 
 namespace {
 
-void put_json_stages(Json& json, const Summary& summary) {
+void put_json_stages(JsonWriter& json, const Summary& summary) {
   json.array("stages", [&] {
     for (const auto& stage : summary.run.stages) {
       json.object([&] {
@@ -258,7 +225,7 @@ void put_json_stages(Json& json, const Summary& summary) {
   if (busiest != nullptr) json.put("busiest", proto::to_string(busiest->stage));
 }
 
-void put_json_bad(Json& json, std::string_view key, const std::vector<Summary::BadSource>& sources) {
+void put_json_bad(JsonWriter& json, std::string_view key, const std::vector<Summary::BadSource>& sources) {
   json.array(key, [&] {
     for (const auto& source : sources) {
       json.object([&] {
@@ -276,7 +243,7 @@ std::uint64_t bytes_written(const Summary& summary) {
   return bytes;
 }
 
-void put_json_account(Json& json, const Summary& summary) {
+void put_json_account(JsonWriter& json, const Summary& summary) {
   json.put("stopped", summary.stopped);
   json.put("resumed", summary.resumed);
   json.put("in", summary.in);
@@ -314,7 +281,7 @@ void put_json_account(Json& json, const Summary& summary) {
 
 std::string to_json(const Summary& summary) {
   const auto& run = summary.run;
-  Json json;
+  JsonWriter json;
   json.object([&] {
     json.put("pipeline", summary.pipeline);
     json.put("exit_code", static_cast<std::uint64_t>(summary.exit_code));

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <pwd.h>
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +14,7 @@
 
 #include "daemon/control/address.h"
 #include "proto/base/files.h"
+#include "proto/base/json.h"
 
 namespace leat::control {
 
@@ -62,32 +60,19 @@ tl::unexpected<Error> cannot_connect(const std::string& path, int error) {
   return fail(Fault::kFatal, fmt::format("the leatd at {}: {}", path, std::strerror(error)));
 }
 
-std::string to_text(const rapidjson::Value& value) {
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-  value.Accept(writer);
-  return {buffer.GetString(), buffer.GetSize()};
-}
-
 // nullopt: it is no answer.
 std::optional<Received> decode_answer(std::string_view line) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(line.data(), line.size());
-  if (document.HasParseError() || !document.IsObject()) return std::nullopt;
+  const auto document = parse_json_object(line);
+  if (!document) return std::nullopt;
+  const JsonValue answer = document->root();
   Received received;
-  if (auto stream = document.FindMember("stream"); stream != document.MemberEnd()) {
-    received.streamed = true;
-    return received;
-  }
-  auto code = document.FindMember("exit_code");
-  if (code == document.MemberEnd() || !code->value.IsInt()) return std::nullopt;
-  received.exit_code = code->value.GetInt();
-  auto text = document.FindMember("text");
-  if (text != document.MemberEnd() && text->value.IsString()) {
-    received.text.assign(text->value.GetString(), text->value.GetStringLength());
-  }
-  auto data = document.FindMember("data");
-  if (data != document.MemberEnd()) received.data = to_text(data->value);
+  received.streamed = bool{answer["stream"]};
+  if (received.streamed) return received;
+  const auto code = answer["exit_code"].as_number();
+  if (!code || *code > 255) return std::nullopt;
+  received.exit_code = static_cast<int>(*code);
+  received.text = answer.text("text");
+  received.data = answer["data"].to_json();
   return received;
 }
 

@@ -1,20 +1,17 @@
 #include "daemon/control/request.h"
 
 #include <fmt/format.h>
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <array>
 
 #include "config/text.h"
+#include "proto/base/json.h"
+#include "proto/base/text.h"
 
 namespace leat::control {
 
 namespace {
-
-using rapidjson::Value;
 
 enum class Needs : std::uint8_t { kNone, kMaybe, kName };
 
@@ -46,18 +43,13 @@ tl::unexpected<Error> refuse(std::string text) {
   return fail(Fault::kReject, std::move(text), kExitUsage);
 }
 
-std::string_view view(const Value& value) {
-  return {value.GetString(), value.GetStringLength()};
-}
-
 // "": not there, or no string.
-std::string_view string_at(const Value& object, const char* key) {
-  auto member = object.FindMember(key);
-  return member == object.MemberEnd() || !member->value.IsString() ? std::string_view() : view(member->value);
+std::string_view string_at(const JsonValue& object, std::string_view key) {
+  return object[key].as_text().value_or("");
 }
 
-Result<void> take_pipeline(const Value& object, const Rule& rule, Request& request) {
-  bool named = object.HasMember("pipeline");
+Result<void> take_pipeline(const JsonValue& object, const Rule& rule, Request& request) {
+  const bool named{object["pipeline"]};
   if (!named && rule.pipeline != Needs::kName) return {};
   if (rule.pipeline == Needs::kNone) return refuse(fmt::format("{} takes no pipeline", rule.command));
   if (!named) return refuse(fmt::format("{} wants the name of a pipeline", rule.command));
@@ -67,16 +59,17 @@ Result<void> take_pipeline(const Value& object, const Rule& rule, Request& reque
   return {};
 }
 
-Result<void> take_workers(const Value& object, Request& request) {
+Result<void> take_workers(const JsonValue& object, Request& request) {
   request.role = string_at(object, "role");
   if (request.role != "processor") return refuse("scale wants the role \"processor\"");
-  auto workers = object.FindMember("workers");
-  if (workers == object.MemberEnd()) return refuse("scale wants workers: a number, or \"auto\"");
-  if (workers->value.IsString() && view(workers->value) == "auto") return {};
-  if (!workers->value.IsUint() || workers->value.GetUint() > kMaxWorkers) {
+  const JsonValue workers = object["workers"];
+  if (!workers) return refuse("scale wants workers: a number, or \"auto\"");
+  if (workers.as_text() == "auto") return {};
+  const auto number = workers.as_number();
+  if (!number || *number > kMaxWorkers) {
     return refuse(fmt::format("workers must be a number from 0 to {}, or \"auto\"", kMaxWorkers));
   }
-  request.workers = workers->value.GetUint();
+  request.workers = static_cast<std::uint32_t>(*number);
   return {};
 }
 
@@ -104,15 +97,14 @@ bool allowed(const std::string& command, const std::vector<std::string>& argumen
   return true;
 }
 
-Result<void> take_arguments(const Value& object, Request& request) {
+Result<void> take_arguments(const JsonValue& object, Request& request) {
   constexpr std::size_t kMost = 8;
-  auto list = object.FindMember("arguments");
-  if (list != object.MemberEnd()) {
-    if (!list->value.IsArray() || list->value.Size() > kMost) return refuse("arguments must be a short list");
-    for (const auto& argument : list->value.GetArray()) {
-      if (!argument.IsString()) return refuse("arguments must be strings");
-      request.arguments.emplace_back(view(argument));
-    }
+  const JsonValue list = object["arguments"];
+  if (list && (!list.is_array() || list.size() > kMost)) return refuse("arguments must be a short list");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto argument = list[i].as_text();
+    if (!argument) return refuse("arguments must be strings");
+    request.arguments.emplace_back(*argument);
   }
   if (allowed(request.command, request.arguments)) return {};
   return refuse(request.command == "dead"
@@ -142,55 +134,42 @@ bool changes(std::string_view command) {
 }
 
 Result<Request> decode_request(std::string_view line) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(line.data(),
-                                                                                         line.size());
-  if (document.HasParseError()) {
-    return refuse(fmt::format("a request is one line of JSON; this one is wrong at byte {}",
-                              document.GetErrorOffset()));
+  if (!is_utf8(line)) {
+    return refuse(fmt::format(
+        "a request is one line of JSON; this one is wrong at byte {}, which is no UTF-8", utf8_prefix(line)));
   }
-  if (!document.IsObject()) return refuse("a request is a JSON object, this is none");
-  std::string_view command = string_at(document, "command");
+  const auto document = JsonDocument::parse(line);
+  if (!document) return refuse("a request is one line of JSON; this one is " + document.error().text);
+  const JsonValue object = document->root();
+  if (!object.is_object()) return refuse("a request is a JSON object, this is none");
+  std::string_view command = string_at(object, "command");
   const Rule* rule = rule_of(command);
   if (rule == nullptr) return refuse("the command is unknown to this leatd; there are: " + known_commands());
   Request request;
   request.command = command;
-  auto taken = take_pipeline(document, *rule, request);
-  if (taken && command == "scale") taken = take_workers(document, request);
-  if (taken && (command == "sources" || command == "dead")) taken = take_arguments(document, request);
+  auto taken = take_pipeline(object, *rule, request);
+  if (taken && command == "scale") taken = take_workers(object, request);
+  if (taken && (command == "sources" || command == "dead")) taken = take_arguments(object, request);
   if (!taken) return tl::unexpected(taken.error());
   return request;
 }
 
 std::string encode(const Request& request) {
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-  auto put = [&](const char* key, const std::string& value) {
-    writer.Key(key);
-    writer.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-  };
-  writer.StartObject();
-  put("command", request.command);
-  if (!request.pipeline.empty()) put("pipeline", request.pipeline);
-  if (request.command == "scale") {
-    put("role", request.role);
-    writer.Key("workers");
-    if (request.workers) {
-      writer.Uint(*request.workers);
-    } else {
-      writer.String("auto");
+  JsonWriter json(JsonFor::kLeat);
+  json.object([&] {
+    json.put("command", request.command);
+    if (!request.pipeline.empty()) json.put("pipeline", request.pipeline);
+    if (request.command == "scale") {
+      json.put("role", request.role);
+      if (request.workers) {
+        json.put("workers", *request.workers);
+      } else {
+        json.put("workers", "auto");
+      }
     }
-  }
-  if (!request.arguments.empty()) {
-    writer.Key("arguments");
-    writer.StartArray();
-    for (const auto& argument : request.arguments) {
-      writer.String(argument.data(), static_cast<rapidjson::SizeType>(argument.size()));
-    }
-    writer.EndArray();
-  }
-  writer.EndObject();
-  return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
+    if (!request.arguments.empty()) json.put_all("arguments", request.arguments);
+  });
+  return json.text() + "\n";
 }
 
 }  // namespace leat::control

@@ -8,8 +8,6 @@
 #include "daemon/control/server.h"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -52,12 +50,9 @@ void watch(int set, int operation, int fd, std::uint64_t tag, std::uint32_t even
 }
 
 std::string to_line(const Reply& reply) {
-  const std::string text = printable_lines(reply.text);
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-  return fmt::format("{{\"exit_code\":{},\"text\":{},\"data\":{}}}\n", reply.exit_code,
-                     std::string_view(buffer.GetString(), buffer.GetSize()),
+  std::string text;
+  append_quoted(text, printable_lines(reply.text));
+  return fmt::format("{{\"exit_code\":{},\"text\":{},\"data\":{}}}\n", reply.exit_code, text,
                      reply.data.empty() ? "{}" : reply.data);
 }
 

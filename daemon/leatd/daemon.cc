@@ -159,7 +159,7 @@ void Daemon::finish_reload() {
     log::warning("no-pipelines",
                  {{"text", fmt::format("put one into {}/pipelines.d, then leat reload", folders_.config)}});
   }
-  cli::Json json;
+  JsonWriter json;
   json.array([&] {
     for (const Change& change : changes) {
       log_change(change);
@@ -258,7 +258,7 @@ control::Answer Daemon::show(const control::Request& request, const Runner& runn
 }
 
 control::Reply Daemon::status(const std::string& pipeline) const {
-  cli::Json json;
+  JsonWriter json;
   bool found = pipeline.empty();
   json.object([&] {
     json.put("version", LEAT_VERSION);

@@ -11,7 +11,7 @@ namespace leat::leatd {
 
 namespace {
 
-void put_worker(cli::Json& json, const supervisor::WorkerStatus& worker) {
+void put_worker(JsonWriter& json, const supervisor::WorkerStatus& worker) {
   json.object([&] {
     json.put("role", to_string(worker.slot.stage));
     json.put("index", std::uint64_t{worker.slot.index});
@@ -29,7 +29,7 @@ void put_worker(cli::Json& json, const supervisor::WorkerStatus& worker) {
   });
 }
 
-void put_totals(cli::Json& json, const Runner& runner, const supervisor::Snapshot& totals) {
+void put_totals(JsonWriter& json, const Runner& runner, const supervisor::Snapshot& totals) {
   json.object("records", [&] {
     json.put("in", totals.records_in);
     json.put("kept", totals.kept);
@@ -48,7 +48,7 @@ void put_totals(cli::Json& json, const Runner& runner, const supervisor::Snapsho
   });
 }
 
-void put_pool(cli::Json& json, const supervisor::PoolStatus& pool) {
+void put_pool(JsonWriter& json, const supervisor::PoolStatus& pool) {
   json.object("processors", [&] {
     json.put("own", static_cast<std::uint64_t>(pool.own));
     json.put("joined", static_cast<std::uint64_t>(pool.joined));
@@ -65,7 +65,7 @@ std::string iso_time(std::int64_t unix_s) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_s)));
 }
 
-void put_pipeline(cli::Json& json, const Runner& runner) {
+void put_pipeline(JsonWriter& json, const Runner& runner) {
   std::optional<supervisor::Status> running = runner.status();
   supervisor::Status status = running.value_or(supervisor::Status{});
   Runner::State state = runner.state();
@@ -103,7 +103,7 @@ std::string problems_of(const cli::Candidate& candidate) {
   return text;
 }
 
-void put_refused(cli::Json& json, const cli::Candidate& candidate) {
+void put_refused(JsonWriter& json, const cli::Candidate& candidate) {
   json.object([&] {
     json.put("name", std::filesystem::path(candidate.file).filename().string());
     json.put("file", candidate.file);

@@ -4,16 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/json.h"
 #include "daemon/leatd/loader.h"
 #include "daemon/leatd/runner.h"
+#include "proto/base/json.h"
 
 namespace leat::leatd {
 
 // One pipeline, with all its workers.
-void put_pipeline(cli::Json& json, const Runner& runner);
+void put_pipeline(JsonWriter& json, const Runner& runner);
 // A file that cannot be used, and why.
-void put_refused(cli::Json& json, const cli::Candidate& candidate);
+void put_refused(JsonWriter& json, const cli::Candidate& candidate);
 // All that is wrong with a file, a line each.
 std::string problems_of(const cli::Candidate& candidate);
 // "2026-11-24T09:00:00Z"

@@ -10,7 +10,6 @@
 // end is judged only kLastWords later; one by a signal at once. Whatever ended the run, the end is the same: every worker
 // is asked to leave, gets a moment, and is killed.
 #include <fmt/format.h>
-#include <rapidjson/document.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +21,7 @@
 
 #include "config/text.h"
 #include "daemon/supervisor/loop.h"
+#include "proto/base/json.h"
 #include "workers/stage/sandbox.h"
 
 namespace leat::supervisor {
@@ -73,11 +73,8 @@ config::Budget planned(const Job& job, int processors) {
 
 // The epoch that the writer's first report names; 0: it names none.
 std::uint64_t epoch_in(const std::string& details) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(details.data(), details.size());
-  if (document.HasParseError() || !document.IsObject()) return 0;
-  auto epoch = document.FindMember("epoch");
-  return epoch != document.MemberEnd() && epoch->value.IsUint64() ? epoch->value.GetUint64() : 0;
+  const auto document = parse_json_object(details);
+  return document ? document->root().number("epoch") : 0;
 }
 
 }  // namespace

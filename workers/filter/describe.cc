@@ -1,12 +1,11 @@
 #include "workers/filter/describe.h"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <cstdio>
 
 #include "config/parse.h"
+#include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/filter/stage.h"
 #include "workers/stage/worker.h"
@@ -127,17 +126,14 @@ int print_description(const std::string& pipeline_file) {
     throw stage::Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
   }
   auto stage = stage::value_or_fatal(FilterStage::make(parsed.pipeline));
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  json.StartObject();
-  json.Key("predicates");
-  json.StartArray();
-  for (const auto& predicate : parsed.pipeline.filter.keep) json.String(describe(predicate).c_str());
-  json.EndArray();
-  json.Key("sets_bytes");
-  json.Uint64(stage.predicates().memory_bytes());
-  json.EndObject();
-  std::printf("%s\n", buffer.GetString());
+  JsonWriter json(JsonFor::kLeat);
+  json.object([&] {
+    json.array("predicates", [&] {
+      for (const auto& predicate : parsed.pipeline.filter.keep) json.item(describe(predicate));
+    });
+    json.put("sets_bytes", stage.predicates().memory_bytes());
+  });
+  std::printf("%s\n", json.text().c_str());
   return kExitOk;
 }
 

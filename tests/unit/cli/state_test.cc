@@ -73,7 +73,7 @@ TEST_CASE("a source is a line with its columns under their names, and a second l
   CHECK(line.find("line 2,000, byte 3,145,728: zstd: damaged\\n\n") != std::string::npos);
   CHECK(source_header().find("SOURCE") == line.find("/in/"));
 
-  Json json;
+  JsonWriter json;
   source.path = "/in/\xFF";
   put_source(json, source);
   CHECK(json.text().find(
