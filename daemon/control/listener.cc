@@ -14,9 +14,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include "daemon/control/address.h"
+#include "proto/base/files.h"
 
 namespace leat::control {
 
@@ -61,8 +61,8 @@ void remove_if_stale(const std::string& path, const sockaddr_un& address) {
 }  // namespace
 
 Listener::Listener(const std::string& path, const std::string& group) : path_(path) {
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  Fd lock(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::string folder = folder_of(path);
+  Fd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock) refuse(path, std::strerror(errno));
   for (int tries = 0; tries < kLockTries && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries)
     ::usleep(20'000);

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "proto/base/files.h"
+
 namespace leat::supervisor {
 
 namespace {
@@ -236,7 +238,7 @@ std::string own_folder() {
   ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
   if (length <= 0) throw_errno("/proc/self/exe");
   std::string_view text(path.data(), static_cast<std::size_t>(length));
-  return std::string(text.substr(0, text.rfind('/')));
+  return folder_of(text);
 }
 
 std::size_t pss_bytes(pid_t pid) {

@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include "proto/base/files.h"
 
@@ -92,8 +91,7 @@ Error translate(sqlite3* db, int code) {
               kExitIo};
     case SQLITE_READONLY:
       // Its first page may ask for that, where neither the file nor its folder does.
-      if (::access(file.c_str(), W_OK) == 0 &&
-          ::access(std::filesystem::path(file).parent_path().c_str(), W_OK) == 0)
+      if (::access(file.c_str(), W_OK) == 0 && ::access(folder_of(file).c_str(), W_OK) == 0)
         return damaged_file(file, why);
       return forbidden(file, why);
     case SQLITE_PERM:
