@@ -115,6 +115,8 @@ class Units(LoudCase):
     def test_security_analysis_gives_each_unit_two_or_less(self):
         if shutil.which("systemd-analyze") is None:
             self.skipTest("systemd-analyze is missing (systemd)")
+        if os.geteuid() != 0 and not os.path.isdir("/run/systemd"):
+            self.skipTest("systemd-analyze wants /run/systemd, which only root may make")
         for unit in ("leatd.service", "leat-processor@.service"):
             done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20",
                                    str(UNITS / unit)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
