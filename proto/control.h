@@ -18,9 +18,11 @@
 // kMaxControlBytes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -33,15 +35,26 @@ namespace leat::proto {
 inline constexpr std::size_t kMaxControlBytes = 4 * 1024 * 1024;
 
 struct Hello {
+  static constexpr const char* kType = "hello";
   Stage role = Stage::kReader;
   std::uint32_t index = 0;     // among the workers of its stage, from 0
   std::uint32_t instance = 0;  // which worker of this run, from 1: one that replaces another is another
   std::int64_t pid = 0;
   std::string version;  // of the programs: all must be of one release
   bool joins = false;   // not started by this supervisor: it asks for a slot; index and instance mean nothing
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("role", self.role);
+    archive("index", self.index);
+    archive("instance", self.instance);
+    archive("pid", self.pid);
+    archive("version", self.version);
+    archive("joins", self.joins);
+  }
 };
 
 struct Welcome {
+  static constexpr const char* kType = "welcome";
   std::uint64_t epoch = 0;
   std::string pipeline_file;  // where the text came from: relative paths start from its folder
   std::string pipeline_text;  // YAML, already validated by the supervisor
@@ -69,6 +82,33 @@ struct Welcome {
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
   std::string runtime;  // folder for its page
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("epoch", self.epoch);
+    archive("pipeline_file", self.pipeline_file);
+    archive("pipeline_text", self.pipeline_text);
+    archive("window_bytes", self.window_bytes);
+    archive("window_batches", self.window_batches);
+    archive("force", self.force);
+    archive("follow", self.follow);
+    archive("daemon", self.daemon);
+    archive("state", self.state);
+    archive("run", self.run);
+    archive("volatile_state", self.volatile_state);
+    archive("fresh", self.fresh);
+    archive("accept_changes", self.accept_changes);
+    archive("fingerprint", self.fingerprint);
+    archive("reread", self.reread);
+    archive("input", self.input);
+    archive("credits", self.credits);
+    archive("accepted", self.accepted);
+    archive("outputs", self.outputs);
+    archive("output_instances", self.output_instances);
+    archive("credit_to", self.credit_to);
+    archive("index", self.index);
+    archive("instance", self.instance);
+    archive("runtime", self.runtime);
+  }
 };
 
 // Explicit values, never renumbered; on the wire by name.
@@ -81,63 +121,129 @@ enum class StopKind : std::uint8_t {
 };
 
 struct Stop {
+  static constexpr const char* kType = "stop";
   StopKind kind = StopKind::kDrain;
   bool rejoin = false;  // to a worker that joined: join again when there is something to join
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("kind", self.kind);
+    archive("rejoin", self.rejoin);
+  }
 };
 
 // A member is a worker of the pool that the receiver deals to: an instance at an index.
 struct MemberAdded {
+  static constexpr const char* kType = "member_added";
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
   std::string endpoint;  // of its input
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("index", self.index);
+    archive("instance", self.instance);
+    archive("endpoint", self.endpoint);
+  }
 };
 
 // Deal it nothing more, and answer with MemberDrained when every credit has come back.
 struct MemberDraining {
+  static constexpr const char* kType = "member_draining";
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("index", self.index);
+    archive("instance", self.instance);
+  }
 };
 
 // It has died, or left: what its socket still held comes again.
 struct MemberRemoved {
+  static constexpr const char* kType = "member_removed";
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("index", self.index);
+    archive("instance", self.instance);
+  }
 };
 
 struct MemberDrained {
+  static constexpr const char* kType = "member_drained";
   std::uint32_t index = 0;
   std::uint32_t instance = 0;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("index", self.index);
+    archive("instance", self.instance);
+  }
 };
 
 struct Pause {
+  static constexpr const char* kType = "pause";
   bool on = false;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("on", self.on);
+  }
 };
 
 struct WindowSize {
+  static constexpr const char* kType = "window";
   std::uint64_t bytes = 0;
   std::uint32_t batches = 0;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("bytes", self.bytes);
+    archive("batches", self.batches);
+  }
 };
 
 struct Refusal {
+  static constexpr const char* kType = "refusal";
   std::string text;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("text", self.text);
+  }
 };
 
 struct Resend {
+  static constexpr const char* kType = "resend";
   std::uint32_t instance = 0;  // 0: everything that is not accepted
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("instance", self.instance);
+  }
 };
 
 struct GiveUp {
+  static constexpr const char* kType = "give_up";
   std::string text;  // why
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("text", self.text);
+  }
 };
 
 // Identity of the record is source and offset. It is removed from its batch, which is sent again with a reject in its
 // place.
 struct Quarantine {
+  static constexpr const char* kType = "quarantine";
   std::uint64_t source = 0;
   std::uint64_t offset = 0;
   Stage stage = Stage::kProcessor;
   std::uint32_t attempts = 0;
   std::string reason;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("source", self.source);
+    archive("offset", self.offset);
+    archive("role", self.stage);
+    archive("attempts", self.attempts);
+    archive("reason", self.reason);
+  }
 };
 
 // Explicit values, never renumbered; on the wire by name.
@@ -151,12 +257,40 @@ enum class ReportKind : std::uint8_t {
 };
 
 struct Report {
+  static constexpr const char* kType = "report";
   ReportKind kind = ReportKind::kWarning;
   int exit_code = 0;    // kFailed
   std::string text;     // kWarning, kFailed: for a person
   std::string details;  // kDone, kReady: one JSON object, or empty
   bool retry = false;   // kFailed: it may pass; restart what depends on it
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("kind", self.kind);
+    archive("exit_code", self.exit_code);
+    archive("text", self.text);
+    archive("details", self.details);
+    archive("retry", self.retry);
+  }
 };
+
+constexpr auto names_of(Stage) {
+  return std::to_array<std::pair<Stage, std::string_view>>({{Stage::kReader, "reader"},
+                                                            {Stage::kFilter, "filter"},
+                                                            {Stage::kProcessor, "processor"},
+                                                            {Stage::kWriter, "writer"}});
+}
+constexpr auto names_of(StopKind) {
+  return std::to_array<std::pair<StopKind, std::string_view>>(
+      {{StopKind::kNow, "now"}, {StopKind::kFinish, "finish"}, {StopKind::kDrain, "drain"}});
+}
+constexpr auto names_of(ReportKind) {
+  return std::to_array<std::pair<ReportKind, std::string_view>>({{ReportKind::kReady, "ready"},
+                                                                 {ReportKind::kWarning, "warning"},
+                                                                 {ReportKind::kFailed, "failed"},
+                                                                 {ReportKind::kDone, "done"},
+                                                                 {ReportKind::kLeave, "leave"},
+                                                                 {ReportKind::kFinished, "finished"}});
+}
 
 using Control = std::variant<Hello, Welcome, Stop, MemberAdded, MemberDraining, MemberRemoved, MemberDrained,
                              Resend, Quarantine, Report, Pause, WindowSize, Refusal, GiveUp>;

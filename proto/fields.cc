@@ -16,9 +16,13 @@ template <class Found, class Value>
 void FieldReader::take(const char* key, const std::optional<Found>& found, Value& value) {
   if (found) {
     value = static_cast<Value>(*found);
-  } else if (bad_.empty()) {
-    bad_ = key;
+  } else {
+    refuse(key);
   }
+}
+
+void FieldReader::refuse(const char* key) {
+  if (bad_.empty()) bad_ = key;
 }
 
 void FieldReader::operator()(const char* key, std::string& value) {
@@ -37,6 +41,24 @@ void FieldReader::operator()(const char* key, std::uint32_t& value) {
 }
 void FieldReader::operator()(const char* key, std::int64_t& value) {
   take(key, find(key).as_signed(), value);
+}
+void FieldReader::operator()(const char* key, int& value) {
+  auto number = find(key).as_signed();
+  if (number > std::numeric_limits<int>::max() || number < std::numeric_limits<int>::min()) number.reset();
+  take(key, number, value);
+}
+void FieldReader::operator()(const char* key, std::vector<std::string>& values) {
+  const JsonValue list = find(key);
+  std::optional<std::vector<std::string>> texts;
+  if (list.is_array()) texts.emplace();
+  for (std::size_t i = 0; i < list.size() && texts; ++i) {
+    if (const auto text = list[i].as_text()) {
+      texts->emplace_back(*text);
+    } else {
+      texts.reset();
+    }
+  }
+  take(key, texts, values);
 }
 void FieldReader::operator()(const char* key, std::vector<std::uint64_t>& values) {
   const JsonValue list = find(key);

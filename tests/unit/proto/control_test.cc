@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <sstream>
 #include <string>
 
 using namespace leat;
@@ -140,4 +142,53 @@ TEST_CASE("what is no JSON object is refused, however deep or long") {
     CHECK_FALSE(decode_control(text).has_value());
   CHECK_FALSE(decode_control(std::string(1'000'000, '[')).has_value());
   CHECK_FALSE(decode_control(std::string(kMaxControlBytes + 1, ' ')).has_value());
+}
+
+TEST_CASE("a number that its field cannot hold is refused") {
+  CHECK_FALSE(decode_control(R"({"type":"resend","instance":4294967296})").has_value());
+  CHECK_FALSE(decode_control(R"({"type":"resend","instance":-1})").has_value());
+  CHECK(decode_control(R"({"type":"resend","instance":4294967295})").has_value());
+}
+
+TEST_CASE("control messages are written as they always were") {
+  Welcome welcome;
+  welcome.epoch = 3;
+  welcome.pipeline_file = "/p.yaml";
+  welcome.pipeline_text = "version: 1\n";
+  welcome.window_bytes = 1 << 20;
+  welcome.window_batches = 8;
+  welcome.force = welcome.daemon = welcome.fresh = true;
+  welcome.state = "/state";
+  welcome.run = "r1";
+  welcome.fingerprint = 0xfedcba9876543210;
+  welcome.reread = {"/in/a"};
+  welcome.input = "ipc:///i";
+  welcome.outputs = {"ipc:///o"};
+  welcome.output_instances = {7};
+  welcome.credits = "ipc:///c";
+  welcome.credit_to = {"ipc:///t"};
+  welcome.accepted = "ipc:///a";
+  welcome.index = 1;
+  welcome.instance = 2;
+  welcome.runtime = "/run";
+  const std::vector<Control> all{Hello{Stage::kProcessor, 7, 12, 4711, "0.1.0", true},
+                                 welcome,
+                                 Stop{StopKind::kFinish, true},
+                                 MemberAdded{1, 2, "ipc:///m"},
+                                 MemberDraining{1, 2},
+                                 MemberRemoved{1, 2},
+                                 MemberDrained{1, 2},
+                                 Resend{5},
+                                 Quarantine{1, 180, Stage::kFilter, 3, "it killed"},
+                                 Report{ReportKind::kFailed, 74, "no room", "{\"a\":1}", true},
+                                 Pause{true},
+                                 WindowSize{1 << 20, 8},
+                                 Refusal{"no"},
+                                 GiveUp{"no progress"}};
+  std::string lines;
+  for (const auto& message : all) lines += std::string(encode(message).view()) + "\n";
+  std::ifstream file(std::string(LEAT_SOURCE_DIR) + "/tests/golden/control-v1.jsonl", std::ios::binary);
+  std::ostringstream golden;
+  golden << file.rdbuf();
+  CHECK(lines == golden.str());
 }
