@@ -29,7 +29,7 @@ struct Mount {
 // Which folder stays the same?
 enum class Lasting : std::uint8_t {
   kWhileMountsChange,  // when a network mount on the way to it goes and comes back
-  kAlways,             // also when it is removed and made anew
+  kAlways,             // also when it is removed and recreated
 };
 
 class Mounts {

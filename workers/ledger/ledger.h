@@ -216,7 +216,7 @@ class View {
     std::int64_t mtime_ns;
   };
   [[nodiscard]] Result<void> each_done(const std::function<void(const Done&)>& each);
-  // For a presence scan: what nobody works on or has plans for, by id, behind the id `last`.
+  // For a presence scan: sources that are not at work and not due, by id, behind the id `last`.
   struct Sought {
     std::uint64_t id = 0;
     std::string path;
