@@ -2,6 +2,7 @@
 import csv
 import glob
 import os
+import sqlite3
 import statistics
 import threading
 import time
@@ -31,7 +32,7 @@ class Watch(threading.Thread):
         while not self.over.wait(self.every_s):
             try:
                 self.rows.append(self.sample())
-            except (OSError, ValueError):
+            except (OSError, ValueError, sqlite3.Error):
                 pass  # leatd was killed meanwhile: that moment says nothing
 
     def finish(self):
@@ -53,12 +54,13 @@ class Watch(threading.Thread):
             memory[f"{kind}_own_kb"] += own
             counts["processes"] += 1
             counts["processors"] += kind == "processors"
+        ledgers = [sources_and_bytes(path) for path in glob.glob(self.leatd.state + "/*/ledger.db")]
         return {
             "seconds": round(self.seconds(), 1), **memory, **counts,
             "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task")),
-            "ledger_bytes": sum(map(os.path.getsize, glob.glob(self.leatd.state + "/*/ledger.db"))),
+            "ledger_bytes": sum(size for _, size in ledgers),
             "ledger_log_bytes": sum(map(os.path.getsize, glob.glob(self.leatd.state + "/*/ledger.db-wal"))),
-            "sources": sum(rows_of(path) for path in glob.glob(self.leatd.state + "/*/ledger.db")),
+            "sources": sum(count for count, _ in ledgers),
             "runtime_files": sum(len(files) for _, _, files in os.walk(self.leatd.runtime)),
             "status_ms": round(status_ms, 2)}
 
@@ -108,13 +110,10 @@ def memory_of(pid):
     return tuple(int(fields.get(key, b"0 kB").split()[0]) for key in (b"Pss", b"Pss_Anon"))
 
 
-def rows_of(path):
-    import sqlite3
+def sources_and_bytes(path):
+    """Bytes as the database counts them: the file itself gets what is committed at some later checkpoint, in one jump."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
     try:
-        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
-        try:
-            return database.execute("select count(*) from sources").fetchone()[0]
-        finally:
-            database.close()
-    except sqlite3.Error:
-        return 0
+        return database.execute("select (select count(*) from sources), page_count * page_size from pragma_page_count, pragma_page_size").fetchone()
+    finally:
+        database.close()

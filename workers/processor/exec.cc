@@ -319,17 +319,22 @@ Exec::Death Exec::end_of_output() {
     in_.push_back('\n');
     if (Death torn = take_lines(in_.size()); !torn.reason.empty()) in_.clear();
   }
+  Death death = end_after("closed its stdout");
+  return closed_ && !has_unanswered() ? Death() : death;
+}
+
+// The child may have closed one end and live, or have died: then that is what there is to say.
+Exec::Death Exec::end_after(std::string_view closed) {
   const std::string how = child_->end(kGrace);
   child_.reset();
-  if (closed_ && !has_unanswered()) return {};
-  if (how.empty()) return death("closed its stdout");
+  if (how.empty()) return death(closed);
   return death(how == "exited with 0" ? "exited with 0, with records left" : how);
 }
 
 Exec::Death Exec::check_deadlines() {
   const bool open = child_->in() >= 0;
   if (!has_unanswered()) {
-    if (!open && !closed_) return death("closed its stdin");
+    if (!open && !closed_) return end_after("closed its stdin");
     if (closed_ && now_ - active_at_ >= kGrace)
       discard_child();  // it has answered all: no fault, but it has to go
     return {};

@@ -109,6 +109,7 @@ class Exec {
   void refuse_answer(std::size_t bytes);
   void take_answer(ExecResult result);
   Death end_of_output();
+  Death end_after(std::string_view closed);
   Death check_deadlines();
   void close_in(bool for_silence);
   void give(ExecResult result);

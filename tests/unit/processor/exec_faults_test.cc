@@ -13,6 +13,11 @@ bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+bool warned_of_kill(const Trial& trial) {
+  return std::any_of(trial.warnings.begin(), trial.warnings.end(),
+                     [](const auto& text) { return has(text, "killed by signal 9 (SIGKILL)"); });
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -227,8 +232,7 @@ TEST_CASE("children killed from outside cost no record") {
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
   CHECK(trial.exec->restarts() >= 1);  // a child may have answered all before it was killed
-  CHECK(std::any_of(trial.warnings.begin(), trial.warnings.end(),
-                    [](const auto& text) { return has(text, "killed by signal 9 (SIGKILL)"); }));
+  CHECK(warned_of_kill(trial));
 }
 
 TEST_CASE("a child killed between two runs is replaced") {
@@ -238,6 +242,16 @@ TEST_CASE("a child killed between two runs is replaced") {
   const auto records = numbered(5);
   REQUIRE(trial.run(records));
   trial.check_echoed(records);
+}
+
+TEST_CASE("a child that dies is said to have been killed, even if its stdin is gone first") {
+  TempFolder folder;
+  Trial trial({"loses_stdin_and_dies", folder.path + "/once"});
+  REQUIRE(trial.run(numbered(1)));
+  const auto records = numbered(5);
+  REQUIRE(trial.run(records));
+  trial.check_echoed(records);
+  CHECK(warned_of_kill(trial));
 }
 
 TEST_CASE("a child with a record that was not answered does not outlive its exec") {

@@ -140,4 +140,13 @@ def closes_stdin():
     signal.pause()
 
 
+def loses_stdin_and_dies():  # argument: marker
+    for line, _ in lines():
+        say(line)
+        if first_time(arguments[0]):
+            os.close(0)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 globals()[mode]()
