@@ -15,6 +15,8 @@
 #include <string>
 #include <thread>
 
+#include "tests/unit/skip.h"
+
 using namespace leat;
 using namespace leat::proto;
 
@@ -152,5 +154,6 @@ TEST_CASE("what is no request is passed over, and leaves no descriptor open") {
   }
   while (server.receive()) ++granted;
   CHECK(granted == 3);
+  if (under_qemu()) LEAT_SKIP("qemu keeps the descriptors that a cut off message had");
   CHECK(descriptors() == before + 1);  // null
 }
