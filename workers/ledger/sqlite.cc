@@ -1,5 +1,6 @@
 #include "workers/ledger/sqlite.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proto/base/fd.h"
 #include "proto/base/files.h"
 
 namespace leat::ledger::sqlite {
@@ -42,6 +44,8 @@ Error damaged_file(const std::string& file, std::string_view why) {
 // errno of the system call behind a failure of SQLite's file layer.
 Error io_error(const std::string& file, const char* why, int error) {
   if (error == ENOSPC || error == EDQUOT) return no_room(file);
+  // One that it could not create SQLite tries to open read-only, and forgets why.
+  if (error == ENOENT && ::access(folder_of(file).c_str(), W_OK) == 0) error = 0;
   if (error == EACCES || error == EPERM || error == EROFS || error == ENOENT || error == ENOTDIR) {
     return forbidden(file, std::strerror(error));
   }
@@ -75,6 +79,28 @@ void sum(sqlite3_context* context, int count, sqlite3_value** values) {
   sqlite3_result_int64(context, static_cast<sqlite3_int64>(XXH3_64bits(bytes.data(), bytes.size())));
 }
 
+// SQLite takes a read that fails with EIO for a database that is malformed; what its files have met last says otherwise.
+int last_errno(sqlite3* db) {
+  int error = 0;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+  sqlite3_file* log = nullptr;
+  if (!is_transient(error) &&
+      sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log != nullptr &&
+      log->pMethods != nullptr) {
+    log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+  }
+  return error;
+}
+
+// Its first page says by which version of SQLite it may be written; a later one is read only.
+bool is_of_another_version(const std::string& file) {
+  constexpr off_t kWriteVersion = 18;
+  constexpr unsigned char kLatest = 2;
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  unsigned char version = 0;
+  return fd && ::pread(fd.get(), &version, 1, kWriteVersion) == 1 && version > kLatest;
+}
+
 Error translate(sqlite3* db, int code) {
   std::string file = file_of(db);
   const char* why = sqlite3_errmsg(db);
@@ -83,17 +109,17 @@ Error translate(sqlite3* db, int code) {
       return no_room(file);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-      return io_error(file, why, sqlite3_system_errno(db));
+      return io_error(file, why, is_transient(last_errno(db)) ? last_errno(db) : sqlite3_system_errno(db));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
       return {Fault::kRetry, fmt::format("the ledger {} is in use by another program: {}", file, why),
               kExitIo};
     case SQLITE_READONLY:
-      // Its first page may ask for that, where neither the file nor its folder does.
-      if (::access(file.c_str(), W_OK) == 0 && ::access(folder_of(file).c_str(), W_OK) == 0)
-        return damaged_file(file, why);
-      return forbidden(file, why);
+      if (::access(file.c_str(), W_OK) != 0 || ::access(folder_of(file).c_str(), W_OK) != 0)
+        return forbidden(file, why);
+      if (is_of_another_version(file)) return damaged_file(file, why);
+      return io_error(file, "it could be opened for reading only", 0);
     case SQLITE_PERM:
     case SQLITE_AUTH:
       return forbidden(file, why);
@@ -103,6 +129,8 @@ Error translate(sqlite3* db, int code) {
       return {Fault::kFatal, fmt::format("the ledger {}: {} (code {})", file, why, code), kExitBug};
     default:
       // SQLITE_CORRUPT, SQLITE_NOTADB; but also a table or a column that is not there, as its name is another one now.
+      if (const int error = last_errno(db); is_transient(error))
+        return io_error(file, "a read failed", error);
       return damaged_file(file, why);
   }
 }

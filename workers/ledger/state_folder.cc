@@ -50,6 +50,13 @@ tl::unexpected<Error> unusable(const std::string& folder, std::string_view why) 
               kExitConfig);
 }
 
+// As errno says: the disk's fault, or one that another folder or right would mend.
+tl::unexpected<Error> cannot(std::string_view action, const std::string& path) {
+  auto failure = io_failure(action, path, errno);
+  if (failure.value().fault == Fault::kFatal) failure.value().exit_code = kExitConfig;
+  return failure;
+}
+
 // Where the folder is or will be, without links.
 fs::path real_path(const std::string& folder) {
   std::error_code error;
@@ -79,10 +86,12 @@ Result<void> make_folder(const std::string& folder) {
   if (::stat(folder.c_str(), &info) == 0) {
     return S_ISDIR(info.st_mode) ? Result<void>() : unusable(folder, "is no folder");
   }
+  if (is_transient(errno)) return cannot("check", folder);
   if (errno != ENOENT) return unusable(folder, fmt::format("cannot be checked: {}", std::strerror(errno)));
   std::string above = folder_of(folder);
   if (auto made = make_folder(above); !made) return made;
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    if (is_transient(errno)) return cannot("make", folder);
     return unusable(folder, fmt::format("cannot be made: {}", std::strerror(errno)));
   }
   return sync_folder(above);
@@ -128,13 +137,13 @@ Result<bool> lock(int fd, const std::string& path) {
   struct flock wanted = whole_file();
   if (::fcntl(fd, F_OFD_SETLK, &wanted) == 0) return true;
   if (errno == EAGAIN || errno == EACCES) return false;
-  return fail(Fault::kFatal, fmt::format("cannot lock {}: {}", path, std::strerror(errno)), kExitConfig);
+  return cannot("lock", path);
 }
 
 Result<Fd> open_lock(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd) return fd;
-  return fail(Fault::kFatal, fmt::format("cannot open {}: {}", path, std::strerror(errno)), kExitConfig);
+  return cannot("open", path);
 }
 
 std::string now() {
@@ -179,6 +188,7 @@ Result<void> prepare_state_folder(const std::string& folder, std::string& warnin
   if (auto fit = check_mount(folder, warning); !fit) return fit;
   if (auto made = make_folder(fs::path(folder).lexically_normal().string()); !made) return made;
   if (::access(folder.c_str(), R_OK | W_OK | X_OK) == 0) return {};
+  if (is_transient(errno)) return cannot("write to", folder);
   return unusable(folder, fmt::format("cannot be written: {}", std::strerror(errno)));
 }
 
