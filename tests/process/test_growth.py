@@ -46,6 +46,13 @@ class Growth(Case):
                 run = self.run_pipeline()
                 self.check(run, count, lambda n: b'{"n":%d,"big":"%s"}\n' % (n, b"y" * grown))
 
+    def test_sixteen_processors_whose_copies_of_a_value_take_what_memory_there_is(self):
+        self.write("in.jsonl", b"".join(b'{"n":%d,"t":"0123456789"}\n' % n for n in range(500)))
+        self.pipeline(steps=[{"replace": {"field": "/t", "pattern": ".", "with": "y" * 23_000}}], workers=16, limits={"batch": "64KiB"},
+                      source={"compression": "none"}, sink={"compression": "none"})
+        run = self.run_pipeline()
+        self.check(run, 500, lambda n: b'{"n":%d,"t":"%s"}\n' % (n, b"y" * 230_000))
+
     def test_answers_of_a_child_and_their_arrays(self):
         script = self.write("grow.py", GROW)
         for grown, members in ((20_000, 0), (500, 40)):
