@@ -20,14 +20,16 @@ CONFINES = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
 # On a host with cgroups of version 1 nspawn mounts the controllers read-only, and no limit of a unit would hold.
 INIT = """#!/bin/sh
+force=
 while read -r _ path type options _; do
   [ "$type" = cgroup ] || continue
+  force=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1  # since 256 it asks for that where this machine has cgroup v1
   case "$options" in
     *name=*) ;;
     ro,*) umount "$path" && mount -t cgroup -o "nosuid,nodev,noexec,${path##*/}" cgroup "$path" ;;
   esac
 done </proc/self/mounts
-exec /lib/systemd/systemd
+exec /lib/systemd/systemd $force
 """
 
 

@@ -1,7 +1,5 @@
 #include "workers/processor/stage.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -126,14 +124,9 @@ void ProcessorStage::Lines::add(std::uint32_t end, std::uint32_t input) {
   inputs.push_back(input);
 }
 
-ProcessorStage::ProcessorStage(const config::Pipeline& pipeline, Callbacks callbacks)
-    : callbacks_(std::move(callbacks)),
-      max_result_bytes_(config::max_result_bytes(pipeline)),
-      usual_bytes_(2 * pipeline.limits.batch_bytes) {}
-
 Result<ProcessorStage> ProcessorStage::make(const config::Pipeline& pipeline, Callbacks callbacks) {
-  ProcessorStage stage(pipeline, std::move(callbacks));
-  const std::uint64_t max_result_bytes = stage.max_result_bytes_;
+  const std::uint64_t max_result_bytes = config::max_result_bytes(pipeline);
+  ProcessorStage stage(std::move(callbacks), max_result_bytes);
   std::span<const config::Step> steps = pipeline.process.steps;
   while (!steps.empty()) {
     if (steps.front().op == config::Step::Op::kExec) {
@@ -392,8 +385,6 @@ Result<proto::Batch> ProcessorStage::transform(proto::Batch batch) {
   made_ = std::max(made_, out.size() + rejects.size());
   header.made =
       static_cast<std::uint32_t>(header.in == 0 ? wanted_ : std::max<std::size_t>(header.made, made_));
-  // What malloc keeps for the next batch is sized for usual ones.
-  if (std::max(made_, wanted_) > usual_bytes_) ::malloc_trim(0);
   return proto::Batch::seal(header, std::move(out), {}, rejects);
 }
 

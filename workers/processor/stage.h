@@ -55,7 +55,8 @@ class ProcessorStage {
 
   class Meter;
 
-  ProcessorStage(const config::Pipeline& pipeline, Callbacks callbacks);
+  ProcessorStage(Callbacks callbacks, std::size_t max_result_bytes)
+      : callbacks_(std::move(callbacks)), max_result_bytes_(max_result_bytes) {}
   void take_in(const proto::Batch& batch, Lines& records);
   std::size_t reject_bytes(const Rejected& rejected) const;
   proto::Header account(const proto::Batch& batch, const Lines& made) const;
@@ -74,7 +75,6 @@ class ProcessorStage {
   Buffer rejects_;
   std::string reason_;
   std::size_t max_result_bytes_;            // of one record
-  std::size_t usual_bytes_;                 // that a batch becomes
   std::vector<proto::TableEntry> origins_;  // of each record of the batch
   // bytes of the rejects that came with the batch, before each record and behind all; none
   // came: empty

@@ -98,7 +98,7 @@ std::size_t prefix_bytes(std::string_view inner, std::uint64_t points) {
 // What a large value took is not held while the next copy of it is made: 16 processors in 64 MiB have no room for that.
 void let_go(std::string& text) {
   constexpr std::size_t kHeld = 128 * 1024;
-  if (text.capacity() > kHeld) text = {};
+  if (text.capacity() > kHeld) std::string().swap(text);  // an assignment would keep it
 }
 
 }  // namespace

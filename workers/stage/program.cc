@@ -20,17 +20,6 @@ namespace leat::stage {
 
 namespace {
 
-// Batches are allocated and freed all the time, by two threads. Kept on one heap and below the mmap threshold
-// they reuse warm pages; otherwise each batch costs a page fault per 4 KiB, more than everything else done
-// with it. Larger records are mapped, and given back when they are freed.
-void tune_malloc() {
-  constexpr int kLargerIsMapped = 3 * 1024 * 1024;
-  ::mallopt(M_ARENA_MAX, 1);
-  ::mallopt(M_MMAP_THRESHOLD, kLargerIsMapped);
-  ::mallopt(M_TRIM_THRESHOLD, kLargerIsMapped);
-  ::mallopt(M_TOP_PAD, 256 * 1024);
-}
-
 // "reviews-5" is a worker of the pipeline "reviews".
 std::string endpoint_of_unit(const std::string& unit, const std::string& runtime_dir) {
   std::size_t dash = unit.rfind('-');
@@ -188,7 +177,8 @@ int run_worker(const Program& program, int argc, char** argv) {
     fmt::print(stderr, "{}: {}\n", name, printable(exception.what()));
     return kExitBug;
   }
-  tune_malloc();
+  // Batches are allocated and freed by two threads: on one heap they reuse warm pages.
+  ::mallopt(M_ARENA_MAX, 1);
   auto membership = [&] { return take_part(program, arguments); };
   return arguments.join.empty() ? membership() : keep_joining(name, membership);
 }
