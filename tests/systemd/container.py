@@ -197,7 +197,7 @@ class Machine:
 
     def run(self, *command, check=True, seconds=120, text=True, **more):
         """In the container, as root; its output. With check: raises when it fails."""
-        done = subprocess.run([tool("nsenter"), "-t", str(self.leader), "-a", "-r", *map(str, command)], check=False,
+        done = subprocess.run([tool("nsenter"), "-t", str(self.leader), "-a", *map(str, command)], check=False,
                               timeout=seconds, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=text, **more)
         if check and done.returncode != 0:
