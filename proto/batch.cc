@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "proto/base/bytes.h"
+#include "proto/control.h"
 
 namespace leat::proto {
 
@@ -78,15 +79,8 @@ Result<Slot> slot_of(std::string_view header, std::size_t needed) {
 }  // namespace
 
 std::string_view to_string(Stage stage) {
-  switch (stage) {
-    case Stage::kReader:
-      return "reader";
-    case Stage::kFilter:
-      return "filter";
-    case Stage::kProcessor:
-      return "processor";
-    case Stage::kWriter:
-      return "writer";
+  for (const auto& [known, name] : names_of(stage)) {
+    if (known == stage) return name;
   }
   return "unknown";
 }

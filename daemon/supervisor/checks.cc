@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "config/scalar.h"
-#include "daemon/supervisor/loop.h"
+#include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {
 
@@ -18,11 +18,11 @@ constexpr int kMostResends = 3;           // of everything, with nothing accepte
 constexpr milliseconds kLastWord{2'000};  // of the reader, which knows at what batch it stands
 
 stage::Activity activity_of(const stage::Page& page) {
-  return static_cast<stage::Activity>(page.activity.load(std::memory_order_relaxed));
+  return static_cast<stage::Activity>(read(page.activity));
 }
 }  // namespace
 
-void Supervisor::Loop::check_start_up() {
+void Supervisor::check_start_up() {
   for (Worker& worker : team_.workers()) {
     if (worker.is_ready() || worker.joined || !worker.running() ||
         Clock::now() - worker.started < job_.start_up)
@@ -46,7 +46,7 @@ void Supervisor::Loop::check_start_up() {
 }
 
 // A sink that is unavailable: the writer dies of it, or waits for it at its start and says so on its page.
-void Supervisor::Loop::check_sink() {
+void Supervisor::check_sink() {
   if (!sink_failing_since_) return;
   Worker& writer = team_.writer();
   Clock::time_point now = Clock::now();
@@ -66,7 +66,7 @@ void Supervisor::Loop::check_sink() {
 }
 
 // One record in one worker must not take longer than process.timeout. Steps that keep time themselves say so.
-void Supervisor::Loop::check_records() {
+void Supervisor::check_records() {
   Clock::time_point now = Clock::now();
   for (Worker& worker : team_.workers()) {
     if (!dies_alone(worker.slot.stage) || !worker.page || !worker.running()) continue;
@@ -83,7 +83,7 @@ void Supervisor::Loop::check_records() {
       worker.at_record_since = at_record ? std::optional(now) : std::nullopt;
       continue;
     }
-    if (page.at_guarded.load(std::memory_order_relaxed) != 0) continue;
+    if (read(page.at_guarded) != 0) continue;
     if (now - *worker.at_record_since < job_.pipeline.process.timeout || !worker.killed_for.empty()) continue;
     worker.killed_for = fmt::format("took longer than {} (process.timeout)",
                                     config::format_duration(job_.pipeline.process.timeout));
@@ -92,7 +92,7 @@ void Supervisor::Loop::check_records() {
 }
 
 // All idle, and the writer waits for something all the same: whatever was lost on the way, the reader has it.
-void Supervisor::Loop::check_stall() {
+void Supervisor::check_stall() {
   Worker& reader = team_.reader();
   bool still = reader.is_welcomed() && reader.page && read((*reader.page)->window_batches) > 0;
   for (const Worker& worker : team_.workers()) {
@@ -118,7 +118,7 @@ void Supervisor::Loop::check_stall() {
 
 // Nothing moves, though there is something to do: whatever it is, it ends, and with a reason. What is known to take its time
 // (a sink or a source that is unavailable, a record within its own time, a worker that is not there yet) is no such state.
-void Supervisor::Loop::check_progress() {
+void Supervisor::check_progress() {
   Clock::time_point now = Clock::now();
   if (!given_up_.empty()) {
     if (now - given_up_at_ >= kLastWord) end(kExitBug, given_up_);
@@ -142,7 +142,7 @@ void Supervisor::Loop::check_progress() {
         moves(read(page.sequence));
         pending =
             read(page.window_batches) > 0 || (!paused_ && activity_of(page) == stage::Activity::kBlocked);
-        waits = waits || page.failing.load(std::memory_order_relaxed) != 0;
+        waits = waits || read(page.failing) != 0;
         break;
       case Stage::kWriter:
         moves(read(page.sequence) + read(page.records_in) + read(page.commits));
@@ -167,7 +167,7 @@ void Supervisor::Loop::check_progress() {
   give_up(fmt::format("no progress for {}: {}", config::format_duration(job_.no_progress), what_all_do()));
 }
 
-std::string Supervisor::Loop::what_all_do() const {
+std::string Supervisor::what_all_do() const {
   std::string text;
   for (const Worker& worker : team_.workers()) {
     WorkerStatus status = status_of(worker);
@@ -177,7 +177,7 @@ std::string Supervisor::Loop::what_all_do() const {
 }
 
 // The reader knows what batch it is, and fails with that; if it does not, this is what there is to say.
-void Supervisor::Loop::give_up(std::string why) {
+void Supervisor::give_up(std::string why) {
   observer_.warning("no-progress", why);
   static_cast<void>(team_.send(team_.reader(), proto::GiveUp{why}, control_));
   given_up_ = std::move(why);

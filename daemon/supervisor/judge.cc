@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "config/scalar.h"
-#include "daemon/supervisor/loop.h"
+#include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {
 
@@ -17,7 +17,7 @@ constexpr milliseconds kLastWords{300};
 constexpr std::size_t kRecordsRemembered = 10'000;  // at which a worker died
 }  // namespace
 
-std::string Supervisor::Loop::obituary(const Worker& worker) const {
+std::string Supervisor::obituary(const Worker& worker) const {
   std::string at = worker.activity();
   if (!at.empty()) at = fmt::format(" Its activity: {}.", at);
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
@@ -25,12 +25,12 @@ std::string Supervisor::Loop::obituary(const Worker& worker) const {
 }
 
 // Grows with whatever shows that the run gets on.
-std::uint64_t Supervisor::Loop::progress() {
+std::uint64_t Supervisor::progress() {
   if (team_.writer().page) commits_seen_ = read((*team_.writer().page)->commits);
   return commits_before_ + commits_seen_ + quarantined_;
 }
 
-void Supervisor::Loop::judge_deaths() {
+void Supervisor::judge_deaths() {
   auto is_due = [](const Worker& worker) {
     const bool left = worker.state == WorkerState::kLeft;
     if (!left && worker.state != WorkerState::kDied) return false;
@@ -49,7 +49,7 @@ void Supervisor::Loop::judge_deaths() {
 }
 
 // One with a slot of its own in the pool (it had joined, or it was draining): with it goes the slot.
-void Supervisor::Loop::judge(Worker& worker, bool left) {
+void Supervisor::judge(Worker& worker, bool left) {
   if (!worker.joined && !worker.draining) return judge_own(worker);
   if (left) {
     observer_.happened("worker-left",
@@ -62,7 +62,7 @@ void Supervisor::Loop::judge(Worker& worker, bool left) {
   team_.remove(worker);
 }
 
-void Supervisor::Loop::judge_own(Worker& worker) {
+void Supervisor::judge_own(Worker& worker) {
   int code = worker.child->exit_code();
   std::string text = obituary(worker);
   if (worker.retry.empty() && code >= kExitUsage && code <= kExitConfig) {
@@ -113,7 +113,7 @@ void Supervisor::Loop::judge_own(Worker& worker) {
 }
 
 // A filter or processor that has gone: nothing is dealt to it any more, and what it held is sent again.
-void Supervisor::Loop::take_out(Worker& worker) {
+void Supervisor::take_out(Worker& worker) {
   send_to_dealers(worker, proto::MemberRemoved{worker.slot.index, worker.instance});
   if (worker.slot.stage == Stage::kFilter) dealer_has_gone(worker);
   descriptors_.forget(worker.instance);
@@ -122,7 +122,7 @@ void Supervisor::Loop::take_out(Worker& worker) {
 }
 
 // Which record was it at? The third death at one makes it a dead letter.
-void Supervisor::Loop::blame(Worker& worker) {
+void Supervisor::blame(Worker& worker) {
   if (!worker.page) return;
   std::uint64_t source = read((*worker.page)->at_source);
   std::uint64_t offset = read((*worker.page)->at_offset);
@@ -143,7 +143,7 @@ void Supervisor::Loop::blame(Worker& worker) {
   if (reader.is_welcomed()) static_cast<void>(team_.send(reader, record, control_));
 }
 
-void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
+void Supervisor::replace_all(Worker& cause, milliseconds pause) {
   if (pause.count() > 0) {
     // No worker runs meanwhile: the others' batches are void anyway.
     cause.start_at = Clock::now() + pause;
@@ -163,7 +163,7 @@ void Supervisor::Loop::replace_all(Worker& cause, milliseconds pause) {
   team_.start_all_again(control_);
 }
 
-void Supervisor::Loop::fill_slots() {
+void Supervisor::fill_slots() {
   Clock::time_point now = Clock::now();
   for (Worker& worker : team_.workers()) {
     if (!worker.start_at || *worker.start_at > now) continue;

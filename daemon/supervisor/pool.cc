@@ -13,19 +13,19 @@
 #include <utility>
 
 #include "config/scalar.h"
-#include "daemon/supervisor/loop.h"
+#include "daemon/supervisor/supervisor.h"
 #include "proto/dealer.h"
 
 namespace leat::supervisor {
 
 using proto::Stage;
 
-Result<config::Budget> Supervisor::Loop::budget_for(int processors) const {
+Result<config::Budget> Supervisor::budget_for(int processors) const {
   return config::plan_budget(job_.pipeline, job_.in_file_bytes, std::max(processors, 1));
 }
 
 // The window is what limits.memory leaves: it shrinks before a processor comes and grows when one has gone.
-void Supervisor::Loop::fit_window() {
+void Supervisor::fit_window() {
   int processors = team_.processors(false) + team_.processors(true);
   if (processors == window_for_ || !team_.reader().is_welcomed()) return;
   auto budget = budget_for(processors);
@@ -36,7 +36,7 @@ void Supervisor::Loop::fit_window() {
 
 // A worker that was not started here wants a slot. It must be of our user: the memory of the batches is shared with
 // no other.
-void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& hello) {
+void Supervisor::on_join(const std::string& identity, const proto::Hello& hello) {
   if (phase_ > RunPhase::kRunning || team_.find(identity) != nullptr) return;  // it asks again
   auto refuse = [&](const std::string& why) {
     proto::Message message = encode(proto::Refusal{why});
@@ -79,7 +79,7 @@ void Supervisor::Loop::on_join(const std::string& identity, const proto::Hello& 
   fit_window();
 }
 
-Result<void> Supervisor::Loop::scale(int processors) {
+Result<void> Supervisor::scale(int processors) {
   if (!job_.pipeline.has_processors()) {
     return fail(Fault::kReject, fmt::format("{} has no steps, so no processors", job_.pipeline.name),
                 kExitConfig);
@@ -96,7 +96,7 @@ Result<void> Supervisor::Loop::scale(int processors) {
   return {};
 }
 
-Result<void> Supervisor::Loop::scale_automatically() {
+Result<void> Supervisor::scale_automatically() {
   const auto& workers = job_.pipeline.process.workers;
   if (!job_.pipeline.has_processors() || !workers.automatic()) {
     return fail(Fault::kReject,
@@ -109,7 +109,7 @@ Result<void> Supervisor::Loop::scale_automatically() {
 }
 
 // A processor more that cannot be started (no memory, no process numbers left) is tried again: the others do without.
-void Supervisor::Loop::grow_pool() {
+void Supervisor::grow_pool() {
   constexpr milliseconds kAgain{5'000};
   Clock::time_point now = Clock::now();
   if (now < grow_at_) return;
@@ -125,7 +125,7 @@ void Supervisor::Loop::grow_pool() {
 }
 
 // As many of our own as are wanted. Those with the highest index leave first.
-void Supervisor::Loop::adjust_pool() {
+void Supervisor::adjust_pool() {
   dismiss_drained();
   if (!job_.pipeline.has_processors()) return;
   if (phase_ == RunPhase::kDraining) {
@@ -144,7 +144,7 @@ void Supervisor::Loop::adjust_pool() {
   fit_window();
 }
 
-void Supervisor::Loop::start_draining(Worker& worker) {
+void Supervisor::start_draining(Worker& worker) {
   worker.draining.emplace(Draining{Clock::now(), {}});
   observer_.happened("worker-draining",
                      {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
@@ -156,7 +156,7 @@ void Supervisor::Loop::start_draining(Worker& worker) {
   if (worker.state == WorkerState::kReady) send_finish(worker);
 }
 
-void Supervisor::Loop::on_drained(Worker& dealer, const proto::MemberDrained& drained) {
+void Supervisor::on_drained(Worker& dealer, const proto::MemberDrained& drained) {
   for (Worker& worker : team_.workers()) {
     if (worker.slot != Slot{Stage::kProcessor, drained.index} || worker.instance != drained.instance)
       continue;
@@ -165,13 +165,13 @@ void Supervisor::Loop::on_drained(Worker& dealer, const proto::MemberDrained& dr
 }
 
 // What that dealer had dealt is not waited for: the reader sends it all again.
-void Supervisor::Loop::dealer_has_gone(const Worker& dealer) {
+void Supervisor::dealer_has_gone(const Worker& dealer) {
   for (Worker& worker : team_.workers()) {
     if (worker.draining) std::erase(worker.draining->undrained, dealer.instance);
   }
 }
 
-void Supervisor::Loop::dismiss_drained() {
+void Supervisor::dismiss_drained() {
   // A credit that was lost on its way never comes: a draining worker that has been idle for so long has nothing.
   constexpr milliseconds kIdle{5'000};
   for (Worker& worker : team_.workers()) {
@@ -199,7 +199,7 @@ void Supervisor::Loop::dismiss_drained() {
   }
 }
 
-void Supervisor::Loop::send_to_dealers(const Worker& worker, const proto::Control& news) {
+void Supervisor::send_to_dealers(const Worker& worker, const proto::Control& news) {
   auto dealers = team_.layout().dealer_of(worker.slot.stage);
   if (!dealers) return;
   for (const Worker& other : team_.workers()) {
@@ -210,7 +210,7 @@ void Supervisor::Loop::send_to_dealers(const Worker& worker, const proto::Contro
 }
 
 // Twice a second: samples the load of all workers and asks the controller.
-void Supervisor::Loop::control_pool() {
+void Supervisor::control_pool() {
   Clock::time_point now = Clock::now();
   if (now - sampled_ < Controller::kInterval) return;
   sampled_ = now;

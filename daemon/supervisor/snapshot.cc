@@ -10,10 +10,6 @@ using stage::Activity;
 
 namespace {
 
-std::uint64_t get(const std::atomic<std::uint64_t>& counter) {
-  return counter.load(std::memory_order_relaxed);
-}
-
 // Of what was read from disk, the part that the writer has accepted: the rest is on its way, and may be for long.
 std::uint64_t done_of(std::uint64_t disk, std::uint64_t sent, std::uint64_t accepted) {
   if (accepted >= sent) return disk;
@@ -26,33 +22,33 @@ std::uint64_t done_of(std::uint64_t disk, std::uint64_t sent, std::uint64_t acce
 void add_page(Snapshot& snapshot, Stage stage, const stage::MappedPage& page) {
   switch (stage) {
     case Stage::kReader:
-      snapshot.disk_bytes += done_of(get(page->disk_bytes), get(page->bytes_in), get(page->bytes_out));
-      snapshot.total_disk_bytes += get(page->total_disk_bytes);
-      snapshot.sources_total += get(page->sources_total);
-      snapshot.sources_done += get(page->sources_done);
-      snapshot.sources_failed += get(page->sources_failed);
+      snapshot.disk_bytes += done_of(read(page->disk_bytes), read(page->bytes_in), read(page->bytes_out));
+      snapshot.total_disk_bytes += read(page->total_disk_bytes);
+      snapshot.sources_total += read(page->sources_total);
+      snapshot.sources_done += read(page->sources_done);
+      snapshot.sources_failed += read(page->sources_failed);
       snapshot.reader_text = page.text();
       break;
     case Stage::kFilter:
-      snapshot.bytes_in += get(page->bytes_in);
+      snapshot.bytes_in += read(page->bytes_in);
       break;
     case Stage::kProcessor:
       break;
     case Stage::kWriter:
       // Of the whole run: a batch that is sent again counts once, and a writer that takes over keeps counting.
-      snapshot.records_in += get(page->records_in);
-      snapshot.kept += get(page->kept);
-      snapshot.dropped += get(page->dropped);
-      snapshot.dead += get(page->rejected);
+      snapshot.records_in += read(page->records_in);
+      snapshot.kept += read(page->kept);
+      snapshot.dropped += read(page->dropped);
+      snapshot.dead += read(page->rejected);
       break;
   }
 }
 
 std::array<std::uint64_t, 4> activity_totals(const stage::MappedPage& page, std::uint64_t now_ns) {
   std::array<std::uint64_t, 4> ns{};
-  for (std::size_t i = 0; i < ns.size(); ++i) ns[i] = get(page->activity_ns[i]);
-  auto current = std::min<std::size_t>(page->activity.load(std::memory_order_relaxed), ns.size() - 1);
-  std::uint64_t since = get(page->activity_since_ns);
+  for (std::size_t i = 0; i < ns.size(); ++i) ns[i] = read(page->activity_ns[i]);
+  auto current = std::min<std::size_t>(read(page->activity), ns.size() - 1);
+  std::uint64_t since = read(page->activity_since_ns);
   if (now_ns > since) ns[current] += now_ns - since;
   return ns;
 }

@@ -11,6 +11,12 @@
 
 namespace leat::supervisor {
 
+// A number on a page: its worker may be changing it.
+template <class T>
+T read(const std::atomic<T>& field) {
+  return field.load(std::memory_order_relaxed);
+}
+
 // Shares of the time since the stage had started up, 0 to 1, mean over its workers. All 0 before that.
 struct StageShares {
   proto::Stage stage = proto::Stage::kReader;

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-#include "daemon/supervisor/loop.h"
+#include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {
 
@@ -63,7 +63,7 @@ std::string_view to_string(Phase phase) {
   return "running";
 }
 
-WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
+WorkerStatus Supervisor::status_of(const Worker& worker) const {
   WorkerStatus status;
   status.slot = worker.slot;
   status.instance = worker.instance;
@@ -77,7 +77,7 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
   if (worker.page) {
     const stage::Page& page = **worker.page;
     status.records = read(page.records_in);
-    auto activity = static_cast<stage::Activity>(page.activity.load(std::memory_order_relaxed));
+    auto activity = static_cast<stage::Activity>(read(page.activity));
     std::uint64_t now = stage::monotonic_ns();
     status.state_seconds = static_cast<double>(now - std::min(now, read(page.activity_since_ns))) / 1e9;
     if (worker.is_ready()) status.state = name_of(activity);
@@ -92,7 +92,7 @@ WorkerStatus Supervisor::Loop::status_of(const Worker& worker) const {
 }
 
 // What a stop waits for.
-std::string Supervisor::Loop::waited_for() const {
+std::string Supervisor::waited_for() const {
   Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
   for (const Worker& worker : team_.workers()) {
     if (worker.slot.stage != last || !worker.running() || !worker.may_be_at_work()) continue;
@@ -103,7 +103,7 @@ std::string Supervisor::Loop::waited_for() const {
 }
 
 // The first thing that a person should know; empty: all is well.
-std::string Supervisor::Loop::status_message() const {
+std::string Supervisor::status_message() const {
   if (stop_since_) return waited_for();
   if (sink_failing_since_) {
     std::string text = sink_fault_.empty() ? team_.writer().activity() : sink_fault_;
@@ -146,7 +146,7 @@ std::string Supervisor::Loop::status_message() const {
   return text;
 }
 
-Status Supervisor::Loop::status() const {
+Status Supervisor::status() const {
   Status status;
   status.message = status_message();
   team_.count(status.totals);

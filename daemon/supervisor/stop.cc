@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "config/scalar.h"
-#include "daemon/supervisor/loop.h"
+#include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {
 
@@ -26,13 +26,13 @@ constexpr milliseconds kBury{1'000};          // for those that were killed to b
 }  // namespace
 
 // Before anything was read there is nothing to finish.
-void Supervisor::Loop::drain() {
+void Supervisor::drain() {
   if (phase_ == RunPhase::kStarting) return stop();
   if (phase_ == RunPhase::kRunning) phase_.enter(RunPhase::kDraining);
   if (!drain_since_) drain_since_ = Clock::now();
 }
 
-void Supervisor::Loop::see_drain_through() {
+void Supervisor::see_drain_through() {
   if (phase_ != RunPhase::kDraining) return;
   if (!drain_sent_ && team_.reader().is_welcomed())
     drain_sent_ = team_.send(team_.reader(), proto::Stop{StopKind::kDrain}, control_);
@@ -43,7 +43,7 @@ void Supervisor::Loop::see_drain_through() {
   stop();
 }
 
-void Supervisor::Loop::stop() {
+void Supervisor::stop() {
   if (phase_ >= RunPhase::kStopping) return;
   if (phase_ == RunPhase::kStarting) {
     hurry_ = true;
@@ -53,14 +53,14 @@ void Supervisor::Loop::stop() {
   stop_since_ = Clock::now();
 }
 
-bool Supervisor::Loop::send_finish(Worker& worker) {
+bool Supervisor::send_finish(Worker& worker) {
   const bool may = worker.state == WorkerState::kWelcomed || worker.state == WorkerState::kReady;
   if (may && team_.send(worker, proto::Stop{StopKind::kFinish}, control_))
     worker.state.enter(WorkerState::kFinishing);
   return worker.state == WorkerState::kFinishing || worker.state == WorkerState::kFinished;
 }
 
-void Supervisor::Loop::end_late(Worker& worker, milliseconds patience) {
+void Supervisor::end_late(Worker& worker, milliseconds patience) {
   observer_.warning("worker-late",
                     fmt::format("{} has not finished what it had at hand within {}: it is not waited for; {}",
                                 worker.title(), config::format_duration(patience), worker.activity()));
@@ -68,7 +68,7 @@ void Supervisor::Loop::end_late(Worker& worker, milliseconds patience) {
   worker.state.enter(worker.joined ? WorkerState::kLeaving : WorkerState::kDismissed);
 }
 
-void Supervisor::Loop::see_stop_through() {
+void Supervisor::see_stop_through() {
   Worker& writer = team_.writer();
   // Without a writer nothing can be committed.
   if (!writer.is_ready() || !writer.running()) return leave();
@@ -96,7 +96,7 @@ void Supervisor::Loop::see_stop_through() {
   leave();
 }
 
-void Supervisor::Loop::leave() {
+void Supervisor::leave() {
   hurry_ = true;
   if (phase_ >= RunPhase::kEnding && leave_until_)
     leave_until_ = std::min(*leave_until_, Clock::now() + kLeaveHurried);
@@ -104,7 +104,7 @@ void Supervisor::Loop::leave() {
 }
 
 // Every worker is asked to leave, gets a moment, and is killed; what hangs in the kernel even so is left to end by itself.
-void Supervisor::Loop::disband() {
+void Supervisor::disband() {
   if (!leave_until_) {
     tick(true);
     leave_until_ = Clock::now() + (hurry_ ? kLeaveHurried : kLeave);

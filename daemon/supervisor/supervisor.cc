@@ -1,77 +1,359 @@
-#include "daemon/supervisor/supervisor.h"
+// The order of things. Every worker binds before any connects in earnest, and nothing is read before the
+// output is known to be writable: so the writer is welcomed first, and tells the epoch it has begun in the ledger; then
+// the others, with that epoch; and the reader last, when all of them have reported that they are ready.
+//
+// A filter or a processor that dies is replaced: its dealers get `member_removed`, and later `member_added` for
+// the next one; and the reader sends again what it held. When the reader or the writer dies all are restarted, and
+// the new writer begins a new epoch: one path for all that this can be (a kill, a crash, a sink that was unavailable).
+//
+// A worker that ends by itself may have said why just before, and its last message can be behind its pidfd. So such an
+// end is judged only kLastWords later; one by a signal at once. Whatever ended the run, the end is the same: every worker
+// is asked to leave, gets a moment, and is killed.
+#include <fmt/format.h>
+#include <unistd.h>
 
-#include "daemon/supervisor/loop.h"
-#include "daemon/supervisor/signals.h"
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "config/text.h"
+#include "daemon/supervisor/supervisor.h"
+#include "proto/base/json.h"
+#include "workers/stage/sandbox.h"
 
 namespace leat::supervisor {
 
-Supervisor::Supervisor(const Job& job, Observer& observer) : loop_(std::make_unique<Loop>(job, observer)) {}
-Supervisor::~Supervisor() = default;
+using proto::Stage;
+
+namespace {
+
+constexpr milliseconds kTick{200};
+// Reading smaps_rollup makes the kernel walk a whole address space, so not for ever at the rate that catches
+// the peak of a short run.
+constexpr milliseconds kMemoryOften{250};
+constexpr milliseconds kMemorySeldom{2'000};
+constexpr milliseconds kOften{5'000};
+constexpr int kControlQueue = 1000;
+
+std::string runtime_root(const Job& job) {
+  return job.runtime_root.empty() ? default_runtime_root() : job.runtime_root;
+}
+
+std::string checked(const config::Pipeline& pipeline, const RuntimeFolder& folder) {
+  if (std::string problem = Layout(pipeline, folder.path(), 1).problem(); !problem.empty()) {
+    throw FolderError(problem);
+  }
+  return folder.path();
+}
+
+// A run that ends has no time to grow.
+int first_processors(const Job& job) {
+  if (!job.pipeline.has_processors()) return 0;
+  return job.follow ? job.pipeline.process.workers.min : job.pipeline.process.workers.max;
+}
+
+proto::Message briefing(const Job& job, const std::string& runtime, const std::string& state) {
+  proto::Welcome welcome;
+  welcome.pipeline_file = job.pipeline.file;
+  welcome.pipeline_text = job.pipeline_text;
+  welcome.state = state;
+  welcome.volatile_state = job.volatile_state;
+  welcome.runtime = runtime;
+  return encode(welcome);
+}
+
+config::Budget planned(const Job& job, int processors) {
+  auto budget = config::plan_budget(job.pipeline, job.in_file_bytes, std::max(processors, 1));
+  if (!budget) throw std::runtime_error(budget.error().text);
+  return *budget;
+}
+
+// The epoch that the writer's first report names; 0: it names none.
+std::uint64_t epoch_in(const std::string& details) {
+  const auto document = parse_json_object(details);
+  return document ? document->root().number("epoch") : 0;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const Job& job, Observer& observer)
+    : job_(job),
+      observer_(observer),
+      folder_(runtime_root(job), job.pipeline.name,
+              job.fixed_folder ? RuntimeFolder::Kind::kFixed
+                               : (job.runtime_root.empty() ? RuntimeFolder::Kind::kDefault
+                                                           : RuntimeFolder::Kind::kChosen)),
+      context_(1),
+      control_(context_, proto::SocketKind::kRouter, kControlQueue, proto::kMaxControlBytes),
+      runtime_(checked(job.pipeline, folder_)),
+      state_(job.volatile_state ? runtime_ : job.state),
+      descriptors_(runtime_, briefing(job, runtime_, state_).view()),
+      started_(bind()),
+      wanted_(first_processors(job)),
+      automatic_(job.pipeline.process.workers.automatic()),
+      budget_(planned(job, wanted_)),
+      team_(job.pipeline, runtime_, job.program_folder, wanted_),
+      controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {
+  report_gaps();
+}
+
+void Supervisor::report_gaps() {
+  // What an older Landlock does not know, keepers of programs answer for.
+  const std::string gaps = stage::sandbox_is_off()      ? "LEAT_SANDBOX=off"
+                           : stage::landlock_abi() == 0 ? stage::sandbox_gaps()
+                                                        : "";
+  if (gaps.empty()) return;
+  observer_.warning("sandbox",
+                    "workers and programs of exec steps are not confined as they should be: " + gaps);
+}
+
+// Not at its end: something was thrown. Those that joined cannot see that, as leatd continues, and must join again.
+Supervisor::~Supervisor() {
+  if (over()) return;
+  try {
+    team_.dismiss(control_);
+  } catch (const std::exception&) {
+    // Nothing more can be done for them.
+  }
+}
+
+Clock::time_point Supervisor::bind() {
+  control_.bind(Layout(job_.pipeline, runtime_, 1).control());
+  return Clock::now();
+}
+
+void Supervisor::step() {
+  descriptors_.serve(team_);
+  receive();
+  team_.reap();
+  if (phase_ == RunPhase::kStopping) {
+    see_stop_through();
+  } else if (phase_ < RunPhase::kStopping) {
+    go_on();
+  }
+  check_sink();  // also at the end: has it recovered?
+  if (phase_ == RunPhase::kEnding) return disband();
+  if (!over()) tick(false);
+}
+
+// A step of a run that is not to stop.
+void Supervisor::go_on() {
+  using Do = void (Supervisor::*)();
+  static constexpr std::array<Do, 10> kInOrder{&Supervisor::judge_deaths,   &Supervisor::fill_slots,
+                                               &Supervisor::adjust_pool,    &Supervisor::welcome_those_due,
+                                               &Supervisor::check_start_up, &Supervisor::check_records,
+                                               &Supervisor::check_stall,    &Supervisor::check_progress,
+                                               &Supervisor::control_pool,   &Supervisor::see_drain_through};
+  for (Do it : kInOrder) {
+    (this->*it)();
+    if (phase_ >= RunPhase::kEnding) return;
+  }
+}
+
+// The next moment at which something is due by itself.
+milliseconds Supervisor::due() const {
+  Clock::time_point now = Clock::now();
+  Clock::time_point next = now + kTick;
+  for (const Worker& worker : team_.workers()) {
+    if (worker.start_at) next = std::min(next, *worker.start_at);
+  }
+  auto left = std::chrono::duration_cast<milliseconds>(next - now);
+  return std::clamp(left + milliseconds{1}, milliseconds{1}, kTick);
+}
 
 void Supervisor::add_to(proto::Poller& poller) {
-  loop_->add_to(poller);
-}
-std::chrono::milliseconds Supervisor::due() const {
-  return loop_->due();
-}
-void Supervisor::step() {
-  loop_->step();
-}
-bool Supervisor::over() const {
-  return loop_->over();
-}
-Outcome Supervisor::take_outcome() {
-  return loop_->take_outcome();
-}
-std::vector<Child> Supervisor::take_leftovers() {
-  return loop_->take_leftovers();
-}
-void Supervisor::drain() {
-  loop_->drain();
-}
-void Supervisor::stop() {
-  loop_->stop();
-}
-void Supervisor::leave() {
-  loop_->leave();
-}
-void Supervisor::pause(bool on) {
-  loop_->pause(on);
-}
-Result<void> Supervisor::scale(int processors) {
-  return loop_->scale(processors);
-}
-Result<void> Supervisor::scale_automatically() {
-  return loop_->scale_automatically();
-}
-Status Supervisor::status() const {
-  return loop_->status();
+  poller.add(control_);
+  poller.add(descriptors_.fd());
+  team_.watch(poller);
 }
 
-Outcome run_in_foreground(const Job& job, Observer& observer) {
-  Signals signals;
-  Supervisor supervisor(job, observer);
-  StopRequests requests;
-  while (!supervisor.over()) {
-    proto::Poller poller;
-    poller.add(signals.fd());
-    supervisor.add_to(poller);
-    poller.wait(supervisor.due());
-    auto [stops, hangups] = signals.take();
-    switch (requests.take(stops + hangups > 0)) {
-      case StopRequests::kNone:
-        break;
-      case StopRequests::kFirst:
-        observer.note("stopping", "stopping: finishing the records at hand (a second signal stops at once)");
-        supervisor.stop();
-        break;
-      case StopRequests::kAgain:
-        supervisor.leave();
-        break;
+void Supervisor::end(int exit_code, std::string failure) {
+  if (phase_ >= RunPhase::kEnding) return;
+  phase_.enter(RunPhase::kEnding);
+  outcome_.exit_code = exit_code;
+  outcome_.failure = std::move(failure);
+}
+
+void Supervisor::receive() {
+  for (int i = 0; i < kControlQueue; ++i) {  // a flood of warnings must not keep the rest waiting
+    auto routed = control_.try_receive_routed();
+    if (!routed) return;
+    auto control = proto::decode_control(routed->message.view());
+    Worker* worker = team_.find(routed->identity);
+    if (!control) {
+      observer_.warning(
+          "message-refused",
+          fmt::format("{}: {}", worker != nullptr ? worker->title() : config::in_quotes(routed->identity),
+                      control.error().text));
+      continue;
     }
-    supervisor.step();
+    const auto* hello = std::get_if<proto::Hello>(&*control);
+    if (hello != nullptr && hello->joins) {
+      on_join(routed->identity, *hello);
+    } else if (worker == nullptr) {
+      // One that was replaced may have had a last word.
+      std::optional<Name> name = parse_worker_name(routed->identity);
+      if (hello != nullptr ||
+          (name && !team_.has_slot(name->slot) && name->slot.stage != Stage::kProcessor)) {
+        observer_.warning("worker-refused",
+                          fmt::format("a worker without a slot in this pipeline was refused: {}",
+                                      config::in_quotes(routed->identity)));
+      }
+    } else if (hello != nullptr) {
+      on_hello(*worker, *hello);
+    } else if (const auto* report = std::get_if<proto::Report>(&*control)) {
+      on_report(*worker, *report);
+    } else if (const auto* drained = std::get_if<proto::MemberDrained>(&*control)) {
+      on_drained(*worker, *drained);
+    }
   }
-  return supervisor.take_outcome();
+}
+
+void Supervisor::on_hello(Worker& worker, const proto::Hello& hello) {
+  Slot said{hello.role, hello.index};
+  if (said != worker.slot || hello.instance != worker.instance || !worker.child ||
+      hello.pid != worker.child->pid() || worker.page) {
+    observer_.warning("worker-refused", fmt::format("a second {} was refused: pid {} says it is {}",
+                                                    worker_name(worker.slot, worker.instance), hello.pid,
+                                                    worker_name(said, hello.instance)));
+    return;
+  }
+  if (worker.state != WorkerState::kStarting) return;  // it was killed meanwhile
+  if (hello.version != LEAT_VERSION) {
+    end(kExitBug, fmt::format("{} is of version {}, leat of {}: install all programs of one release",
+                              worker.title(), hello.version, LEAT_VERSION));
+    return;
+  }
+  try {
+    worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.slot, worker.instance)));
+    worker.state.enter(WorkerState::kGreeted);
+  } catch (const std::runtime_error& error) {
+    end(kExitBug, fmt::format("{} has made no page: {}", worker.title(), error.what()));
+  }
+}
+
+void Supervisor::welcome(Worker& worker) {
+  proto::Welcome message;
+  message.epoch = epoch_;
+  message.pipeline_file = job_.pipeline.file;
+  message.pipeline_text = job_.pipeline_text;
+  message.window_bytes = budget_.window_bytes;
+  message.window_batches = static_cast<std::uint32_t>(budget_.window_batches);
+  message.force = job_.force;
+  message.follow = job_.follow;
+  message.daemon = job_.daemon;
+  message.state = state_;
+  message.run = job_.run;
+  message.volatile_state = job_.volatile_state;
+  message.fresh = job_.fresh;
+  message.accept_changes = job_.accept_changes;
+  message.fingerprint = job_.fingerprint;
+  message.reread = job_.reread;
+  team_.welcome_endpoints(message, worker);
+  message.index = worker.slot.index;
+  message.instance = worker.instance;
+  message.runtime = runtime_;
+  if (team_.send(worker, message, control_)) worker.state.enter(WorkerState::kWelcomed);
+  worker.started = Clock::now();  // before that it waited for others
+  if (worker.state == WorkerState::kGreeted && worker.running()) {
+    observer_.warning("worker-lost",
+                      fmt::format("{} said hello and did not wait for the answer", worker.title()));
+  }
+  if (worker.slot.stage != Stage::kReader || worker.state != WorkerState::kWelcomed) return;
+  if (phase_ == RunPhase::kStarting) phase_.enter(RunPhase::kRunning);
+  if (!reading_since_) reading_since_ = Clock::now();
+  if (paused_) pause(true);
+}
+
+void Supervisor::welcome_those_due() {
+  std::vector<const Worker*> lost;
+  for (Worker& worker : team_.workers()) {
+    if (worker.state != WorkerState::kGreeted || !worker.running()) continue;
+    bool due =
+        worker.slot.stage == Stage::kWriter ||
+        (worker.slot.stage == Stage::kReader ? epoch_ != 0 && team_.all_but_reader_ready() : epoch_ != 0);
+    if (due) welcome(worker);
+    if (due && worker.joined && worker.state == WorkerState::kGreeted) lost.push_back(&worker);
+  }
+  for (const Worker* worker : lost) team_.remove(*worker);  // should it be there after all, it asks again
+}
+
+void Supervisor::on_report(Worker& worker, const proto::Report& report) {
+  switch (report.kind) {
+    case proto::ReportKind::kReady:
+      if (worker.joined && !worker.page) {
+        try {
+          worker.page.emplace(stage::MappedPage::open(team_.layout().page(worker.slot, worker.instance)));
+        } catch (const std::runtime_error& error) {
+          observer_.warning("worker-refused",
+                            fmt::format("{} has made no page: {}", worker.title(), error.what()));
+          break;
+        }
+      }
+      // Told to finish before it was ready, it stays at that.
+      if (worker.state == WorkerState::kWelcomed) worker.state.enter(WorkerState::kReady);
+      if (worker.slot.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
+      if (dies_alone(worker.slot.stage) && !worker.draining) {
+        send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
+                                                   team_.layout().input(worker.slot, worker.instance)});
+      }
+      observer_.happened(worker.joined ? "worker-joined" : "worker-ready",
+                         {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
+      break;
+    case proto::ReportKind::kWarning:
+      observer_.warning(fmt::format("{}-warning", to_string(worker.slot.stage)), report.text);
+      break;
+    case proto::ReportKind::kFailed:
+      on_failure(worker, report);
+      break;
+    case proto::ReportKind::kDone:
+      if (worker.slot.stage != Stage::kWriter) break;
+      outcome_.details = report.details;
+      end(kExitOk, {});
+      break;
+    case proto::ReportKind::kFinished:
+      if (worker.state == WorkerState::kFinishing) worker.state.enter(WorkerState::kFinished);
+      break;
+    case proto::ReportKind::kLeave:
+      if (worker.joined && !worker.draining) start_draining(worker);
+      break;
+  }
+}
+
+void Supervisor::on_failure(Worker& worker, const proto::Report& report) {
+  if (worker.joined) {
+    observer_.warning("worker-failed", fmt::format("{}: {}", worker.title(), report.text));
+  } else if (report.retry && !job_.volatile_state) {
+    worker.retry = report.text;
+  } else {
+    end(report.exit_code == kExitOk ? int{kExitBug} : report.exit_code, report.text);
+  }
+}
+
+void Supervisor::pause(bool on) {
+  paused_ = on;
+  if (team_.reader().is_welcomed()) static_cast<void>(team_.send(team_.reader(), proto::Pause{on}, control_));
+}
+
+void Supervisor::tick(bool last) {
+  Clock::time_point now = Clock::now();
+  if (!last && now < next_tick_) return;
+  next_tick_ = now + kTick;
+  if (last || now >= next_memory_) {
+    memory_ = team_.measure_memory();
+    peak_memory_ = std::max(peak_memory_, memory_);
+    next_memory_ = now + (now - started_ < kOften ? kMemoryOften : kMemorySeldom);
+  }
+  if (!reading_since_) return;
+  Snapshot snapshot;
+  snapshot.seconds = std::chrono::duration<double>(now - *reading_since_).count();
+  snapshot.peak_memory_bytes = peak_memory_;
+  team_.count(snapshot);
+  observer_.tick(snapshot);
+  if (last) outcome_.last = std::move(snapshot);
 }
 
 }  // namespace leat::supervisor

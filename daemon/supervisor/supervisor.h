@@ -3,75 +3,36 @@
 //
 // It holds no data socket and never waits: one loop over the control socket, the workers' pidfds and a clock, in
 // steps, so that one process may run many. Every send is a try; what a worker is at is read from its page, not asked for.
+//
+// supervisor.cc: the order of things; pool.cc: processors that come, go and are scaled; judge.cc: what follows from a death;
+// stop.cc: the ways to end it; checks.cc: what is checked by the clock; status.cc: what is said of all that.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "config/pipeline.h"
-#include "daemon/supervisor/process.h"
-#include "daemon/supervisor/snapshot.h"
+#include "config/budget.h"
+#include "daemon/supervisor/controller.h"
+#include "daemon/supervisor/deaths.h"
+#include "daemon/supervisor/descriptors.h"
+#include "daemon/supervisor/job.h"
+#include "daemon/supervisor/runtime_folder.h"
+#include "daemon/supervisor/states.h"
 #include "daemon/supervisor/status.h"
-#include "proto/base/result.h"
-#include "proto/channel.h"
-#include "workers/stage/test_hook.h"
+#include "daemon/supervisor/team.h"
 
 namespace leat::supervisor {
 
-struct Job {
-  config::Pipeline pipeline;        // valid
-  std::string pipeline_text;        // the YAML it was parsed from
-  std::uint64_t in_file_bytes = 0;  // as plan_budget() wants it
-  bool force = false;
-  bool follow = false;
-  bool daemon = false;  // it is leatd's
-  std::string run;      // names this run in the ledger
-  std::string state;    // folder of the ledger; prepared, and locked for the life of the run
-  // the sink is a pipe or a device: nothing to continue with later, `state` is not used
-  bool volatile_state = false;
-  bool fresh = false;               // forget all sources and outputs
-  bool accept_changes = false;      // continue although filter, steps or sink are not what they were
-  std::uint64_t fingerprint = 0;    // of filter, steps and sink
-  std::vector<std::string> reread;  // sources to start over, absolute
-  std::string program_folder;       // where leat-reader and the others are
-  std::string runtime_root;         // empty: default_runtime_root()
-  bool fixed_folder = false;  // the runtime folder is ROOT/NAME, not ROOT/NAME-PID: others find it (leatd)
-  std::chrono::milliseconds start_up{
-      30'000};  // for a worker to be ready, or to say on its page what it waits for
-  // Nothing moves, and nothing is known that it could wait for: that ends the run (70).
-  std::chrono::milliseconds no_progress = stage::no_progress();
-  // A drain that takes longer becomes a stop.
-  std::chrono::milliseconds drain_patience{30'000};
-  // A stop waits for the records at hand for process.timeout, or for so long if that is less.
-  std::chrono::milliseconds stop_patience = std::chrono::hours(24);
-};
+using std::chrono::milliseconds;
 
-using Fields = std::vector<std::pair<std::string, std::string>>;
+inline bool dies_alone(proto::Stage stage) {
+  return stage == proto::Stage::kFilter || stage == proto::Stage::kProcessor;
+}
 
-// What becomes known while a pipeline runs. Called in the supervisor's loop: return soon. `event` is a name for logs:
-// "worker-died".
-class Observer {
- public:
-  virtual ~Observer() = default;
-  virtual void warning(std::string_view event, std::string_view text) = 0;
-  virtual void note(std::string_view event, std::string_view text) = 0;
-  // The normal course of things: workers come, go and are scaled.
-  virtual void happened(std::string_view /*event*/, const Fields& /*fields*/) {}
-  // About every 200 ms from the moment the reader may start, and once at the end.
-  virtual void tick(const Snapshot& /*snapshot*/) {}
-};
-
-struct Outcome {
-  int exit_code = kExitOk;  // kExitOk also when sources failed or records are dead: that is in the details
-  std::string failure;      // what ended the run before its end; empty: nothing did
-  std::string details;  // the writer's account of the run: a JSON object; empty when it did not come to that
-  Snapshot last;
-};
+// Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
+bool is_stopped(std::int64_t pid);
 
 class Supervisor {
  public:
@@ -80,19 +41,21 @@ class Supervisor {
   // std::runtime_error when a program cannot be started.
   Supervisor(const Job& job, Observer& observer);
   ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
 
   // A round: wait on these for at most due(), then step().
   void add_to(proto::Poller& poller);
-  std::chrono::milliseconds due() const;
+  milliseconds due() const;
   void step();
 
   // The input is used up, something has ended it, or it was told to; and all workers are gone, or were killed and do not go
   // as they hang in the kernel.
-  bool over() const;
+  bool over() const { return phase_ == RunPhase::kOver; }
   // Precondition: over(). Once.
-  Outcome take_outcome();
+  Outcome take_outcome() { return std::move(outcome_); }
   // Precondition: over(). Those that hang in the kernel, to be reaped when they have gone; destroying them waits for a second.
-  std::vector<Child> take_leftovers();
+  std::vector<Child> take_leftovers() { return team_.take_leftovers(); }
 
   // Takes in nothing new, finishes what is in the window, commits and ends (75). Before anything was read: leave().
   void drain();
@@ -109,8 +72,107 @@ class Supervisor {
   Status status() const;
 
  private:
-  class Loop;
-  std::unique_ptr<Loop> loop_;
+  Clock::time_point bind();
+  void report_gaps();
+  void go_on();
+  void receive();
+  void on_hello(Worker& worker, const proto::Hello& hello);
+  void on_report(Worker& worker, const proto::Report& report);
+  void on_failure(Worker& worker, const proto::Report& report);
+  void welcome(Worker& worker);
+  void welcome_those_due();
+  void see_drain_through();
+  void see_stop_through();
+  bool send_finish(Worker& worker);
+  void end_late(Worker& worker, milliseconds patience);
+  void end(int exit_code, std::string failure);
+  void disband();
+  void tick(bool last);
+
+  void on_join(const std::string& identity, const proto::Hello& hello);
+  void on_drained(Worker& dealer, const proto::MemberDrained& drained);
+  void start_draining(Worker& worker);
+  void dealer_has_gone(const Worker& dealer);
+  void dismiss_drained();
+  void adjust_pool();
+  void grow_pool();
+  void control_pool();
+  void fit_window();
+  Result<config::Budget> budget_for(int processors) const;
+  void send_to_dealers(const Worker& worker, const proto::Control& news);
+
+  void judge_deaths();
+  void judge(Worker& worker, bool left);
+  void judge_own(Worker& worker);
+  void take_out(Worker& worker);
+  void blame(Worker& worker);
+  void replace_all(Worker& cause, milliseconds pause);
+  void fill_slots();
+  std::uint64_t progress();
+  std::string obituary(const Worker& worker) const;
+
+  void check_start_up();
+  void check_sink();
+  void check_records();
+  void check_stall();
+  void check_progress();
+  void give_up(std::string why);
+  std::string what_all_do() const;
+
+  std::string status_message() const;
+  std::string waited_for() const;
+  WorkerStatus status_of(const Worker& worker) const;
+
+  const Job& job_;
+  Observer& observer_;
+  RuntimeFolder folder_;
+  proto::Context context_;
+  proto::Socket control_;
+  std::string runtime_;
+  std::string state_;
+  Descriptors descriptors_;
+  Clock::time_point started_;
+  int wanted_;             // own processors
+  bool automatic_;         // the controller decides about them
+  config::Budget budget_;  // for the processors of the start
+  Team team_;
+
+  std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
+  Deaths deaths_;
+  std::uint64_t quarantined_ = 0;     // records that became dead letters as they had killed
+  std::uint64_t commits_before_ = 0;  // of writers that have gone
+  std::uint64_t commits_seen_ = 0;
+  std::optional<Clock::time_point> sink_failing_since_;  // the writer's sink is unavailable
+  std::string sink_fault_;
+  std::optional<Clock::time_point> pool_failing_since_;  // a filter or processor cannot do its work for now
+  std::uint64_t pool_failing_at_ = 0;                    // progress at that
+  std::optional<Clock::time_point> still_since_;
+  std::uint64_t resent_at_ = 0;  // progress when batches were lost
+  int resends_ = 0;              // since then
+  std::uint64_t movement_ = 0;
+  Clock::time_point moved_at_ = Clock::now();   // or has nothing to do
+  Clock::time_point reason_at_ = Clock::now();  // it moved, or is known to wait for something
+  std::string given_up_;
+  Clock::time_point given_up_at_{};
+  std::optional<Clock::time_point> reading_since_;
+  Clock::time_point next_tick_{};
+  Clock::time_point next_memory_{};
+  Clock::time_point sampled_{};  // at the pages, for the controller
+  Clock::time_point grow_at_{};  // not before
+  Controller controller_;
+  int window_for_ = 0;  // processors for which the reader's window was worked out
+  std::uint64_t memory_ = 0;
+  std::uint64_t peak_memory_ = 0;
+  Tracked<RunPhase> phase_{RunPhase::kStarting};
+  bool paused_ = false;
+  std::optional<Clock::time_point> drain_since_;
+  bool drain_sent_ = false;
+  std::optional<Clock::time_point> stop_since_;
+  std::optional<Clock::time_point> writer_finishes_since_;
+  bool hurry_ = false;
+  std::optional<Clock::time_point> leave_until_;
+  bool killed_ = false;
+  Outcome outcome_;
 };
 
 // For a program that does nothing else: runs it to its end. SIGINT, SIGTERM and SIGHUP stop it, the second one ends it at once

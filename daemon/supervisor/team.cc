@@ -20,9 +20,9 @@ std::string Worker::title() const {
 std::string Worker::activity() const {
   if (!page) return {};
   std::string text = page->text();
-  std::uint64_t sequence = (*page)->sequence.load(std::memory_order_relaxed);
+  std::uint64_t sequence = read((*page)->sequence);
   if (!text.empty() || sequence == 0) return text;
-  return fmt::format("batch {} of source {}", sequence, (*page)->source.load(std::memory_order_relaxed));
+  return fmt::format("batch {} of source {}", sequence, read((*page)->source));
 }
 
 bool Worker::idle_for(std::chrono::milliseconds time) const {
@@ -30,8 +30,7 @@ bool Worker::idle_for(std::chrono::milliseconds time) const {
   const stage::Page& now = **page;
   auto idle = static_cast<std::uint32_t>(stage::Activity::kIdle);
   auto time_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
-  return now.activity.load(std::memory_order_relaxed) == idle &&
-         stage::monotonic_ns() >= now.activity_since_ns.load(std::memory_order_relaxed) + time_ns;
+  return read(now.activity) == idle && stage::monotonic_ns() >= read(now.activity_since_ns) + time_ns;
 }
 
 Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors)
@@ -255,10 +254,10 @@ void Team::read_pages() {
     Recent& recent = worker.recent;
     recent.shares = shares_between(worker.slot.stage, recent.activity_ns, totals);
     recent.activity_ns = totals;
-    std::uint64_t records = (*worker.page)->records_in.load(std::memory_order_relaxed);
+    std::uint64_t records = read((*worker.page)->records_in);
     recent.new_records = records - std::min(records, recent.records);
     recent.records = records;
-    std::uint64_t service_ns = (*worker.page)->service_ns.load(std::memory_order_relaxed);
+    std::uint64_t service_ns = read((*worker.page)->service_ns);
     recent.new_service_ns = service_ns - std::min(service_ns, recent.service_ns);
     recent.service_ns = service_ns;
   }
