@@ -97,7 +97,7 @@ CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
 }
 
 // A pipeline, a state folder, or both; or the name of a pipeline of leatd.
-void add_state_of(CLI::App* command, StateOf& of, std::string& leatds_folder) {
+void add_state_of(CLI::App* command, plan::StateOf& of, std::string& leatds_folder) {
   command->add_option("PIPELINE", of.pipeline,
                       "Pipeline file (YAML), not needed with --state; or the name of one that leatd has");
   add_state(command, of.state);

@@ -4,10 +4,10 @@
 #include <optional>
 
 #include "daemon/cli/commands.h"
-#include "daemon/cli/human.h"
-#include "daemon/cli/plan.h"
-#include "daemon/cli/surroundings.h"
+#include "daemon/plan/plan.h"
+#include "daemon/plan/surroundings.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
@@ -29,15 +29,15 @@ bool has_run(const config::Pipeline& pipeline) {
   return view && *view;
 }
 
-Checked check_file(const Candidate& candidate, const std::string& program_folder,
-                   const std::optional<Sandbox>& sandbox) {
+Checked check_file(const plan::Candidate& candidate, const std::string& program_folder,
+                   const std::optional<plan::Sandbox>& sandbox) {
   Checked checked{candidate.file, candidate.plan.problems, {}};
   const config::Pipeline& pipeline = candidate.plan.pipeline;
   if (checked.problems.empty() && sandbox)
-    checked.problems = wrong_for_service(pipeline, candidate.file, *sandbox);
+    checked.problems = plan::wrong_for_service(pipeline, candidate.file, *sandbox);
   if (!checked.problems.empty()) return checked;
-  checked.warnings = wrong_with_outputs(pipeline, has_run(pipeline));
-  auto listing = list_files(program_folder, candidate.plan);
+  checked.warnings = plan::wrong_with_outputs(pipeline, has_run(pipeline));
+  auto listing = plan::list_files(program_folder, candidate.plan);
   if (!listing) {
     checked.warnings.push_back(
         fmt::format("the files that match could not be listed: {}", listing.error().text));
@@ -82,12 +82,12 @@ void put(JsonWriter& json, const Checked& checked) {
 int check(const std::vector<std::string>& pipelines, bool for_service, bool as_json) {
   std::string program_folder = supervisor::own_folder();
   bool good = true;
-  std::vector<Candidate> candidates;
+  std::vector<plan::Candidate> candidates;
   candidates.reserve(pipelines.size());
-  for (const auto& file : pipelines) candidates.push_back({file, load_plan(file)});
-  check_together(candidates);
-  std::optional<Sandbox> sandbox;
-  if (for_service) sandbox = sandbox_of_leatd();
+  for (const auto& file : pipelines) candidates.push_back({file, plan::load_plan(file)});
+  plan::check_together(candidates);
+  std::optional<plan::Sandbox> sandbox;
+  if (for_service) sandbox = plan::sandbox_of_leatd();
   JsonWriter json;
   json.array([&] {
     for (const auto& candidate : candidates) {

@@ -6,9 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/state.h"
+#include "daemon/plan/state.h"
+#include "proto/base/result.h"
 
 namespace leat::cli {
+
+// Prints "leat: " and the error as one printable line, and gives its exit code.
+int fail_with(const Error& error);
 
 struct RunOptions {
   std::string pipeline;
@@ -27,7 +31,7 @@ int run(const RunOptions& options);
 
 // runtime_dir in these: of the leatd to ask; empty: $LEAT_RUNTIME_DIR or /run/leat.
 struct SourcesOptions {
-  StateOf of;                // or the name of a pipeline of leatd
+  plan::StateOf of;          // or the name of a pipeline of leatd
   std::string state_filter;  // empty: all
   bool json = false;
   std::string runtime_dir;
@@ -35,7 +39,7 @@ struct SourcesOptions {
 int sources(const SourcesOptions& options);
 
 struct StatusOptions {
-  StateOf of;  // or the name of a pipeline of leatd, or nothing: all of them
+  plan::StateOf of;  // or the name of a pipeline of leatd, or nothing: all of them
   bool json = false;
   std::string runtime_dir;
 };

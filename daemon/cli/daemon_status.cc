@@ -8,7 +8,7 @@
 #include <cmath>
 #include <ctime>
 
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 

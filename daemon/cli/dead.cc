@@ -8,9 +8,9 @@
 
 #include "config/parse.h"
 #include "daemon/cli/commands.h"
-#include "daemon/cli/human.h"
 #include "daemon/cli/leatd.h"
-#include "daemon/cli/letters.h"
+#include "daemon/replay/letters.h"
+#include "proto/base/human.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
@@ -21,22 +21,22 @@ namespace {
 Result<std::string> dead_letter_file(const std::string& from) {
   if (!from.ends_with(".yaml") && !from.ends_with(".yml")) return from;
   config::Parsed parsed = config::load_pipeline(from);
-  if (!parsed.problems.empty()) return tl::unexpected(refused(parsed.problems));
+  if (!parsed.problems.empty()) return tl::unexpected(plan::refused(parsed.problems));
   if (!parsed.pipeline.dead_letter_path.empty()) return parsed.pipeline.dead_letter_path;
   return fail(Fault::kFatal,
               fmt::format("{}: it has no dead_letter.path; name a dead-letter file instead", from),
               kExitConfig);
 }
 
-Result<Lines> open_letters(const std::string& from) {
-  return dead_letter_file(from).and_then([](const std::string& file) { return Lines::open(file); });
+Result<replay::Lines> open_letters(const std::string& from) {
+  return dead_letter_file(from).and_then([](const std::string& file) { return replay::Lines::open(file); });
 }
 
 std::string numbered(std::uint64_t number, std::string_view line) {
   return fmt::format("{{\"number\":{},{}", number, line.substr(line.find('{') + 1));
 }
 
-void print_letter(std::uint64_t number, const Letter& letter) {
+void print_letter(std::uint64_t number, const replay::Letter& letter) {
   fmt::print(
       "number    {}\nsource    {}\nline      {}\noffset    {}\nstage     {}\nattempts  {}\nreason    {}\n",
       number, printable(letter.source), letter.line, letter.offset, printable(letter.stage), letter.attempts,
@@ -61,7 +61,7 @@ int list(const DeadOptions& options) {
     auto line = lines->next();
     if (!line) return fail_with(line.error());
     if (!*line) break;
-    auto letter = parse_letter(**line);
+    auto letter = replay::parse_letter(**line);
     if (!letter) {
       ++others;
       fmt::print(stderr, "leat: line {} is no dead letter\n", lines->number());
@@ -70,7 +70,8 @@ int list(const DeadOptions& options) {
     if (options.json) {
       fmt::print("{}\n", printable_json(numbered(lines->number(), **line)));
     } else {
-      fmt::print("{}{}", letters == 0 ? letter_header() : "", letter_line(lines->number(), *letter));
+      fmt::print("{}{}", letters == 0 ? replay::letter_header() : "",
+                 replay::letter_line(lines->number(), *letter));
     }
     ++letters;
     const std::string place =
@@ -100,7 +101,7 @@ int show(const DeadOptions& options) {
       return kExitNoInput;
     }
     if (lines->number() != options.number) continue;
-    auto letter = parse_letter(**line);
+    auto letter = replay::parse_letter(**line);
     if (!letter) {
       fmt::print(stderr, "leat: line {} is no dead letter\n", options.number);
       return kExitNoInput;

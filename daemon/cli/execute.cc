@@ -7,14 +7,14 @@
 #include <utility>
 
 #include "config/fingerprint.h"
-#include "daemon/cli/human.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "proto/base/human.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
 
-supervisor::Job job_for(const Plan& plan, const Manner& manner) {
+supervisor::Job job_for(const plan::Plan& plan, const Manner& manner) {
   supervisor::Job job;
   job.pipeline = plan.pipeline;
   job.pipeline_text = plan.text;

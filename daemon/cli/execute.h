@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
 #include "daemon/cli/summary.h"
+#include "daemon/plan/plan.h"
 #include "daemon/supervisor/supervisor.h"
 
 namespace leat::cli {
@@ -19,7 +19,7 @@ struct Manner {
 };
 
 // A job for this pipeline on this machine; state and what is to be done to it are the caller's to fill in.
-supervisor::Job job_for(const Plan& plan, const Manner& manner);
+supervisor::Job job_for(const plan::Plan& plan, const Manner& manner);
 
 // Runs it, says how it ended on stderr and, with json, stdout. The summary's exit code is the program's.
 Summary execute(const supervisor::Job& job, const Manner& manner, Progress& progress);

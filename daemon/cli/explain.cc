@@ -7,11 +7,11 @@
 
 #include "config/keys.h"
 #include "daemon/cli/commands.h"
-#include "daemon/cli/human.h"
-#include "daemon/cli/plan.h"
-#include "daemon/cli/state.h"
+#include "daemon/plan/plan.h"
+#include "daemon/plan/state.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
@@ -24,9 +24,9 @@ namespace {
 constexpr std::size_t kFilesShown = 20;
 
 struct Facts {
-  Plan plan;
-  Result<Listing> listing;
-  Result<FilterPlan> filter;
+  plan::Plan plan;
+  Result<plan::Listing> listing;
+  Result<plan::FilterPlan> filter;
 };
 
 std::string_view name(config::Compression compression) {
@@ -45,7 +45,7 @@ std::string sink_text(const config::Sink& sink) {
       sink.threads > 0 ? fmt::format(", {} thread{}", sink.threads, sink.threads == 1 ? "" : "s") : "");
 }
 
-std::uint64_t total(const Listing& listing) {
+std::uint64_t total(const plan::Listing& listing) {
   std::uint64_t bytes = 0;
   for (const auto& file : listing.files) bytes += file.bytes;
   return bytes;
@@ -56,7 +56,7 @@ void print_files(const Facts& facts) {
     fmt::print("\nfiles      cannot be listed: {}\n", printable(facts.listing.error().text));
     return;
   }
-  const Listing& listing = *facts.listing;
+  const plan::Listing& listing = *facts.listing;
   fmt::print("\nfiles      {} {}, {}\n", exact_count(listing.files.size()),
              listing.files.size() == 1 ? "matches" : "match", human_bytes(total(listing)));
   for (std::size_t i = 0; i < listing.files.size() && i < kFilesShown; ++i) {
@@ -104,10 +104,11 @@ void print_stages(const Facts& facts) {
   fmt::print("\nprocess    {}\n", pipeline.has_processors() ? "each record kept goes through these steps"
                                                             : "no steps: records pass byte for byte");
   int at = 0;
-  for (const auto& step : pipeline.process.steps) fmt::print("  {:2}. {}\n", ++at, printable(describe(step)));
+  for (const auto& step : pipeline.process.steps)
+    fmt::print("  {:2}. {}\n", ++at, printable(plan::describe(step)));
 }
 
-void print_budget(const Plan& plan) {
+void print_budget(const plan::Plan& plan) {
   const config::Budget& budget = plan.budget;
   auto row = [](std::string_view what, std::uint64_t bytes, const std::string& more) {
     fmt::print("  {:<16}{:>10}{}{}\n", what, human_bytes(bytes), more.empty() ? "" : "   ", more);
@@ -134,7 +135,7 @@ void print_text(const Facts& facts) {
                                     : printable(pipeline.dead_letter_path));
 }
 
-void put_budget(JsonWriter& json, const Plan& plan) {
+void put_budget(JsonWriter& json, const plan::Plan& plan) {
   json.object("budget", [&] {
     json.put("base_bytes", plan.budget.base_bytes);
     json.put("codec_bytes", plan.budget.codec_bytes);
@@ -186,7 +187,7 @@ void put_stages(JsonWriter& json, const Facts& facts) {
     json.put("predicates_error", facts.filter.error().text);
   }
   json.array("steps", [&] {
-    for (const auto& step : pipeline.process.steps) json.item(describe(step));
+    for (const auto& step : pipeline.process.steps) json.item(plan::describe(step));
   });
 }
 
@@ -213,7 +214,7 @@ void print_json(const Facts& facts) {
 namespace {
 
 // What each worker may do, as it says itself.
-int explain_sandbox(const std::string& file, const Plan& plan) {
+int explain_sandbox(const std::string& file, const plan::Plan& plan) {
   const config::Pipeline& pipeline = plan.pipeline;
   std::vector<std::string> arguments{"--show-sandbox", file};
   const std::string root = supervisor::default_runtime_root();
@@ -221,7 +222,7 @@ int explain_sandbox(const std::string& file, const Plan& plan) {
                            std::string("--control"), std::string("none")}) {
     arguments.push_back(more);
   }
-  if (!is_volatile(pipeline.sink.path)) {
+  if (!plan::is_volatile(pipeline.sink.path)) {
     arguments.emplace_back("--state");
     arguments.push_back(ledger::default_state_folder(pipeline.name));
   }
@@ -249,15 +250,15 @@ int explain_sandbox(const std::string& file, const Plan& plan) {
 }  // namespace
 
 int explain(const std::string& file, bool as_json, bool sandbox) {
-  Plan plan = load_plan(file);
+  plan::Plan plan = plan::load_plan(file);
   if (!plan.problems.empty()) {
     for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
     return kExitConfig;
   }
   if (sandbox) return explain_sandbox(file, plan);
   std::string folder = supervisor::own_folder();
-  auto listing = list_files(folder, plan);
-  auto filter = describe_filter(folder, plan);
+  auto listing = plan::list_files(folder, plan);
+  auto filter = plan::describe_filter(folder, plan);
   Facts facts{std::move(plan), std::move(listing), std::move(filter)};
   if (as_json)
     print_json(facts);

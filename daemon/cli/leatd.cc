@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "daemon/cli/daemon_status.h"
-#include "daemon/cli/human.h"
 #include "daemon/control/client.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 

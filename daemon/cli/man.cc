@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 
 namespace leat::cli {
 

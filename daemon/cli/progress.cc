@@ -13,11 +13,12 @@
 #include <cstdlib>
 #include <vector>
 
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
 
+using supervisor::Rates;
 using supervisor::Snapshot;
 
 namespace {
@@ -120,19 +121,6 @@ void write_all(std::string_view text) {
 }
 
 }  // namespace
-
-Rates RateMeter::add(const Snapshot& snapshot) {
-  Sample now{snapshot.seconds, static_cast<double>(snapshot.bytes_in),
-             static_cast<double>(snapshot.records_in), static_cast<double>(snapshot.disk_bytes)};
-  if (samples_.empty()) samples_.push_back({0, 0, 0, 0});
-  samples_.push_back(now);
-  while (samples_.size() > 2 && now.seconds - samples_[1].seconds >= kWindowSeconds) samples_.pop_front();
-  const Sample& then = samples_.front();
-  double seconds = now.seconds - then.seconds;
-  if (seconds <= 0) return {};
-  return {(now.bytes - then.bytes) / seconds, (now.records - then.records) / seconds,
-          (now.disk - then.disk) / seconds};
-}
 
 std::string progress_line(const Snapshot& snapshot, const Rates& rates, std::size_t width, bool unicode) {
   std::string_view separator = unicode ? " · " : " | ";

@@ -3,38 +3,19 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <string>
 #include <string_view>
 
+#include "daemon/supervisor/rates.h"
 #include "daemon/supervisor/supervisor.h"
 
 namespace leat::cli {
 
-struct Rates {
-  double bytes = 0;    // of records, uncompressed, a second
-  double records = 0;  // a second
-  double disk = 0;     // bytes read a second
-};
-
-// Rates over the last seconds, so that they follow what happens and do not flicker.
-class RateMeter {
- public:
-  static constexpr double kWindowSeconds = 4;
-  Rates add(const supervisor::Snapshot& snapshot);
-
- private:
-  struct Sample {
-    double seconds, bytes, records, disk;
-  };
-  std::deque<Sample> samples_;
-};
-
 // At most `width` columns; what matters least is skipped first. unicode: block elements may be used.
-std::string progress_line(const supervisor::Snapshot& snapshot, const Rates& rates, std::size_t width,
-                          bool unicode);
+std::string progress_line(const supervisor::Snapshot& snapshot, const supervisor::Rates& rates,
+                          std::size_t width, bool unicode);
 // The same as a sentence for a log.
-std::string plain_line(const supervisor::Snapshot& snapshot, const Rates& rates);
+std::string plain_line(const supervisor::Snapshot& snapshot, const supervisor::Rates& rates);
 
 class Progress : public supervisor::Observer {
  public:
@@ -58,7 +39,7 @@ class Progress : public supervisor::Observer {
 
   Mode mode_;
   bool unicode_;
-  RateMeter meter_;
+  supervisor::RateMeter meter_;
   std::size_t drawn_ = 0;  // columns of the line on the terminal; 0: none
   double next_plain_ = 10;
   std::string last_plain_;

@@ -7,11 +7,11 @@
 #include "config/parse.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/execute.h"
-#include "daemon/cli/human.h"
-#include "daemon/cli/pipeline_text.h"
-#include "daemon/cli/plan.h"
-#include "daemon/cli/replay_folder.h"
-#include "daemon/cli/state.h"
+#include "daemon/plan/plan.h"
+#include "daemon/plan/state.h"
+#include "daemon/replay/folder.h"
+#include "daemon/replay/pipeline_text.h"
+#include "proto/base/human.h"
 #include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
@@ -30,14 +30,14 @@ bool holds(const std::string& path, std::string_view placeholder) {
 }
 
 // Where the records of a replay go: beside those of the pipeline, never into one of its files, which are whole and stay so.
-Result<Replay> new_replay(const ReplayOptions& options, const config::Pipeline& pipeline) {
-  Replay replay;
-  replay.id = new_run_id();
+Result<replay::Replay> new_replay(const ReplayOptions& options, const config::Pipeline& pipeline) {
+  replay::Replay replay;
+  replay.id = plan::new_run_id();
   replay.dead_letter = pipeline.dead_letter_path;
   replay.sink = pipeline.sink.path;
   if (!options.output.empty()) {
-    replay.sink = absolute(options.output);
-    if (is_volatile(replay.sink)) {
+    replay.sink = plan::absolute(options.output);
+    if (plan::is_volatile(replay.sink)) {
       return refuse(
           fmt::format("--output {}: only a replay into a file can be continued", printable(replay.sink)),
           kExitUsage);
@@ -57,20 +57,21 @@ Result<Replay> new_replay(const ReplayOptions& options, const config::Pipeline& 
       kExitUsage);
 }
 
-Result<Replay> take_up_or_begin(const ReplayOptions& options, const Plan& plan, const std::string& state) {
-  auto going = unfinished_replay(state, plan.pipeline.name);
+Result<replay::Replay> take_up_or_begin(const ReplayOptions& options, const plan::Plan& plan,
+                                        const std::string& state) {
+  auto going = replay::unfinished_replay(state, plan.pipeline.name);
   if (!going) return tl::unexpected(going.error());
   if (*going) {
     fmt::print(stderr, "leat: continuing the replay {} of {}\n", (*going)->id, printable((*going)->aside));
-    bool other =
-        !options.file.empty() || (!options.output.empty() && absolute(options.output) != (*going)->sink);
+    bool other = !options.file.empty() ||
+                 (!options.output.empty() && plan::absolute(options.output) != (*going)->sink);
     if (!other) return **std::move(going);
     return refuse("that one has to end first: run it without --file and --output", kExitUsage);
   }
   auto replay = new_replay(options, plan.pipeline);
   if (!replay) return replay;
-  std::string file = options.file.empty() ? plan.pipeline.dead_letter_path : absolute(options.file);
-  auto begun = begin_replay(state, plan.pipeline.name, file, *std::move(replay));
+  std::string file = options.file.empty() ? plan.pipeline.dead_letter_path : plan::absolute(options.file);
+  auto begun = replay::begin_replay(state, plan.pipeline.name, file, *std::move(replay));
   if (!begun || begun->letters > 0) return begun;
   return refuse(begun->kept == 0
                     ? fmt::format("there are no dead letters in {}", printable(file))
@@ -81,10 +82,10 @@ Result<Replay> take_up_or_begin(const ReplayOptions& options, const Plan& plan, 
 }
 
 // A run over all of the replay's records, in a state of its own.
-Result<supervisor::Job> job_of(const ReplayOptions& options, const Plan& plan, const Replay& replay,
-                               const Manner& manner) {
-  auto text =
-      changed_pipeline(plan.text, {replay.source(), replay.dead_file(), replay.sink, replay.keep_rotate});
+Result<supervisor::Job> job_of(const ReplayOptions& options, const plan::Plan& plan,
+                               const replay::Replay& replay, const Manner& manner) {
+  auto text = replay::changed_pipeline(
+      plan.text, {replay.source(), replay.dead_file(), replay.sink, replay.keep_rotate});
   if (!text) return tl::unexpected(text.error());
   config::Parsed parsed = config::parse_pipeline(*text, plan.pipeline.file);
   if (!parsed.problems.empty()) {
@@ -92,11 +93,11 @@ Result<supervisor::Job> job_of(const ReplayOptions& options, const Plan& plan, c
         "the pipeline of the replay is wrong: " + parsed.problems[0].key + ": " + parsed.problems[0].text,
         kExitConfig);
   }
-  Plan changed = plan;
+  plan::Plan changed = plan;
   changed.pipeline = std::move(parsed.pipeline);
   changed.text = *std::move(text);
   supervisor::Job job = job_for(changed, manner);
-  job.run = new_run_id();
+  job.run = plan::new_run_id();
   job.state = replay.folder;
   job.force = options.run.force;
   job.accept_changes = options.run.accept_changes;
@@ -104,15 +105,15 @@ Result<supervisor::Job> job_of(const ReplayOptions& options, const Plan& plan, c
 }
 
 // Has everything gone through? The ledger knows better than an exit code.
-bool all_done(const Replay& replay) {
+bool all_done(const replay::Replay& replay) {
   auto view = ledger::View::open(replay.folder);
   if (!view || !*view) return false;
   auto source = (*view)->source_at(replay.source());
   return source && *source && (*source)->state == ledger::SourceState::kDone;
 }
 
-int finish(const std::string& state, const Plan& plan, const Replay& replay, bool quiet) {
-  auto letters = end_replay(state, plan.pipeline.name, replay);
+int finish(const std::string& state, const plan::Plan& plan, const replay::Replay& replay, bool quiet) {
+  auto letters = replay::end_replay(state, plan.pipeline.name, replay);
   if (!letters) return fail_with(letters.error());
   if (quiet) return kExitOk;
   fmt::print(stderr, "leat: {} replayed; now in {}: {}", counted(replay.letters, "dead letter"),
@@ -124,7 +125,7 @@ int finish(const std::string& state, const Plan& plan, const Replay& replay, boo
   return kExitOk;
 }
 
-Result<void> check(const Plan& plan) {
+Result<void> check(const plan::Plan& plan) {
   if (plan.pipeline.dead_letter_path.empty()) {
     return refuse("the pipeline has no dead_letter.path, so letters that come again would have no place",
                   kExitConfig);
@@ -135,7 +136,7 @@ Result<void> check(const Plan& plan) {
 }  // namespace
 
 int replay(const ReplayOptions& options) {
-  Plan plan = load_plan(options.run.pipeline);
+  plan::Plan plan = plan::load_plan(options.run.pipeline);
   for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
   if (!plan.problems.empty()) return kExitConfig;
   if (auto good = check(plan); !good) return fail_with(good.error());
@@ -149,7 +150,7 @@ int replay(const ReplayOptions& options) {
                 plan.pipeline.dead_letter_path};
   Progress progress(Progress::mode_for_stderr(options.run.quiet));
   std::string state = options.run.state.empty() ? ledger::default_state_folder(plan.pipeline.name)
-                                                : absolute(options.run.state);
+                                                : plan::absolute(options.run.state);
   std::string warning;
   auto ready = ledger::prepare_state_folder(state, warning);
   if (!ready) return fail_with(ready.error());

@@ -7,11 +7,11 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/execute.h"
 #include "daemon/cli/leatd.h"
-#include "daemon/cli/plan.h"
 #include "daemon/cli/progress.h"
-#include "daemon/cli/replay_folder.h"
-#include "daemon/cli/state.h"
-#include "daemon/cli/surroundings.h"
+#include "daemon/plan/plan.h"
+#include "daemon/plan/state.h"
+#include "daemon/plan/surroundings.h"
+#include "daemon/replay/folder.h"
 #include "workers/ledger/state_folder.h"
 #include "workers/stage/limits.h"
 
@@ -19,7 +19,7 @@ namespace leat::cli {
 
 namespace {
 
-int refuse(const Plan& plan) {
+int refuse(const plan::Plan& plan) {
   for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
   return kExitConfig;
 }
@@ -42,10 +42,10 @@ Manner manner_of(const RunOptions& options) {
 // The state folder is ours for as long as the lock lives. Nothing of a run into a pipe can be continued, so it has none.
 Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, supervisor::Job& job,
                                                   Progress& progress) {
-  job.volatile_state = is_volatile(job.pipeline.sink.path);
+  job.volatile_state = plan::is_volatile(job.pipeline.sink.path);
   if (job.volatile_state) return std::nullopt;
   job.state =
-      options.state.empty() ? ledger::default_state_folder(job.pipeline.name) : absolute(options.state);
+      options.state.empty() ? ledger::default_state_folder(job.pipeline.name) : plan::absolute(options.state);
   std::string warning;
   if (auto ready = ledger::prepare_state_folder(job.state, warning); !ready)
     return tl::unexpected(ready.error());
@@ -53,7 +53,7 @@ Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, sup
   auto lock = ledger::RunLock::take(job.state, job.pipeline.file);
   if (!lock) return tl::unexpected(lock.error());
   // One that was killed at its end has letters to bring to the dead-letter file before this run appends to it.
-  auto unfinished = unfinished_replay(job.state, job.pipeline.name);
+  auto unfinished = replay::unfinished_replay(job.state, job.pipeline.name);
   if (!unfinished) return tl::unexpected(unfinished.error());
   if (*unfinished)
     progress.note("state",
@@ -61,23 +61,23 @@ Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, sup
   return std::optional(std::move(*lock));
 }
 
-supervisor::Job job_of(const RunOptions& options, const Plan& plan) {
+supervisor::Job job_of(const RunOptions& options, const plan::Plan& plan) {
   supervisor::Job job = job_for(plan, manner_of(options));
   job.force = options.force;
   job.follow = options.follow;
-  job.run = new_run_id();
+  job.run = plan::new_run_id();
   job.fresh = options.fresh;
   job.accept_changes = options.accept_changes;
-  for (const auto& path : options.reread) job.reread.push_back(absolute(path));
+  for (const auto& path : options.reread) job.reread.push_back(plan::absolute(path));
   return job;
 }
 
 }  // namespace
 
 int run(const RunOptions& options) {
-  Plan plan = load_plan(options.pipeline);
+  plan::Plan plan = plan::load_plan(options.pipeline);
   if (!plan.problems.empty()) return refuse(plan);
-  std::string text = wrong_with_following("--follow", plan.pipeline.sink.path);
+  std::string text = plan::wrong_with_following("--follow", plan.pipeline.sink.path);
   if (options.follow && !text.empty()) {
     fmt::print(stderr, "{}\n",
                to_string(config::Problem{options.pipeline, {}, "sink.path", std::move(text)}));

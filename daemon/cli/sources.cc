@@ -3,10 +3,10 @@
 #include <cstdio>
 
 #include "daemon/cli/commands.h"
-#include "daemon/cli/human.h"
 #include "daemon/cli/leatd.h"
 #include "daemon/cli/sources.h"
 #include "proto/base/base64.h"
+#include "proto/base/human.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
@@ -80,7 +80,7 @@ void put_source(JsonWriter& json, const Source& source) {
 
 int sources(const SourcesOptions& options) {
   if (options.of.state.empty() && is_leatds(options.of.pipeline)) return leatd_sources(options);
-  auto state = open_state(options.of);
+  auto state = plan::open_state(options.of);
   if (!state) return fail_with(state.error());
   std::uint64_t shown = 0;
   for (std::string last;;) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "daemon/cli/commands.h"
-#include "daemon/cli/human.h"
 #include "daemon/cli/leatd.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
@@ -31,7 +31,7 @@ struct Facts {
   std::optional<ledger::DeadLetterFile> dead;
 };
 
-Result<Facts> gather(OpenState& state) {
+Result<Facts> gather(plan::OpenState& state) {
   Facts facts;
   facts.folder = state.folder;
   facts.pipeline = state.pipeline;
@@ -191,7 +191,7 @@ int status(const StatusOptions& options) {
   if (options.of.state.empty() && (options.of.pipeline.empty() || is_leatds(options.of.pipeline))) {
     return leatd_status(options);
   }
-  auto state = open_state(options.of);
+  auto state = plan::open_state(options.of);
   if (!state) return fail_with(state.error());
   auto facts = gather(*state);
   if (!facts) return fail_with(facts.error());

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 

@@ -14,10 +14,10 @@
 #include <utility>
 
 #include "config/text.h"
-#include "daemon/cli/human.h"
 #include "daemon/leatd/status_json.h"
 #include "daemon/log/log.h"
 #include "daemon/supervisor/process.h"
+#include "proto/base/human.h"
 #include "proto/base/text.h"
 #include "workers/stage/limits.h"
 
@@ -150,7 +150,7 @@ void Daemon::finish_reload() {
     return;
   }
   std::string text = loader_->error();
-  std::vector<cli::Candidate> candidates = loader_->take();
+  std::vector<plan::Candidate> candidates = loader_->take();
   loader_.reset();
   bool whole = text.empty();
   if (!whole) log::error("config-unreadable", {{"text", text}});
@@ -204,7 +204,7 @@ std::string Daemon::no_pipeline(const std::string& name) const {
   std::string text =
       fmt::format("leatd has no pipeline {}{}; it has: {}", config::in_quotes(name),
                   config::did_you_mean(name, names), names.empty() ? "none" : config::joined(names));
-  for (const cli::Candidate& candidate : pipelines_.refused())
+  for (const plan::Candidate& candidate : pipelines_.refused())
     text += fmt::format("; refused: {}", printable(candidate.file));
   return text;
 }
@@ -270,7 +270,7 @@ control::Reply Daemon::status(const std::string& pipeline) const {
         found = true;
         put_pipeline(json, *runner);
       }
-      for (const cli::Candidate& candidate : pipelines_.refused()) {
+      for (const plan::Candidate& candidate : pipelines_.refused()) {
         if (pipeline.empty()) put_refused(json, candidate);
       }
     });
@@ -306,11 +306,10 @@ std::string Daemon::summary() const {
       continue;
     }
     auto status = runner->status();
-    text += fmt::format("{}, {}/s{}", cli::human_rate(runner->rates().bytes),
-                        cli::human_count(runner->rates().records),
+    text += fmt::format("{}, {}/s{}", human_rate(runner->rates().bytes), human_count(runner->rates().records),
                         status->bottleneck.empty() ? "" : " (busiest: " + status->bottleneck + ")");
   }
-  for (const cli::Candidate& candidate : pipelines_.refused()) {
+  for (const plan::Candidate& candidate : pipelines_.refused()) {
     text += fmt::format("{}{}: refused", text.empty() ? "" : "; ",
                         std::filesystem::path(candidate.file).filename().string());
   }

@@ -15,7 +15,7 @@
 #include <thread>
 #include <utility>
 
-#include "daemon/cli/surroundings.h"
+#include "daemon/plan/surroundings.h"
 
 namespace leat::leatd {
 
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 // Outlives the loader when a thread hangs.
 struct Loader::Shared {
   std::mutex mutex;
-  std::map<std::string, cli::Plan> read;
+  std::map<std::string, plan::Plan> read;
   Fd changed;
 };
 
@@ -55,13 +55,13 @@ void notify(int event) {
   static_cast<void>(::write(event, &one, sizeof one) == 0);
 }
 
-cli::Plan unreadable(const std::string& file, std::string why) {
-  cli::Plan plan;
+plan::Plan unreadable(const std::string& file, std::string why) {
+  plan::Plan plan;
   plan.problems.push_back({file, {}, "", std::move(why)});
   return plan;
 }
 
-cli::Plan load(const std::string& file) {
+plan::Plan load(const std::string& file) {
   try {
     // Whoever opens a FIFO waits for its other end.
     std::error_code error;
@@ -69,7 +69,7 @@ cli::Plan load(const std::string& file) {
         fs::exists(status) && !fs::is_regular_file(status)) {
       return unreadable(file, "is not a file");
     }
-    return cli::load_plan(file);
+    return plan::load_plan(file);
   } catch (const std::exception& error) {
     return unreadable(file, fmt::format("cannot be read: {}", error.what()));
   }
@@ -84,7 +84,7 @@ Loader::Loader(const std::string& folder)
   if (files_.empty()) notify(changed_.get());
   for (const std::string& file : files_) {
     auto read = [shared = shared_, file] {
-      cli::Plan plan = load(file);
+      plan::Plan plan = load(file);
       {
         const std::lock_guard lock(shared->mutex);
         shared->read.emplace(file, std::move(plan));
@@ -107,11 +107,11 @@ bool Loader::done() const {
   return shared_->read.size() == files_.size() || std::chrono::steady_clock::now() - begun_ >= kPatience;
 }
 
-std::vector<cli::Candidate> Loader::take() {
-  std::vector<cli::Candidate> candidates;
+std::vector<plan::Candidate> Loader::take() {
+  std::vector<plan::Candidate> candidates;
   const std::lock_guard lock(shared_->mutex);
   for (const std::string& file : files_) {
-    cli::Candidate candidate{file, {}};
+    plan::Candidate candidate{file, {}};
     if (auto found = shared_->read.find(file); found != shared_->read.end()) {
       candidate.plan = std::move(found->second);
     } else {
@@ -124,10 +124,10 @@ std::vector<cli::Candidate> Loader::take() {
   return candidates;
 }
 
-void refuse_what_ends(std::vector<cli::Candidate>& candidates) {
-  for (cli::Candidate& candidate : candidates) {
+void refuse_what_ends(std::vector<plan::Candidate>& candidates) {
+  for (plan::Candidate& candidate : candidates) {
     if (!candidate.plan.problems.empty()) continue;
-    std::string text = cli::wrong_with_following("leatd", candidate.plan.pipeline.sink.path);
+    std::string text = plan::wrong_with_following("leatd", candidate.plan.pipeline.sink.path);
     if (!text.empty()) candidate.plan.problems.push_back({candidate.file, {}, "sink.path", std::move(text)});
   }
 }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/plan.h"
+#include "daemon/plan/plan.h"
 #include "proto/base/fd.h"
 
 namespace leat::leatd {
@@ -22,7 +22,7 @@ class Loader {
   int fd() const { return changed_.get(); }  // readable when a file has been read
   // All have been read, or the patience is over: then what is missing is a candidate with that as its problem. Sorted by file.
   bool done() const;
-  std::vector<cli::Candidate> take();
+  std::vector<plan::Candidate> take();
   const std::string& error() const { return error_; }  // why the folder cannot be listed; empty: it can
 
  private:
@@ -35,6 +35,6 @@ class Loader {
 };
 
 // A pipeline of leatd never ends, so one output for everything would never be done: that is a problem of the file.
-void refuse_what_ends(std::vector<cli::Candidate>& candidates);
+void refuse_what_ends(std::vector<plan::Candidate>& candidates);
 
 }  // namespace leat::leatd

@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 namespace {
 
 // Also the files of its sets: who changes a list of hosts reloads to have it used.
-bool is_same(const cli::Plan& running, const cli::Plan& plan) {
+bool is_same(const plan::Plan& running, const plan::Plan& plan) {
   return running.text == plan.text && running.pipeline.file == plan.pipeline.file &&
          running.in_file_state == plan.in_file_state;
 }
@@ -38,13 +38,13 @@ Runner* Pipelines::keep(Runners& before, Same same) {
   return running_.back().get();
 }
 
-Change Pipelines::refuse(cli::Candidate candidate, std::string_view more) {
+Change Pipelines::refuse(plan::Candidate candidate, std::string_view more) {
   Change change{"refused", candidate.file, problems_of(candidate) + std::string(more)};
   refused_.push_back(std::move(candidate));
   return change;
 }
 
-Result<void> Pipelines::allow_descriptors(const cli::Plan& plan, const Runners& before) const {
+Result<void> Pipelines::allow_descriptors(const plan::Plan& plan, const Runners& before) const {
   std::uint64_t needed = stage::kDescriptorsOfLeatd + stage::descriptors_of_supervisor(plan.pipeline);
   for (const Runners* list : {&running_, &removed_, &before}) {
     for (const auto& runner : *list) {
@@ -56,7 +56,7 @@ Result<void> Pipelines::allow_descriptors(const cli::Plan& plan, const Runners& 
 }
 
 // One that has not ended yet and is wanted again continues, with what its file says now.
-Change Pipelines::start(cli::Plan plan) {
+Change Pipelines::start(plan::Plan plan) {
   std::string name = plan.pipeline.name;
   auto leaving = std::find_if(removed_.begin(), removed_.end(), named(name));
   if (leaving == removed_.end()) {
@@ -70,7 +70,7 @@ Change Pipelines::start(cli::Plan plan) {
 }
 
 // Of two files with one name the one that runs keeps it; when none does, the one that the state belongs to.
-bool Pipelines::owns_name(const cli::Candidate& candidate) {
+bool Pipelines::owns_name(const plan::Candidate& candidate) {
   if (!candidate.plan.problems.empty()) return false;
   const std::string& name = candidate.plan.pipeline.name;
   if (const Runner* runner = find(name)) return runner->newest_plan().pipeline.file == candidate.file;
@@ -80,7 +80,7 @@ bool Pipelines::owns_name(const cli::Candidate& candidate) {
   return file && *file == candidate.file;
 }
 
-Change Pipelines::take(cli::Candidate candidate, Runners& before) {
+Change Pipelines::take(plan::Candidate candidate, Runners& before) {
   const std::string& file = candidate.file;
   if (!candidate.plan.problems.empty()) {
     bool runs = keep(before, [&](const auto& runner) {
@@ -113,19 +113,19 @@ Change Pipelines::take(cli::Candidate candidate, Runners& before) {
   return {"changed", std::move(name), {}};
 }
 
-std::vector<Change> Pipelines::apply(std::vector<cli::Candidate> candidates, bool whole) {
+std::vector<Change> Pipelines::apply(std::vector<plan::Candidate> candidates, bool whole) {
   refuse_what_ends(candidates);
   std::stable_partition(candidates.begin(), candidates.end(),
-                        [this](const cli::Candidate& candidate) { return owns_name(candidate); });
-  cli::check_together(candidates);
+                        [this](const plan::Candidate& candidate) { return owns_name(candidate); });
+  plan::check_together(candidates);
   std::sort(candidates.begin(), candidates.end(),
-            [](const cli::Candidate& a, const cli::Candidate& b) { return a.file < b.file; });
+            [](const plan::Candidate& a, const plan::Candidate& b) { return a.file < b.file; });
   refused_.clear();
   std::vector<Change> changes;
   changes.reserve(candidates.size());
   Runners before;
   before.swap(running_);
-  for (cli::Candidate& candidate : candidates) changes.push_back(take(std::move(candidate), before));
+  for (plan::Candidate& candidate : candidates) changes.push_back(take(std::move(candidate), before));
   if (!whole) running_.splice(running_.end(), before);
   for (auto& runner : before) {
     changes.push_back({"removed", runner->name(), {}});

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/cli/plan.h"
 #include "daemon/leatd/runner.h"
+#include "daemon/plan/plan.h"
 
 namespace leat::leatd {
 
@@ -28,7 +28,7 @@ class Pipelines {
 
   // Takes over what the files say now. A file that is wrong leaves what runs of it as it is; one that has gone takes its
   // pipeline with it, unless the folder could not be listed as a whole.
-  std::vector<Change> apply(std::vector<cli::Candidate> candidates, bool whole);
+  std::vector<Change> apply(std::vector<plan::Candidate> candidates, bool whole);
 
   void add_to(proto::Poller& poller);
   std::chrono::milliseconds due() const;
@@ -39,7 +39,7 @@ class Pipelines {
 
   Runner* find(std::string_view name);  // nullptr: none that is to run
   const std::list<std::unique_ptr<Runner>>& running() const { return running_; }
-  const std::vector<cli::Candidate>& refused() const { return refused_; }
+  const std::vector<plan::Candidate>& refused() const { return refused_; }
   bool all_gone() const { return running_.empty() && removed_.empty(); }
   bool settled() const;
 
@@ -53,18 +53,18 @@ class Pipelines {
   }
   template <class Same>
   Runner* keep(Runners& before, Same same);
-  Change refuse(cli::Candidate candidate, std::string_view more);
+  Change refuse(plan::Candidate candidate, std::string_view more);
   // Whether leatd may open what all of them need with this plan in place of the one of the same name.
-  Result<void> allow_descriptors(const cli::Plan& plan, const Runners& before) const;
-  Change take(cli::Candidate candidate, Runners& before);
-  Change start(cli::Plan plan);
-  bool owns_name(const cli::Candidate& candidate);
+  Result<void> allow_descriptors(const plan::Plan& plan, const Runners& before) const;
+  Change take(plan::Candidate candidate, Runners& before);
+  Change start(plan::Plan plan);
+  bool owns_name(const plan::Candidate& candidate);
 
   const Folders& folders_;
   std::string program_folder_;
   Runners running_;
   Runners removed_;
-  std::vector<cli::Candidate> refused_;
+  std::vector<plan::Candidate> refused_;
 };
 
 }  // namespace leat::leatd

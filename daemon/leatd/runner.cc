@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "config/fingerprint.h"
-#include "daemon/cli/human.h"
-#include "daemon/cli/state.h"
 #include "daemon/log/log.h"
+#include "daemon/plan/state.h"
+#include "proto/base/human.h"
 #include "workers/stage/limits.h"
 
 namespace leat::leatd {
@@ -36,11 +36,11 @@ double seconds_since(Runner::Clock::time_point then) {
 
 }  // namespace
 
-Runner::Runner(cli::Plan plan, const Folders& folders, std::string program_folder)
+Runner::Runner(plan::Plan plan, const Folders& folders, std::string program_folder)
     : plan_(std::move(plan)),
       folders_(folders),
       program_folder_(std::move(program_folder)),
-      run_(cli::new_run_id()),
+      run_(plan::new_run_id()),
       next_tally_(Clock::now() + kTally) {
   start();
 }
@@ -216,7 +216,7 @@ void Runner::resume() {
   if (supervisor_) supervisor_->pause(false);
 }
 
-void Runner::swap(cli::Plan plan) {
+void Runner::swap(plan::Plan plan) {
   if (!supervisor_) {
     plan_ = std::move(plan);
     try_again();
@@ -319,7 +319,7 @@ void Runner::tick(const supervisor::Snapshot& snapshot) {
                       {"kept", snapshot.kept},
                       {"dropped", snapshot.dropped},
                       {"dead", snapshot.dead},
-                      {"rate", cli::human_rate(rates_.bytes)},
+                      {"rate", human_rate(rates_.bytes)},
                       {"sources_done", snapshot.sources_done},
                       {"sources_failed", snapshot.sources_failed}});
 }

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/plan.h"
-#include "daemon/cli/progress.h"
+#include "daemon/plan/plan.h"
+#include "daemon/supervisor/rates.h"
 #include "daemon/supervisor/supervisor.h"
 #include "workers/ledger/state_folder.h"
 
@@ -37,7 +37,7 @@ class Runner : public supervisor::Observer {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Runner(cli::Plan plan, const Folders& folders, std::string program_folder);
+  Runner(plan::Plan plan, const Folders& folders, std::string program_folder);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
@@ -46,8 +46,8 @@ class Runner : public supervisor::Observer {
   void step();
 
   const std::string& name() const { return plan_.pipeline.name; }
-  const cli::Plan& plan() const { return plan_; }
-  const cli::Plan& newest_plan() const { return next_ ? *next_ : plan_; }
+  const plan::Plan& plan() const { return plan_; }
+  const plan::Plan& newest_plan() const { return next_ ? *next_ : plan_; }
   std::string state_folder() const;
   bool is_to_stop() const { return wish_ == Wish::kStopped; }
   bool stopped() const { return !supervisor_ && wish_ == Wish::kStopped; }
@@ -62,7 +62,7 @@ class Runner : public supervisor::Observer {
   bool stopping() const;
   void resume();
   void try_again();                                             // what waited for a person
-  void swap(cli::Plan plan);                                    // at the position that is committed
+  void swap(plan::Plan plan);                                   // at the position that is committed
   Result<void> scale(std::optional<std::uint32_t> processors);  // nullopt: automatically
 
   // The phase as status names it, and what is to be said of it.
@@ -73,7 +73,7 @@ class Runner : public supervisor::Observer {
   };
   State state() const;
   std::optional<supervisor::Status> status() const;
-  const cli::Rates& rates() const { return rates_; }
+  const supervisor::Rates& rates() const { return rates_; }
   // Since leatd began, whatever was swapped or started again meanwhile.
   supervisor::Snapshot totals() const;
   const std::deque<Happening>& happenings() const { return happenings_; }
@@ -95,12 +95,12 @@ class Runner : public supervisor::Observer {
   State state_now() const;  // without how long
   void note_state();
 
-  cli::Plan plan_;
+  plan::Plan plan_;
   const Folders& folders_;
   std::string program_folder_;
   std::string run_;  // names all runs of this leatd in the ledger
   Wish wish_ = Wish::kRun;
-  std::optional<cli::Plan> next_;
+  std::optional<plan::Plan> next_;
   std::optional<std::uint32_t> processors_;  // asked for by a person; kept when it is started again
 
   std::unique_ptr<supervisor::Job> job_;
@@ -115,8 +115,8 @@ class Runner : public supervisor::Observer {
   std::uint64_t records_at_failure_ = 0;  // that this leatd had written
   bool for_good_ = false;                 // nothing but a person can help
 
-  cli::RateMeter meter_;
-  cli::Rates rates_;
+  supervisor::RateMeter meter_;
+  supervisor::Rates rates_;
   supervisor::Snapshot last_;
   // Of the supervisors before, what the next one counts from nothing. Records are counted in the ledger, by run.
   struct {

@@ -97,13 +97,13 @@ void put_pipeline(JsonWriter& json, const Runner& runner) {
   });
 }
 
-std::string problems_of(const cli::Candidate& candidate) {
+std::string problems_of(const plan::Candidate& candidate) {
   std::string text;
   for (const auto& problem : candidate.plan.problems) text += (text.empty() ? "" : "\n") + to_string(problem);
   return text;
 }
 
-void put_refused(JsonWriter& json, const cli::Candidate& candidate) {
+void put_refused(JsonWriter& json, const plan::Candidate& candidate) {
   json.object([&] {
     json.put("name", std::filesystem::path(candidate.file).filename().string());
     json.put("file", candidate.file);

@@ -5,9 +5,8 @@
 #include <filesystem>
 
 #include "daemon/cli/leatd.h"
-#include "daemon/cli/plan.h"
 #include "proto/base/result.h"
-#include "tests/unit/cli/folder.h"
+#include "tests/unit/folder.h"
 
 using namespace leat;
 using namespace leat::cli;
@@ -132,29 +131,6 @@ TEST_CASE("check takes several files") {
   Command command = parse_command_line({"check", "a.yaml", "b.yaml"});
   REQUIRE(std::holds_alternative<CheckOptions>(command));
   CHECK(std::get<CheckOptions>(command).pipelines.size() == 2);
-}
-
-TEST_CASE("what the reader lists is read, and anything else refused") {
-  auto listing =
-      parse_listing(R"({"files":[{"path":"/a","bytes":5}],"skipped":[{"path":"/b","reason":"hidden"}]})");
-  REQUIRE(listing);
-  CHECK(listing->files.at(0).bytes == 5);
-  CHECK(listing->skipped.at(0).reason == "hidden");
-  for (const char* bad : {"", "[]", "{}", R"({"files":5})"}) CHECK_FALSE(parse_listing(bad));
-}
-
-TEST_CASE("a pipeline file that is not there is one problem") {
-  Plan plan = load_plan("/nowhere/p.yaml");
-  REQUIRE(plan.problems.size() == 1);
-  CHECK(has(plan.problems[0].text, "No such file"));
-}
-
-TEST_CASE("steps are told as text") {
-  config::Step step;
-  step.op = config::Step::Op::kRename;
-  step.moves = {{*config::Pointer::parse("/a"), *config::Pointer::parse("/b")},
-                {*config::Pointer::parse("/c"), *config::Pointer::parse("/d")}};
-  CHECK(describe(step) == "rename /a to /b, /c to /d");
 }
 
 TEST_CASE("what run is to do with its state is read") {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 
 using namespace leat;
 using namespace leat::cli;

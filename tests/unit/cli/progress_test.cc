@@ -2,9 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 
+using namespace leat;
 using namespace leat::cli;
+using leat::supervisor::Rates;
 using leat::supervisor::Snapshot;
 
 namespace {
@@ -30,25 +32,6 @@ bool has(const std::string& text, std::string_view part) {
 }
 
 }  // namespace
-
-TEST_CASE("numbers are shown with three digits and a unit") {
-  CHECK(human_bytes(0) == "0 B");
-  CHECK(human_bytes(1023) == "1023 B");
-  CHECK(human_bytes(1536) == "1.50 KiB");
-  CHECK(human_bytes(190 * kMiB) == "190 MiB");
-  CHECK(human_bytes(1023 * kMiB) == "1.00 GiB");
-  CHECK(human_bytes(UINT64_MAX) == "16.0 EiB");
-  CHECK(human_count(999) == "999");
-  CHECK(human_count(14'321) == "14.3 k");
-  CHECK(human_count(999'800) == "1.00 M");
-  CHECK(exact_count(0) == "0");
-  CHECK(exact_count(999) == "999");
-  CHECK(exact_count(1'234'567) == "1,234,567");
-  CHECK(human_rate(640e6) == "640 MB/s");
-  CHECK(human_clock(2.1) == "0:03");
-  CHECK(human_clock(3723) == "1:02:03");
-  CHECK(percent(1, 0) == "-");
-}
 
 TEST_CASE("at 200 columns everything is there") {
   std::string line = progress_line(halfway(), kRates, 199, true);
@@ -97,25 +80,4 @@ TEST_CASE("a path cannot put control characters on the terminal") {
   Snapshot snapshot = halfway();
   snapshot.reader_text = "waits for /mnt/\x1b[2J";
   CHECK_FALSE(has(progress_line(snapshot, {}, 199, true), "\x1b"));
-}
-
-TEST_CASE("text is cut between characters") {
-  CHECK(cut_to("grün und mehr", 7) == "grün...");
-  CHECK(cut_to("日本語", 6) == "日本語");
-  CHECK(cut_to("日本語", 5) == "日...");
-  CHECK(cut_to("\xC3", 10) == "\xC3");
-  CHECK(cut_to("abc", 2) == "..");
-}
-
-TEST_CASE("rates are those of the last seconds") {
-  RateMeter meter;
-  Snapshot snapshot;
-  Rates rates;
-  for (int i = 1; i <= 100; ++i) {
-    snapshot.seconds = i * 0.2;
-    snapshot.bytes_in = static_cast<std::uint64_t>(i <= 50 ? i * 1000 : 50'000);
-    rates = meter.add(snapshot);
-    if (i == 50) CHECK(rates.bytes == doctest::Approx(5000));
-  }
-  CHECK(rates.bytes == doctest::Approx(0));
 }

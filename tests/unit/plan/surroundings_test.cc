@@ -1,13 +1,13 @@
-#include "daemon/cli/surroundings.h"
+#include "daemon/plan/surroundings.h"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 
-#include "tests/unit/cli/folder.h"
+#include "tests/unit/folder.h"
 
 using namespace leat;
-using namespace leat::cli;
+using namespace leat::plan;
 
 namespace {
 

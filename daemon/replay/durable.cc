@@ -1,4 +1,4 @@
-#include "daemon/cli/durable.h"
+#include "daemon/replay/durable.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,10 +9,10 @@
 #include <cstring>
 #include <filesystem>
 
-#include "daemon/cli/human.h"
 #include "proto/base/files.h"
+#include "proto/base/human.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 namespace {
 
@@ -50,4 +50,4 @@ Result<void> write_file(const std::string& path, const std::string& text) {
   return out.close();
 }
 
-}  // namespace leat::cli
+}  // namespace leat::replay

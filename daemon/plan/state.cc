@@ -1,4 +1,4 @@
-#include "daemon/cli/state.h"
+#include "daemon/plan/state.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -6,14 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <ctime>
 #include <filesystem>
 
-#include "proto/base/text.h"
 #include "workers/ledger/state_folder.h"
 
-namespace leat::cli {
+namespace leat::plan {
 
 namespace {
 
@@ -64,11 +62,6 @@ Error refused(const std::vector<config::Problem>& problems) {
   return {Fault::kFatal, to_string(problems.front()) + more, kExitConfig};
 }
 
-int fail_with(const Error& error) {
-  fmt::print(stderr, "leat: {}\n", printable(error.text));
-  return error.exit_code;
-}
-
 std::string absolute(const std::string& path) {
   std::error_code error;
   std::filesystem::path full = std::filesystem::absolute(path, error);
@@ -96,4 +89,4 @@ bool is_volatile(const std::string& sink_path) {
   return S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode) || S_ISSOCK(info.st_mode);
 }
 
-}  // namespace leat::cli
+}  // namespace leat::plan

@@ -7,7 +7,7 @@
 
 #include "config/parse.h"
 
-namespace leat::cli {
+namespace leat::plan {
 
 // Why a run that never ends (`who`: leatd, --follow) would never publish what it writes there; empty: it would.
 std::string wrong_with_following(std::string_view who, const std::string& sink_path);
@@ -35,4 +35,4 @@ Sandbox sandbox_of_leatd();
 std::vector<config::Problem> wrong_for_service(const config::Pipeline& pipeline, const std::string& file,
                                                const Sandbox& sandbox);
 
-}  // namespace leat::cli
+}  // namespace leat::plan

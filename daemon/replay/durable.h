@@ -7,7 +7,7 @@
 #include "proto/base/fd.h"
 #include "proto/base/result.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 // Writes a file, buffered; on the disk after close().
 class Out {
@@ -31,4 +31,4 @@ class Out {
 
 [[nodiscard]] Result<void> write_file(const std::string& path, const std::string& text);
 
-}  // namespace leat::cli
+}  // namespace leat::replay

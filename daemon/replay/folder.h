@@ -17,7 +17,7 @@
 
 #include "proto/base/result.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 struct Replay {
   std::string folder;
@@ -49,4 +49,4 @@ struct Replay {
 [[nodiscard]] Result<std::uint64_t> end_replay(const std::string& state, const std::string& pipeline,
                                                const Replay& replay);
 
-}  // namespace leat::cli
+}  // namespace leat::replay

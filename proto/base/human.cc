@@ -1,4 +1,4 @@
-#include "daemon/cli/human.h"
+#include "proto/base/human.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -8,7 +8,7 @@
 #include <cmath>
 #include <ctime>
 
-namespace leat::cli {
+namespace leat {
 
 namespace {
 
@@ -120,4 +120,4 @@ std::string cut_to(std::string_view text, std::size_t width) {
   return out;
 }
 
-}  // namespace leat::cli
+}  // namespace leat

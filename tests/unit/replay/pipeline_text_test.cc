@@ -1,4 +1,4 @@
-#include "daemon/cli/pipeline_text.h"
+#include "daemon/replay/pipeline_text.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include "config/parse.h"
 
 using namespace leat;
-using namespace leat::cli;
+using namespace leat::replay;
 
 namespace {
 

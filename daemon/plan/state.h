@@ -8,7 +8,7 @@
 #include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 
-namespace leat::cli {
+namespace leat::plan {
 
 // As the command line has it: a pipeline file, or a folder, or both.
 struct StateOf {
@@ -29,9 +29,6 @@ struct OpenState {
 // Precondition: there is one.
 Error refused(const std::vector<config::Problem>& problems);
 
-// Prints "leat: " and the error as one printable line, and gives its exit code.
-int fail_with(const Error& error);
-
 // Absolute, without "..", whether it exists or not.
 std::string absolute(const std::string& path);
 
@@ -41,4 +38,4 @@ std::string new_run_id();
 // Is the sink a FIFO, a device or what stdout is? Then nothing of the run outlives it.
 bool is_volatile(const std::string& sink_path);
 
-}  // namespace leat::cli
+}  // namespace leat::plan

@@ -1,7 +1,7 @@
 // YAML is written from the tree of the parser, so a scalar that was not quoted must stay so (5 is a number, "5" is none). In
 // block style it may: what it was read from had it on a line of its own or in a flow list, and both allow less than a block
 // does. A plain scalar over several lines is always a string, and is quoted.
-#include "daemon/cli/pipeline_text.h"
+#include "daemon/replay/pipeline_text.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 #include "config/yaml.h"
 #include "proto/base/text.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 namespace {
 
@@ -130,4 +130,4 @@ Result<std::string> changed_pipeline(const std::string& text, const PipelineChan
   return out.substr(1);  // the newline that stands behind a key
 }
 
-}  // namespace leat::cli
+}  // namespace leat::replay

@@ -10,12 +10,12 @@
 #include <string>
 #include <string_view>
 
-namespace leat::cli::test {
+namespace leat::test {
 
 class Folder {
  public:
   Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "leat-cli-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "leat-unit-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
     root_ = pattern;
   }
@@ -37,4 +37,4 @@ class Folder {
   std::string root_;
 };
 
-}  // namespace leat::cli::test
+}  // namespace leat::test

@@ -10,7 +10,7 @@
 #include "config/parse.h"
 #include "proto/base/result.h"
 
-namespace leat::cli {
+namespace leat::plan {
 
 struct Plan {
   config::Pipeline pipeline;
@@ -62,4 +62,4 @@ std::string describe(const config::Step& step);
 [[nodiscard]] Result<Listing> parse_listing(const std::string& json);
 [[nodiscard]] Result<FilterPlan> parse_filter_plan(const std::string& json);
 
-}  // namespace leat::cli
+}  // namespace leat::plan

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace leat::cli {
+namespace leat {
 
 std::string human_bytes(std::uint64_t bytes);                     // "512 B", "12.3 KiB", "190 MiB"
 std::string human_count(double count);                            // "950", "14.3 k", "1.23 M"
@@ -26,4 +26,4 @@ std::size_t columns(std::string_view text);
 // become '?'.
 std::string cut_to(std::string_view text, std::size_t width);
 
-}  // namespace leat::cli
+}  // namespace leat

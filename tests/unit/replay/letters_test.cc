@@ -1,15 +1,15 @@
-#include "daemon/cli/letters.h"
+#include "daemon/replay/letters.h"
 
 #include <doctest/doctest.h>
 
 #include <fstream>
 
-#include "daemon/cli/human.h"
-#include "tests/unit/cli/folder.h"
+#include "proto/base/human.h"
+#include "tests/unit/folder.h"
 
 using namespace leat;
-using namespace leat::cli;
-using namespace leat::cli::test;
+using namespace leat::replay;
+using namespace leat::test;
 
 namespace {
 

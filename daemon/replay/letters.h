@@ -10,7 +10,7 @@
 #include "proto/base/fd.h"
 #include "proto/base/result.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 struct Letter {
   std::string source;
@@ -56,4 +56,4 @@ class Lines {
 std::string letter_header();
 std::string letter_line(std::uint64_t number, const Letter& letter);
 
-}  // namespace leat::cli
+}  // namespace leat::replay

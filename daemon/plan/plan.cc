@@ -1,4 +1,4 @@
-#include "daemon/cli/plan.h"
+#include "daemon/plan/plan.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,7 +19,7 @@
 #include "proto/base/fd.h"
 #include "proto/base/json.h"
 
-namespace leat::cli {
+namespace leat::plan {
 
 namespace {
 
@@ -220,4 +220,4 @@ std::string describe(const Step& step) {
   return {};
 }
 
-}  // namespace leat::cli
+}  // namespace leat::plan

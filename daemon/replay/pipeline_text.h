@@ -6,7 +6,7 @@
 
 #include "proto/base/result.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 struct PipelineChanges {
   std::string source;       // the only path to read, absolute, not a glob
@@ -19,4 +19,4 @@ struct PipelineChanges {
 // kFatal, 78: a path that is not UTF-8 cannot stand in a pipeline.
 [[nodiscard]] Result<std::string> changed_pipeline(const std::string& text, const PipelineChanges& changes);
 
-}  // namespace leat::cli
+}  // namespace leat::replay

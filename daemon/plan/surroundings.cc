@@ -1,4 +1,4 @@
-#include "daemon/cli/surroundings.h"
+#include "daemon/plan/surroundings.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,7 +14,7 @@
 #include "daemon/supervisor/process.h"
 #include "proto/base/files.h"
 
-namespace leat::cli {
+namespace leat::plan {
 
 namespace {
 
@@ -194,4 +194,4 @@ std::vector<config::Problem> wrong_for_service(const config::Pipeline& pipeline,
   return wrong;
 }
 
-}  // namespace leat::cli
+}  // namespace leat::plan

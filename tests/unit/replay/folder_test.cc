@@ -1,17 +1,17 @@
-#include "daemon/cli/replay_folder.h"
+#include "daemon/replay/folder.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include "daemon/cli/letters.h"
+#include "daemon/replay/letters.h"
 #include "proto/base/fd.h"
-#include "tests/unit/cli/folder.h"
+#include "tests/unit/folder.h"
 #include "workers/ledger/ledger.h"
 
 using namespace leat;
-using namespace leat::cli;
-using namespace leat::cli::test;
+using namespace leat::replay;
+using namespace leat::test;
 
 namespace {
 

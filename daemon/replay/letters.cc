@@ -1,4 +1,4 @@
-#include "daemon/cli/letters.h"
+#include "daemon/replay/letters.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,12 +9,12 @@
 #include <cstring>
 #include <utility>
 
-#include "daemon/cli/human.h"
 #include "proto/base/base64.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 namespace {
 
@@ -126,4 +126,4 @@ std::string letter_line(std::uint64_t number, const Letter& letter) {
                      letter.record ? "" : " (by reference)");
 }
 
-}  // namespace leat::cli
+}  // namespace leat::replay

@@ -5,7 +5,7 @@
 //   end:   "end.json" says how long the dead-letter file was; it is cut to that and appended to. Then the folder is renamed to
 //          STATE/.replay-RUN.old, which is the moment, and removed. A folder with end.json is brought to its end before
 //          anything else writes letters: `leat run` and `leat dead replay` ask for that when they begin.
-#include "daemon/cli/replay_folder.h"
+#include "daemon/replay/folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,17 +22,17 @@
 #include <vector>
 
 #include "config/text.h"
-#include "daemon/cli/durable.h"
-#include "daemon/cli/human.h"
-#include "daemon/cli/letters.h"
+#include "daemon/replay/durable.h"
+#include "daemon/replay/letters.h"
 #include "proto/base/fd.h"
 #include "proto/base/files.h"
+#include "proto/base/human.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
 #include "workers/ledger/state_folder.h"
 
-namespace leat::cli {
+namespace leat::replay {
 
 namespace {
 
@@ -354,4 +354,4 @@ Result<std::uint64_t> end_replay(const std::string& state, const std::string& pi
   return appended;
 }
 
-}  // namespace leat::cli
+}  // namespace leat::replay
