@@ -13,10 +13,6 @@ namespace leat::supervisor {
 using proto::Stage;
 
 namespace {
-constexpr milliseconds kStalled{2'000};   // no worker is busy, and yet something is under way
-constexpr int kMostResends = 3;           // of everything, with nothing accepted in between
-constexpr milliseconds kLastWord{2'000};  // of the reader, which knows at what batch it stands
-
 stage::Activity activity_of(const stage::Page& page) {
   return static_cast<stage::Activity>(read(page.activity));
 }
@@ -33,7 +29,7 @@ void Supervisor::check_start_up() {
     if (std::string at = worker.activity(); !at.empty()) {
       bool waits = worker.slot.stage == Stage::kWriter &&
                    !job_.volatile_state;  // the reader of a FIFO may take its time
-      if (waits && !sink_failing_since_) sink_failing_since_ = worker.started;
+      if (waits && !judgement_.sink().since) judgement_.sink().since = worker.started;
       worker.started = Clock::now();
       observer_.note("worker-waits", fmt::format("{} is not ready yet: {}", worker.title(), at));
       continue;
@@ -47,22 +43,20 @@ void Supervisor::check_start_up() {
 
 // A sink that is unavailable: the writer dies of it, or waits for it at its start and says so on its page.
 void Supervisor::check_sink() {
-  if (!sink_failing_since_) return;
+  Outage& sink = judgement_.sink();
+  if (!sink.since) return;
   Worker& writer = team_.writer();
   Clock::time_point now = Clock::now();
   if (writer.is_ready() && writer.running()) {
     if (read((*writer.page)->commits) == 0) return;  // it has not been tried yet
-    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *sink_failing_since_).count();
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - *sink.since).count();
     observer_.note("sink-recovered", fmt::format("the sink has recovered after {} s", seconds));
-    sink_failing_since_.reset();
+    sink.since.reset();
     return;
   }
-  if (phase_ >= RunPhase::kEnding || job_.follow ||
-      now - *sink_failing_since_ <= job_.pipeline.source.give_up)
-    return;
-  if (std::string at = writer.activity(); !writer.is_ready() && !at.empty()) sink_fault_ = std::move(at);
-  end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue", sink_fault_,
-                           config::format_duration(job_.pipeline.source.give_up)));
+  if (phase_ >= RunPhase::kEnding || judgement_.given_up(sink, now).empty()) return;
+  if (std::string at = writer.activity(); !writer.is_ready() && !at.empty()) sink.fault = std::move(at);
+  end(kExitIo, judgement_.given_up(sink, now));
 }
 
 // One record in one worker must not take longer than process.timeout. Steps that keep time themselves say so.
@@ -72,14 +66,9 @@ void Supervisor::check_records() {
     if (!dies_alone(worker.slot.stage) || !worker.page || !worker.running()) continue;
     const stage::Page& page = **worker.page;
     bool at_record = activity_of(page) == stage::Activity::kBusy && read(page.at_source) != 0;
-    std::uint64_t sequence = read(page.sequence), source = read(page.at_source),
-                  offset = read(page.at_offset);
-    bool same = at_record && worker.at_record_since && worker.watched_sequence == sequence &&
-                worker.watched_source == source && worker.watched_offset == offset;
-    if (!same) {
-      worker.watched_sequence = sequence;
-      worker.watched_source = source;
-      worker.watched_offset = offset;
+    const RecordAt at{read(page.sequence), read(page.at_source), read(page.at_offset)};
+    if (!at_record || !worker.at_record_since || worker.watched != at) {
+      worker.watched = at;
       worker.at_record_since = at_record ? std::optional(now) : std::nullopt;
       continue;
     }
@@ -97,42 +86,35 @@ void Supervisor::check_stall() {
   bool still = reader.is_welcomed() && reader.page && read((*reader.page)->window_batches) > 0;
   for (const Worker& worker : team_.workers()) {
     if (!still || worker.slot.stage == Stage::kReader || (worker.joined && !worker.is_ready())) continue;
-    still = worker.idle_for(kStalled);
+    still = worker.idle_for(Liveness::kStalled);
   }
-  Clock::time_point now = Clock::now();
-  if (still && !still_since_) {
-    still_since_ = now;
-    std::uint64_t accepted =
-        progress() + read((*team_.writer().page)->sequence) + read((*team_.writer().page)->records_in);
-    if (accepted != resent_at_) resends_ = 0;
-    resent_at_ = accepted;
-    if (++resends_ > kMostResends) {
-      return give_up(fmt::format("batches were sent again {} times and have not arrived", kMostResends));
-    }
-    observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
-    static_cast<void>(team_.send(reader, proto::Resend{0}, control_));
-  } else if (!still || now - *still_since_ > kStalled) {
-    still_since_.reset();
+  std::uint64_t accepted = 0;
+  if (still) {
+    const stage::Page& writer = **team_.writer().page;
+    accepted = progress() + read(writer.sequence) + read(writer.records_in);
+  }
+  switch (liveness_.see_stall(Clock::now(), still, accepted)) {
+    case Liveness::Stall::kNone:
+      break;
+    case Liveness::Stall::kResend:
+      observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
+      static_cast<void>(team_.send(reader, proto::Resend{0}, control_));
+      break;
+    case Liveness::Stall::kGiveUp:
+      give_up(fmt::format("batches were sent again {} times and have not arrived", Liveness::kMostResends));
   }
 }
 
-// Nothing moves, though there is something to do: whatever it is, it ends, and with a reason. What is known to take its time
-// (a sink or a source that is unavailable, a record within its own time, a worker that is not there yet) is no such state.
-void Supervisor::check_progress() {
-  Clock::time_point now = Clock::now();
-  if (!given_up_.empty()) {
-    if (now - given_up_at_ >= kLastWord) end(kExitBug, given_up_);
-    return;
-  }
-  std::uint64_t movement = 0;
-  auto moves = [&](std::uint64_t number) { movement = movement * 31 + number; };
-  bool pending = false;
-  bool waits = sink_failing_since_.has_value();
+// What is known to take its time: a sink or a source that is unavailable, a record within its own time, a worker that is not
+// there yet.
+Liveness::View Supervisor::view_of_progress() const {
+  Liveness::View view{Clock::now(), 0, false, judgement_.sink().since.has_value()};
+  auto moves = [&](std::uint64_t number) { view.movement = view.movement * 31 + number; };
   bool processors = !job_.pipeline.has_processors();
   for (const Worker& worker : team_.workers()) {
     moves(worker.instance);
     if (!worker.is_ready() || !worker.page || !worker.running()) {
-      waits = waits || !worker.joined;
+      view.waits = view.waits || !worker.joined;
       continue;
     }
     const stage::Page& page = **worker.page;
@@ -140,27 +122,33 @@ void Supervisor::check_progress() {
     switch (worker.slot.stage) {
       case Stage::kReader:
         moves(read(page.sequence));
-        pending =
+        view.pending =
             read(page.window_batches) > 0 || (!paused_ && activity_of(page) == stage::Activity::kBlocked);
-        waits = waits || read(page.failing) != 0;
+        view.waits = view.waits || read(page.failing) != 0;
         break;
       case Stage::kWriter:
         moves(read(page.sequence) + read(page.records_in) + read(page.commits));
-        waits = waits || busy;
+        view.waits = view.waits || busy;
         break;
       case Stage::kFilter:
       case Stage::kProcessor:
         moves(read(page.at_source) + read(page.at_offset));
-        waits = waits || (busy && read(page.at_source) != 0);
+        view.waits = view.waits || (busy && read(page.at_source) != 0);
         processors = processors || worker.slot.stage == Stage::kProcessor;
         break;
     }
   }
-  if (movement != movement_ || !pending) moved_at_ = now;
-  movement_ = movement;
-  if (moved_at_ == now || waits || !processors) reason_at_ = now;
-  if (now - reason_at_ < job_.no_progress) return;
-  reason_at_ = now;
+  view.waits = view.waits || !processors;
+  return view;
+}
+
+// Nothing moves, though there is something to do: whatever it is, it ends, and with a reason.
+void Supervisor::check_progress() {
+  if (liveness_.has_given_up()) {
+    if (const std::string* why = liveness_.last_word(Clock::now())) end(kExitBug, *why);
+    return;
+  }
+  if (!liveness_.see_progress(view_of_progress())) return;
   for (const Worker& worker : team_.workers()) {
     if (is_stopped(worker.child->pid())) return;  // the status message says so
   }
@@ -180,8 +168,7 @@ std::string Supervisor::what_all_do() const {
 void Supervisor::give_up(std::string why) {
   observer_.warning("no-progress", why);
   static_cast<void>(team_.send(team_.reader(), proto::GiveUp{why}, control_));
-  given_up_ = std::move(why);
-  given_up_at_ = Clock::now();
+  liveness_.give_up(std::move(why), Clock::now());
 }
 
 }  // namespace leat::supervisor

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/scalar.h"
 #include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {
@@ -14,7 +13,6 @@ using proto::Stage;
 
 namespace {
 constexpr milliseconds kLastWords{300};
-constexpr std::size_t kRecordsRemembered = 10'000;  // at which a worker died
 }  // namespace
 
 std::string Supervisor::obituary(const Worker& worker) const {
@@ -24,10 +22,9 @@ std::string Supervisor::obituary(const Worker& worker) const {
   return fmt::format("{} {}.{}", worker.title(), fate, at);
 }
 
-// Grows with whatever shows that the run gets on.
 std::uint64_t Supervisor::progress() {
-  if (team_.writer().page) commits_seen_ = read((*team_.writer().page)->commits);
-  return commits_before_ + commits_seen_ + quarantined_;
+  if (team_.writer().page) judgement_.saw_commits(read((*team_.writer().page)->commits));
+  return judgement_.progress();
 }
 
 void Supervisor::judge_deaths() {
@@ -63,53 +60,16 @@ void Supervisor::judge(Worker& worker, bool left) {
 }
 
 void Supervisor::judge_own(Worker& worker) {
-  int code = worker.child->exit_code();
-  std::string text = obituary(worker);
-  if (worker.retry.empty() && code >= kExitUsage && code <= kExitConfig) {
-    return end(code, fmt::format("{} The run ends here", text));
-  }
-  if (job_.volatile_state && !dies_alone(worker.slot.stage)) {
-    return end(kExitBug, fmt::format("{} The run ends here: what went into {} cannot be taken back", text,
-                                     job_.pipeline.sink.path));
-  }
-  milliseconds pause{0};
-  if (!worker.retry.empty() && dies_alone(worker.slot.stage)) {
-    // It could not start a program (no process numbers, no descriptors left): the others do without, for as long as a sink
-    // may be unavailable.
-    constexpr milliseconds kTryAgain{1'000};
-    if (!pool_failing_since_ || pool_failing_at_ != progress()) {
-      pool_failing_since_ = Clock::now();
-      pool_failing_at_ = progress();
-      observer_.warning("worker-failed", fmt::format("{}; trying again", worker.retry));
-    }
-    if (!job_.follow && Clock::now() - *pool_failing_since_ > job_.pipeline.source.give_up) {
-      return end(kExitIo, fmt::format("{}; for more than {} (source.give_up). Run again to continue",
-                                      worker.retry, config::format_duration(job_.pipeline.source.give_up)));
-    }
-    pause = kTryAgain;
-  } else if (!worker.retry.empty()) {
-    // The sink is unavailable: that is no fault of the worker, and lasts as long as it lasts.
-    if (!sink_failing_since_) {
-      sink_failing_since_ = Clock::now();
-      observer_.warning("sink-unavailable", fmt::format("{}; trying again until it works", worker.retry));
-    }
-    sink_fault_ = worker.retry;
-    pause = milliseconds{500};
-  } else {
-    int in_a_row = deaths_.in_a_row(worker.slot.stage, progress());
-    if (in_a_row >= Deaths::kMostInARow) {
-      return end(kExitBug,
-                 fmt::format("{} {} of them died and nothing was committed between. The run ends here; "
-                             "run again to continue",
-                             text, in_a_row));
-    }
-    pause = Deaths::pause(in_a_row);
-    observer_.warning("worker-died", fmt::format("{} It is restarted", text));
-  }
-  if (!dies_alone(worker.slot.stage)) return replace_all(worker, pause);
+  progress();
+  const Stage stage = worker.slot.stage;
+  Verdict verdict =
+      judgement_.judge({stage, worker.child->exit_code(), obituary(worker), worker.retry, Clock::now()});
+  if (verdict.exit_code != kExitOk) return end(verdict.exit_code, std::move(verdict.text));
+  if (!verdict.event.empty()) observer_.warning(verdict.event, verdict.text);
+  if (!dies_alone(stage)) return replace_all(worker, verdict.pause);
   blame(worker);
   take_out(worker);
-  worker.start_at = Clock::now() + pause;
+  worker.start_at = Clock::now() + verdict.pause;
 }
 
 // A filter or processor that has gone: nothing is dealt to it any more, and what it held is sent again.
@@ -127,10 +87,8 @@ void Supervisor::blame(Worker& worker) {
   std::uint64_t source = read((*worker.page)->at_source);
   std::uint64_t offset = read((*worker.page)->at_offset);
   if (source == 0) return;
-  if (deaths_.records() > kRecordsRemembered) deaths_.forget_records();
-  int deaths = deaths_.at_record(source, offset);
-  if (deaths < Deaths::kMostAtARecord) return;
-  deaths_.forget_record(source, offset);
+  int deaths = judgement_.blame(source, offset);
+  if (deaths == 0) return;
   std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
   proto::Quarantine record{
       source, offset, worker.slot.stage, static_cast<std::uint32_t>(deaths),
@@ -138,7 +96,6 @@ void Supervisor::blame(Worker& worker) {
   observer_.warning("record-quarantined",
                     fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
                                 source, record.reason));
-  ++quarantined_;
   Worker& reader = team_.reader();
   if (reader.is_welcomed()) static_cast<void>(team_.send(reader, record, control_));
 }
@@ -150,14 +107,10 @@ void Supervisor::replace_all(Worker& cause, milliseconds pause) {
     return;
   }
   progress();
-  commits_before_ += std::exchange(commits_seen_, 0);
+  judgement_.start_over();
+  liveness_.start_over(Clock::now());
   epoch_ = 0;
-  // A source that is not committed yet may get another number in the next epoch: a record that kills is found again.
-  deaths_.forget_records();
   drain_sent_ = false;
-  still_since_.reset();
-  resends_ = 0;
-  moved_at_ = reason_at_ = Clock::now();
   window_for_ = 0;
   descriptors_.forget_all();
   team_.start_all_again(control_);

@@ -14,7 +14,12 @@ using proto::Stage;
 
 namespace {
 
-constexpr std::chrono::seconds kLong{10};
+constexpr double kLong = 10;  // seconds
+// Reading smaps_rollup makes the kernel walk a whole address space, so not for ever at the rate that catches
+// the peak of a short run.
+constexpr milliseconds kMemoryOften{250};
+constexpr milliseconds kMemorySeldom{2'000};
+constexpr milliseconds kOften{5'000};
 constexpr double kHoldsUp = 0.6;  // busy so much of its time: worth naming
 
 std::string_view name_of(stage::Activity activity) {
@@ -105,9 +110,9 @@ std::string Supervisor::waited_for() const {
 // The first thing that a person should know; empty: all is well.
 std::string Supervisor::status_message() const {
   if (stop_since_) return waited_for();
-  if (sink_failing_since_) {
-    std::string text = sink_fault_.empty() ? team_.writer().activity() : sink_fault_;
-    return fmt::format("{:.0f} s: {}", seconds_since(*sink_failing_since_), text);
+  if (const Outage& sink = judgement_.sink(); sink.since) {
+    std::string text = sink.fault.empty() ? team_.writer().activity() : sink.fault;
+    return fmt::format("{:.0f} s: {}", seconds_since(*sink.since), text);
   }
   for (const Worker& worker : team_.workers()) {
     if (!worker.running() && !worker.retry.empty()) return fmt::format("{}; trying again", worker.retry);
@@ -118,16 +123,16 @@ std::string Supervisor::status_message() const {
     }
     if (worker.slot.stage == Stage::kReader && worker.page && (*worker.page)->failing != 0)
       return worker.page->text();
-    if (worker.at_record_since && Clock::now() - *worker.at_record_since >= kLong) {
+    if (worker.at_record_since && seconds_since(*worker.at_record_since) >= kLong) {
       return fmt::format("{}: {:.0f} s at the record at offset {} of source {}", slot_name(worker.slot),
-                         seconds_since(*worker.at_record_since), worker.watched_offset,
-                         worker.watched_source);
+                         seconds_since(*worker.at_record_since), worker.watched.offset,
+                         worker.watched.source);
     }
   }
-  if (Clock::now() - moved_at_ >= kLong) {
+  if (double still = seconds_since(liveness_.moved_at()); still >= kLong) {
     if (status_of(team_.writer()).state == "busy")
-      return fmt::format("writer: {:.0f} s in writing to the sink or the ledger", seconds_since(moved_at_));
-    return fmt::format("no progress for {:.0f} s: {}", seconds_since(moved_at_), what_all_do());
+      return fmt::format("writer: {:.0f} s in writing to the sink or the ledger", still);
+    return fmt::format("no progress for {:.0f} s: {}", still, what_all_do());
   }
   if (job_.pipeline.has_processors() && !automatic_ &&
       team_.processors(false) + team_.processors(true) == 0) {
@@ -156,7 +161,7 @@ Status Supervisor::status() const {
   status.epoch = epoch_;
   if (team_.reader().page) status.window_batches = read((*team_.reader().page)->window_batches);
   bool failing =
-      sink_failing_since_.has_value() || (team_.reader().page && (*team_.reader().page)->failing != 0);
+      judgement_.sink().since.has_value() || (team_.reader().page && (*team_.reader().page)->failing != 0);
   status.phase = stop_since_       ? Phase::kStopping
                  : drain_since_    ? Phase::kDraining
                  : paused_         ? Phase::kPaused
@@ -176,6 +181,24 @@ Status Supervisor::status() const {
     status.bottleneck = to_string(most->stage);
   }
   return status;
+}
+
+void Supervisor::tick(bool last) {
+  Clock::time_point now = Clock::now();
+  if (!last && now < next_tick_) return;
+  next_tick_ = now + kTick;
+  if (last || now >= next_memory_) {
+    memory_ = team_.measure_memory();
+    peak_memory_ = std::max(peak_memory_, memory_);
+    next_memory_ = now + (now - started_ < kOften ? kMemoryOften : kMemorySeldom);
+  }
+  if (!reading_since_) return;
+  Snapshot snapshot;
+  snapshot.seconds = std::chrono::duration<double>(now - *reading_since_).count();
+  snapshot.peak_memory_bytes = peak_memory_;
+  team_.count(snapshot);
+  observer_.tick(snapshot);
+  if (last) outcome_.last = std::move(snapshot);
 }
 
 }  // namespace leat::supervisor

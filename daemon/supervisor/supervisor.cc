@@ -30,12 +30,6 @@ using proto::Stage;
 
 namespace {
 
-constexpr milliseconds kTick{200};
-// Reading smaps_rollup makes the kernel walk a whole address space, so not for ever at the rate that catches
-// the peak of a short run.
-constexpr milliseconds kMemoryOften{250};
-constexpr milliseconds kMemorySeldom{2'000};
-constexpr milliseconds kOften{5'000};
 constexpr int kControlQueue = 1000;
 
 std::string runtime_root(const Job& job) {
@@ -96,6 +90,8 @@ Supervisor::Supervisor(const Job& job, Observer& observer)
       automatic_(job.pipeline.process.workers.automatic()),
       budget_(planned(job, wanted_)),
       team_(job.pipeline, runtime_, job.program_folder, wanted_),
+      judgement_(job),
+      liveness_(job.no_progress),
       controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {
   report_gaps();
 }
@@ -336,24 +332,6 @@ void Supervisor::on_failure(Worker& worker, const proto::Report& report) {
 void Supervisor::pause(bool on) {
   paused_ = on;
   if (team_.reader().is_welcomed()) static_cast<void>(team_.send(team_.reader(), proto::Pause{on}, control_));
-}
-
-void Supervisor::tick(bool last) {
-  Clock::time_point now = Clock::now();
-  if (!last && now < next_tick_) return;
-  next_tick_ = now + kTick;
-  if (last || now >= next_memory_) {
-    memory_ = team_.measure_memory();
-    peak_memory_ = std::max(peak_memory_, memory_);
-    next_memory_ = now + (now - started_ < kOften ? kMemoryOften : kMemorySeldom);
-  }
-  if (!reading_since_) return;
-  Snapshot snapshot;
-  snapshot.seconds = std::chrono::duration<double>(now - *reading_since_).count();
-  snapshot.peak_memory_bytes = peak_memory_;
-  team_.count(snapshot);
-  observer_.tick(snapshot);
-  if (last) outcome_.last = std::move(snapshot);
 }
 
 }  // namespace leat::supervisor

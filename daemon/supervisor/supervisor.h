@@ -15,9 +15,10 @@
 
 #include "config/budget.h"
 #include "daemon/supervisor/controller.h"
-#include "daemon/supervisor/deaths.h"
 #include "daemon/supervisor/descriptors.h"
 #include "daemon/supervisor/job.h"
+#include "daemon/supervisor/judgement.h"
+#include "daemon/supervisor/liveness.h"
 #include "daemon/supervisor/runtime_folder.h"
 #include "daemon/supervisor/states.h"
 #include "daemon/supervisor/status.h"
@@ -26,10 +27,6 @@
 namespace leat::supervisor {
 
 using std::chrono::milliseconds;
-
-inline bool dies_alone(proto::Stage stage) {
-  return stage == proto::Stage::kFilter || stage == proto::Stage::kProcessor;
-}
 
 // Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
 bool is_stopped(std::int64_t pid);
@@ -72,6 +69,8 @@ class Supervisor {
   Status status() const;
 
  private:
+  static constexpr milliseconds kTick{200};
+
   Clock::time_point bind();
   void report_gaps();
   void go_on();
@@ -117,6 +116,7 @@ class Supervisor {
   void check_stall();
   void check_progress();
   void give_up(std::string why);
+  Liveness::View view_of_progress() const;
   std::string what_all_do() const;
 
   std::string status_message() const;
@@ -138,22 +138,8 @@ class Supervisor {
   Team team_;
 
   std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
-  Deaths deaths_;
-  std::uint64_t quarantined_ = 0;     // records that became dead letters as they had killed
-  std::uint64_t commits_before_ = 0;  // of writers that have gone
-  std::uint64_t commits_seen_ = 0;
-  std::optional<Clock::time_point> sink_failing_since_;  // the writer's sink is unavailable
-  std::string sink_fault_;
-  std::optional<Clock::time_point> pool_failing_since_;  // a filter or processor cannot do its work for now
-  std::uint64_t pool_failing_at_ = 0;                    // progress at that
-  std::optional<Clock::time_point> still_since_;
-  std::uint64_t resent_at_ = 0;  // progress when batches were lost
-  int resends_ = 0;              // since then
-  std::uint64_t movement_ = 0;
-  Clock::time_point moved_at_ = Clock::now();   // or has nothing to do
-  Clock::time_point reason_at_ = Clock::now();  // it moved, or is known to wait for something
-  std::string given_up_;
-  Clock::time_point given_up_at_{};
+  Judgement judgement_;
+  Liveness liveness_;
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
   Clock::time_point next_memory_{};

@@ -32,6 +32,11 @@ struct Recent {
   StageShares shares;
 };
 
+struct RecordAt {
+  std::uint64_t sequence = 0, source = 0, offset = 0;
+  bool operator==(const RecordAt&) const = default;
+};
+
 struct Draining {
   Clock::time_point since;
   std::vector<std::uint32_t> undrained;  // instances of the dealers that have not said MemberDrained
@@ -54,7 +59,7 @@ struct Worker {
   std::string killed_for;                     // why we killed it
 
   // The record at which it was last seen, and since when.
-  std::uint64_t watched_sequence = 0, watched_source = 0, watched_offset = 0;
+  RecordAt watched;
   std::optional<Clock::time_point> at_record_since;
   Recent recent;
   Fd memory;                       // of one that joined: its smaps_rollup, which it has opened for us

@@ -1,0 +1,78 @@
+// Decides what follows from the death of a worker that was started here: another one after a pause, or the end of the run.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "daemon/supervisor/deaths.h"
+#include "daemon/supervisor/job.h"
+
+namespace leat::supervisor {
+
+// What dies is replaced alone; reader and writer take all others with them.
+inline bool dies_alone(proto::Stage stage) {
+  return stage == proto::Stage::kFilter || stage == proto::Stage::kProcessor;
+}
+
+// Something that a run waits for: it may work again.
+struct Outage {
+  std::optional<std::chrono::steady_clock::time_point> since;
+  std::string fault;
+  std::uint64_t progress = 0;  // at its begin
+};
+
+struct Death {
+  proto::Stage stage = proto::Stage::kReader;
+  int exit_code = -1;    // -1: by a signal
+  std::string obituary;  // whole sentences
+  std::string retry;     // why it failed, if it said that another try may have more luck
+  std::chrono::steady_clock::time_point now{};
+};
+
+struct Verdict {
+  int exit_code = kExitOk;  // any other: the run ends with it, and for that reason
+  std::string_view event;   // to be warned of; empty: known already
+  std::string text;
+  std::chrono::milliseconds pause{0};  // before another one is started
+};
+
+class Judgement {
+ public:
+  explicit Judgement(const Job& job) : job_(job) {}
+
+  Verdict judge(const Death& death);
+  // A worker died at that record. Not 0: so many have, and it becomes a dead letter.
+  int blame(std::uint64_t source, std::uint64_t offset);
+  // Why the run ends, as that has lasted for longer than source.give_up; empty: it does not.
+  std::string given_up(const Outage& outage, std::chrono::steady_clock::time_point now) const;
+
+  Outage& sink() { return sink_; }
+  const Outage& sink() const { return sink_; }
+
+  // Grows with whatever shows that the run gets on. commits: of this writer, up to now.
+  void saw_commits(std::uint64_t commits) { commits_ = commits; }
+  std::uint64_t progress() const { return commits_before_ + commits_ + quarantined_; }
+  // Another writer. A source that is not committed yet may get another number: a record that kills is found again.
+  void start_over() {
+    commits_before_ += std::exchange(commits_, 0);
+    deaths_.forget_records();
+  }
+
+ private:
+  Verdict without_program(const Death& death);
+  Verdict without_sink(const Death& death);
+
+  const Job& job_;
+  Deaths deaths_;
+  Outage sink_;      // the writer's sink is unavailable
+  Outage programs_;  // a filter or processor cannot do its work for now
+  std::uint64_t commits_before_ = 0;
+  std::uint64_t commits_ = 0;
+  std::uint64_t quarantined_ = 0;  // records that became dead letters as they had killed
+};
+
+}  // namespace leat::supervisor

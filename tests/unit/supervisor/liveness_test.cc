@@ -1,0 +1,86 @@
+#include "daemon/supervisor/liveness.h"
+
+#include <doctest/doctest.h>
+
+using leat::supervisor::Liveness;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+struct Run {
+  Liveness liveness{seconds(10)};
+  Liveness::Clock::time_point now = Liveness::Clock::now();
+  Liveness::View view;
+
+  Liveness::Stall stall(bool still, std::uint64_t accepted = 7) {
+    now += milliseconds(1);
+    return liveness.see_stall(now, still, accepted);
+  }
+  bool stuck_after(seconds time) {
+    view.now = now += time;
+    return liveness.see_progress(view);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("batches that were lost are sent again once for each stall, and not for ever") {
+  Run run;
+  for (int i = 0; i < Liveness::kMostResends; ++i) {
+    CHECK(run.stall(true) == Liveness::Stall::kResend);
+    CHECK(run.stall(true) == Liveness::Stall::kNone);
+    CHECK(run.stall(false) == Liveness::Stall::kNone);
+  }
+  CHECK(run.stall(true) == Liveness::Stall::kGiveUp);
+}
+
+TEST_CASE("a stall that lasts after a resend is another one") {
+  Run run;
+  CHECK(run.stall(true) == Liveness::Stall::kResend);
+  run.now += Liveness::kStalled;
+  CHECK(run.stall(true) == Liveness::Stall::kNone);
+  CHECK(run.stall(true) == Liveness::Stall::kResend);
+}
+
+TEST_CASE("what was accepted between two stalls, and a restart, begin the count anew") {
+  Run run;
+  for (std::uint64_t accepted = 1; accepted <= 10; ++accepted) {
+    CHECK(run.stall(true, accepted) == Liveness::Stall::kResend);
+    CHECK(run.stall(false) == Liveness::Stall::kNone);
+  }
+  for (int i = 0; i < 10; ++i) {
+    CHECK(run.stall(true) == Liveness::Stall::kResend);
+    run.liveness.start_over(run.now);
+  }
+}
+
+TEST_CASE("a run is stuck when something is pending, nothing moves and nothing is waited for") {
+  Run run;
+  run.view.pending = true;
+  run.view.movement = 1;
+  CHECK_FALSE(run.stuck_after(seconds(60)));  // it has just moved
+  CHECK_FALSE(run.stuck_after(seconds(9)));
+  CHECK(run.stuck_after(seconds(1)));
+  CHECK_FALSE(run.stuck_after(seconds(9)));  // said once
+  run.view.movement = 2;
+  CHECK_FALSE(run.stuck_after(seconds(20)));
+  run.view.waits = true;
+  CHECK_FALSE(run.stuck_after(seconds(20)));
+  auto moved = run.liveness.moved_at();
+  CHECK(run.now - moved == seconds(20));  // a known reason is no movement
+  run.view.waits = false;
+  run.view.pending = false;
+  CHECK_FALSE(run.stuck_after(seconds(20)));
+  CHECK(run.liveness.moved_at() == run.now);
+}
+
+TEST_CASE("what gave up has a last word once the reader had its time") {
+  Run run;
+  CHECK_FALSE(run.liveness.has_given_up());
+  run.liveness.give_up("why", run.now);
+  REQUIRE(run.liveness.has_given_up());
+  CHECK(run.liveness.last_word(run.now + milliseconds(1'999)) == nullptr);
+  REQUIRE(run.liveness.last_word(run.now + Liveness::kLastWord) != nullptr);
+  CHECK(*run.liveness.last_word(run.now + Liveness::kLastWord) == "why");
+}
