@@ -36,7 +36,7 @@ std::string numbered(std::uint64_t number, std::string_view line) {
   return fmt::format("{{\"number\":{},{}", number, line.substr(line.find('{') + 1));
 }
 
-void print_letter(std::uint64_t number, const replay::Letter& letter) {
+void print_letter(std::uint64_t number, const proto::DeadLetter& letter) {
   fmt::print(
       "number    {}\nsource    {}\nline      {}\noffset    {}\nstage     {}\nattempts  {}\nreason    {}\n",
       number, printable(letter.source), letter.line, letter.offset, printable(letter.stage), letter.attempts,
@@ -61,7 +61,7 @@ int list(const DeadOptions& options) {
     auto line = lines->next();
     if (!line) return fail_with(line.error());
     if (!*line) break;
-    auto letter = replay::parse_letter(**line);
+    auto letter = proto::parse_dead_letter(**line);
     if (!letter) {
       ++others;
       fmt::print(stderr, "leat: line {} is no dead letter\n", lines->number());
@@ -101,7 +101,7 @@ int show(const DeadOptions& options) {
       return kExitNoInput;
     }
     if (lines->number() != options.number) continue;
-    auto letter = replay::parse_letter(**line);
+    auto letter = proto::parse_dead_letter(**line);
     if (!letter) {
       fmt::print(stderr, "leat: line {} is no dead letter\n", options.number);
       return kExitNoInput;

@@ -183,7 +183,7 @@ Result<void> extract(const std::string& file, std::uint64_t until, const std::st
   if (auto opened = records.open(); !opened) return opened;
   if (auto opened = kept.open(); !opened) return opened;
   auto done = for_lines(file, until, [&](std::string_view line) -> Result<void> {
-    auto letter = parse_letter(line);
+    auto letter = proto::parse_dead_letter(line);
     // A line break inside would be two records; the writer of letters never makes one, a person may.
     bool fed = letter && letter->record && !letter->record->empty() &&
                letter->record->find('\n') == std::string::npos;
@@ -209,15 +209,15 @@ Result<std::uint64_t> append_letters(Out& out, const Replay& replay) {
   auto origins = Lines::open(replay.aside);
   if (!origins && origins.error().exit_code != kExitNoInput) return tl::unexpected(origins.error());
   std::uint64_t at = 0;  // records of the run that `origin` has come to
-  std::optional<Letter> origin;
+  std::optional<proto::DeadLetter> origin;
   auto done = for_lines(replay.dead_file(), UINT64_MAX, [&](std::string_view line) -> Result<void> {
-    auto letter = parse_letter(line);
+    auto letter = proto::parse_dead_letter(line);
     if (!letter) return count(line);
     while (origins && at < letter->line) {
       auto next = origins->next();
       if (!next) return tl::unexpected(next.error());
       if (!*next) break;
-      auto read = parse_letter(**next);
+      auto read = proto::parse_dead_letter(**next);
       if (!read || !read->record || read->record->empty() || read->record->find('\n') != std::string::npos)
         continue;
       origin = std::move(read);
@@ -229,7 +229,8 @@ Result<std::uint64_t> append_letters(Out& out, const Replay& replay) {
       letter->offset = origin->offset;
       letter->attempts += origin->attempts;
     }
-    std::string whole = to_line(*letter);
+    std::string whole;
+    proto::append_line(whole, *letter);
     whole.pop_back();
     return count(whole);
   });

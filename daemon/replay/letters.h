@@ -1,32 +1,16 @@
-// Dead-letter files, read: workers/writer/dead_letters.h says what stands in a line.
+// Dead-letter files, read: proto/dead_letter.h says what stands in a line.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "proto/base/fd.h"
 #include "proto/base/result.h"
+#include "proto/dead_letter.h"
 
 namespace leat::replay {
-
-struct Letter {
-  std::string source;
-  std::uint64_t line = 0;
-  std::uint64_t offset = 0;
-  std::string stage;
-  std::string reason;
-  std::uint64_t attempts = 0;
-  std::optional<std::string> record;  // none: by reference, `length` bytes at `offset` of the source
-  std::uint64_t length = 0;
-};
-
-// A line without its newline; nullopt: it is no dead letter.
-std::optional<Letter> parse_letter(std::string_view line);
-// And back, byte for byte as the writer writes it, with the newline.
-std::string to_line(const Letter& letter);
 
 // The lines of a file, in a memory of the longest of them. A last line without a newline is not there yet, and is not given.
 class Lines {
@@ -54,6 +38,6 @@ class Lines {
 
 // One line of `leat dead ls`.
 std::string letter_header();
-std::string letter_line(std::uint64_t number, const Letter& letter);
+std::string letter_line(std::uint64_t number, const proto::DeadLetter& letter);
 
 }  // namespace leat::replay

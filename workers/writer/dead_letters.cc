@@ -8,10 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <iterator>
 
-#include "proto/base/base64.h"
-#include "proto/base/text.h"
 #include "workers/writer/file.h"
 
 namespace leat::writer {
@@ -21,30 +18,6 @@ namespace {
 constexpr std::size_t kBufferBytes = 64 * 1024;
 constexpr std::size_t kKeptBytes = 1024 * 1024;       // a buffer that a long record made larger is given back
 constexpr std::string_view kLineStart = "{\"source";  // "source" or "source_base64"
-
-// ,"key":"text" or ,"key_base64":"..."; the first member of an object has no comma.
-void append_text(Buffer& out, std::string_view comma, std::string_view key, std::string_view text) {
-  out.append(comma);
-  out.push_back('"');
-  out.append(key);
-  if (is_utf8(text)) {
-    out.append("\":");
-    append_quoted(out, text);
-  } else {
-    out.append("_base64\":\"");
-    constexpr std::size_t kPiece =
-        3 * 1024;  // what is base64 of pieces is base64 of the whole if these are of whole threes
-    for (; !text.empty(); text.remove_prefix(std::min(text.size(), kPiece)))
-      out.append(to_base64(text.substr(0, kPiece)));
-    out.push_back('"');
-  }
-}
-
-void append_number(Buffer& out, std::string_view key, std::uint64_t number) {
-  std::array<char, 64> text;
-  auto end = fmt::format_to_n(text.data(), text.size(), ",\"{}\":{}", key, number).out;
-  out.append(text.data(), static_cast<std::size_t>(end - text.data()));
-}
 
 // Offset behind the last newline of a file of `size` bytes; 0 if there is none.
 Result<std::uint64_t> end_of_last_line(int fd, std::uint64_t size, const std::string& path) {
@@ -214,18 +187,7 @@ Result<void> DeadLetters::append(const DeadLetter& letter) {
     if (auto opened = open(); !opened) return opened;
   }
   out_.reserve(kBufferBytes);
-  append_text(out_, "{", "source", letter.source);
-  append_number(out_, "line", letter.line);
-  append_number(out_, "offset", letter.offset);
-  append_text(out_, ",", "stage", letter.stage);
-  append_text(out_, ",", "reason", letter.reason);
-  append_number(out_, "attempts", letter.attempts);
-  if (letter.record) {
-    append_text(out_, ",", "record", *letter.record);
-  } else {
-    append_number(out_, "length", letter.length);
-  }
-  out_.append("}\n");
+  proto::append_line(out_, letter);
   ++count_;
   ++file_.letters;
   dirty_ = true;

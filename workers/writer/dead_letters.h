@@ -1,10 +1,4 @@
-// The dead-letter file: one JSON line for each record that could not be handled. Appended under its own name.
-//
-//   {"source":"/in/a.jsonl","line":7,"offset":2101,"stage":"filter","reason":"...","attempts":1,"record":"..."}
-//
-// Text that is not valid UTF-8 stands as base64 under its key with "_base64" behind: "record_base64". A
-// record that was too long to be carried has "length" instead: it is found at its offset. line counts
-// from 1, offset is in uncompressed bytes.
+// The dead-letter file: one line (proto/dead_letter.h) for each record that could not be handled. Appended under its own name.
 //
 // As the file has no temporary name, only the ledger tells what of it counts: `file()` goes into every commit, and what is
 // behind its length at the start was never committed.
@@ -13,26 +7,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "proto/base/fd.h"
 #include "proto/base/result.h"
 #include "proto/buffer.h"
+#include "proto/dead_letter.h"
 #include "workers/ledger/ledger.h"
 
 namespace leat::writer {
 
-struct DeadLetter {
-  std::string_view source;
-  std::uint64_t line = 0;
-  std::uint64_t offset = 0;
-  std::string_view stage;
-  std::string_view reason;
-  std::uint32_t attempts = 1;
-  std::optional<std::string_view> record;  // without its newline; none: too long, by reference
-  std::uint64_t length = 0;                // of a record by reference, in bytes
-};
+using DeadLetter = proto::DeadLetterView;
 
 class DeadLetters {
  public:

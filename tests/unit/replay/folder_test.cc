@@ -15,14 +15,20 @@ using namespace leat::test;
 
 namespace {
 
+std::string line_of(const proto::DeadLetter& letter) {
+  std::string line;
+  proto::append_line(line, letter);
+  return line;
+}
+
 std::string letter(std::uint64_t line, const std::string& record, std::uint64_t attempts = 1,
                    const std::string& source = "/in/a.jsonl") {
-  return to_line({source, line, line * 100, "filter", "no", attempts, record, 0});
+  return line_of({source, line, line * 100, "filter", "no", attempts, record, 0});
 }
 
 std::string by_reference(std::uint64_t line) {
-  Letter big{"/in/a.jsonl", line, line * 100, "reader", "too long", 1, std::nullopt, 5'000'000};
-  return to_line(big);
+  proto::DeadLetter big{"/in/a.jsonl", line, line * 100, "reader", "too long", 1, std::nullopt, 5'000'000};
+  return line_of(big);
 }
 
 template <class T>
