@@ -116,7 +116,9 @@ class Dead(Case):
             kills += run.code == -signal.SIGKILL
             if not (self.folder / "letters.jsonl").exists() and not any(state.glob("replay-*")):
                 break
-            self.assertIn(run.code, (-signal.SIGKILL, 0), run.stderr)
+            # Killed before it had begun in earnest, it is undone by the next, which was not told what to begin with.
+            undone = begun and not any(state.glob("*replay-*")) and run.code == 64
+            self.assertTrue(undone or run.code in (-signal.SIGKILL, 0), run.stderr)
         self.assertGreater(kills, 2)
         self.assertSame((self.folder / "r.jsonl").read_bytes(),
                         lines({"n": n, "k": 1} for n in range(1, count + 1) if n % 100))
