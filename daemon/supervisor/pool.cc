@@ -86,13 +86,7 @@ Result<void> Supervisor::scale(int processors) {
   }
   auto budget = budget_for(processors + team_.processors(true));
   if (!budget) return tl::unexpected(budget.error());
-  automatic_ = false;
-  if (processors != wanted_) {
-    observer_.happened(
-        "pool-scaled",
-        {{"from", std::to_string(wanted_)}, {"to", std::to_string(processors)}, {"reason", "asked for"}});
-  }
-  wanted_ = processors;
+  if (auto change = scaling_.ask(processors)) note_change(*change);
   return {};
 }
 
@@ -103,8 +97,7 @@ Result<void> Supervisor::scale_automatically() {
                 fmt::format("{}: process.workers is not `auto` and has no min and max", job_.pipeline.file),
                 kExitConfig);
   }
-  automatic_ = true;
-  controller_ = Controller(workers.min, workers.max);
+  scaling_.automate();
   return {};
 }
 
@@ -115,7 +108,7 @@ void Supervisor::grow_pool() {
   if (now < grow_at_) return;
   try {
     for (int own = team_.processors(false);
-         own < wanted_ && team_.workers().size() < proto::Dealer::kMaxMembers; ++own) {
+         own < scaling_.wanted() && team_.workers().size() < proto::Dealer::kMaxMembers; ++own) {
       team_.add_processor();
     }
   } catch (const std::system_error& error) {
@@ -134,7 +127,7 @@ void Supervisor::adjust_pool() {
     return;
   }
   grow_pool();
-  for (int own = team_.processors(false); own > wanted_; --own) {
+  for (int own = team_.processors(false); own > scaling_.wanted(); --own) {
     Worker* last = nullptr;
     for (Worker& worker : team_.workers()) {
       if (worker.slot.stage == Stage::kProcessor && !worker.joined && !worker.draining) last = &worker;
@@ -215,36 +208,15 @@ void Supervisor::control_pool() {
   if (now - sampled_ < Controller::kInterval) return;
   sampled_ = now;
   team_.read_pages();
-  if (!automatic_ || paused_ || phase_ != RunPhase::kRunning) return;
-  Controller::View view;
-  view.now = now;
-  view.own = wanted_;
-  int filters = 0;
-  for (const Worker& worker : team_.workers()) {
-    const StageShares& shares = worker.recent.shares;
-    if (worker.slot.stage == Stage::kWriter) view.writer_busy = shares.busy;
-    if (worker.slot.stage == Stage::kFilter) {
-      view.blocked_before += shares.blocked;
-      ++filters;
-    }
-    if (worker.slot.stage != Stage::kProcessor || worker.draining) continue;
-    ++view.workers;
-    view.busy += shares.busy;
-    view.delivered += worker.recent.new_records > 0 ? 1 : 0;
-    view.records += static_cast<double>(worker.recent.new_records);
-    view.service_s += static_cast<double>(worker.recent.new_service_ns) / 1e9;
-  }
-  view.busy = view.workers == 0 ? 1 : view.busy / view.workers;
-  view.blocked_before /= std::max(filters, 1);
-  auto decision = controller_.update(view);
-  if (!decision) return;
-  if (decision->own > wanted_ && !budget_for(decision->own + team_.processors(true))) {
-    return controller_.refused(now);
-  }
-  observer_.happened("pool-scaled", {{"from", std::to_string(wanted_)},
-                                     {"to", std::to_string(decision->own)},
-                                     {"reason", decision->reason}});
-  wanted_ = decision->own;
+  if (!scaling_.automatic() || paused_ || phase_ != RunPhase::kRunning) return;
+  const auto has_room = [&](int own) { return budget_for(own + team_.processors(true)).has_value(); };
+  if (auto change = scaling_.sample(team_.workers(), now, has_room)) note_change(*change);
+}
+
+void Supervisor::note_change(const Scaling::Change& change) {
+  observer_.happened(
+      "pool-scaled",
+      {{"from", std::to_string(change.from)}, {"to", std::to_string(change.to)}, {"reason", change.reason}});
 }
 
 }  // namespace leat::supervisor

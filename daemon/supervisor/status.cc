@@ -134,7 +134,7 @@ std::string Supervisor::status_message() const {
       return fmt::format("writer: {:.0f} s in writing to the sink or the ledger", still);
     return fmt::format("no progress for {:.0f} s: {}", still, what_all_do());
   }
-  if (job_.pipeline.has_processors() && !automatic_ &&
+  if (job_.pipeline.has_processors() && !scaling_.automatic() &&
       team_.processors(false) + team_.processors(true) == 0) {
     return fmt::format("no processor: leat scale {0} processor 1, or systemctl start leat-processor@{0}-1",
                        job_.pipeline.name);
@@ -169,8 +169,8 @@ Status Supervisor::status() const {
                  : !reading_since_ ? Phase::kStarting
                                    : Phase::kRunning;
   const auto& workers = job_.pipeline.process.workers;
-  status.pool = {
-      team_.processors(false), team_.processors(true), wanted_, workers.min, workers.max, automatic_};
+  status.pool = {team_.processors(false), team_.processors(true), scaling_.wanted(), workers.min, workers.max,
+                 scaling_.automatic()};
   std::vector<StageShares> shares;
   for (const Worker& worker : team_.workers()) {
     status.workers.push_back(status_of(worker));

@@ -43,12 +43,6 @@ std::string checked(const config::Pipeline& pipeline, const RuntimeFolder& folde
   return folder.path();
 }
 
-// A run that ends has no time to grow.
-int first_processors(const Job& job) {
-  if (!job.pipeline.has_processors()) return 0;
-  return job.follow ? job.pipeline.process.workers.min : job.pipeline.process.workers.max;
-}
-
 proto::Message briefing(const Job& job, const std::string& runtime, const std::string& state) {
   proto::Welcome welcome;
   welcome.pipeline_file = job.pipeline.file;
@@ -86,13 +80,11 @@ Supervisor::Supervisor(const Job& job, Observer& observer)
       state_(job.volatile_state ? runtime_ : job.state),
       descriptors_(runtime_, briefing(job, runtime_, state_).view()),
       started_(bind()),
-      wanted_(first_processors(job)),
-      automatic_(job.pipeline.process.workers.automatic()),
-      budget_(planned(job, wanted_)),
-      team_(job.pipeline, runtime_, job.program_folder, wanted_),
+      scaling_(job.pipeline, job.follow),
+      budget_(planned(job, scaling_.wanted())),
+      team_(job.pipeline, runtime_, job.program_folder, scaling_.wanted()),
       judgement_(job),
-      liveness_(job.no_progress),
-      controller_(job.pipeline.process.workers.min, job.pipeline.process.workers.max) {
+      liveness_(job.no_progress) {
   report_gaps();
 }
 

@@ -14,12 +14,12 @@
 #include <vector>
 
 #include "config/budget.h"
-#include "daemon/supervisor/controller.h"
 #include "daemon/supervisor/descriptors.h"
 #include "daemon/supervisor/job.h"
 #include "daemon/supervisor/judgement.h"
 #include "daemon/supervisor/liveness.h"
 #include "daemon/supervisor/runtime_folder.h"
+#include "daemon/supervisor/scaling.h"
 #include "daemon/supervisor/states.h"
 #include "daemon/supervisor/status.h"
 #include "daemon/supervisor/team.h"
@@ -96,6 +96,7 @@ class Supervisor {
   void adjust_pool();
   void grow_pool();
   void control_pool();
+  void note_change(const Scaling::Change& change);
   void fit_window();
   Result<config::Budget> budget_for(int processors) const;
   void send_to_dealers(const Worker& worker, const proto::Control& news);
@@ -132,8 +133,7 @@ class Supervisor {
   std::string state_;
   Descriptors descriptors_;
   Clock::time_point started_;
-  int wanted_;             // own processors
-  bool automatic_;         // the controller decides about them
+  Scaling scaling_;
   config::Budget budget_;  // for the processors of the start
   Team team_;
 
@@ -145,8 +145,7 @@ class Supervisor {
   Clock::time_point next_memory_{};
   Clock::time_point sampled_{};  // at the pages, for the controller
   Clock::time_point grow_at_{};  // not before
-  Controller controller_;
-  int window_for_ = 0;  // processors for which the reader's window was worked out
+  int window_for_ = 0;           // processors for which the reader's window was worked out
   std::uint64_t memory_ = 0;
   std::uint64_t peak_memory_ = 0;
   Tracked<RunPhase> phase_{RunPhase::kStarting};
