@@ -70,7 +70,7 @@ TEST_CASE("a child that is slow with its only record is given more time from the
 }
 
 TEST_CASE("a child that flushes every tenth line is found out, once, and loses nothing") {
-  Trial trial({"by_tens"}, milliseconds(500));
+  Trial trial({"by_tens"}, milliseconds(1500));
   REQUIRE(trial.run(numbered(20)));
   for (int i = 0; i < 3; ++i) {
     const auto records = numbered(5);
