@@ -69,7 +69,7 @@ class Judgement {
   const Job& job_;
   Deaths deaths_;
   Outage sink_;      // the writer's sink is unavailable
-  Outage programs_;  // a filter or processor cannot do its work for now
+  Outage programs_;  // a filter or processor is unable to do its work
   std::uint64_t commits_before_ = 0;
   std::uint64_t commits_ = 0;
   std::uint64_t quarantined_ = 0;  // records that became dead letters as they had killed

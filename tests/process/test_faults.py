@@ -30,10 +30,14 @@ class InTurn(Case):
         for path in self.disk.backing.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def happens(self, operation, where, after):
-        """False: it was never done so often."""
+    def happens(self, operation, where, after, resumed):
+        """False: it was never done so often. resumed: by a run that goes on from one that ended in the middle."""
         print(operation, where, after, file=sys.stderr)  # what a failure is of
         self.again()
+        if resumed:
+            self.disk.command("fail write state/ledger.db-wal ENOSPC after=60")
+            self.assertEqual(self.run_once().code, 74)
+            self.disk.command("clear")
         before = self.disk.stats()["faults"]
         self.disk.command(f"fail {operation} {where} EIO after={after} times=1")
         run = self.run_once()
@@ -51,12 +55,13 @@ class InTurn(Case):
         self.assertEqual(sorted(path.name for path in self.disk.backing.iterdir()), ["dead.jsonl", "out.jsonl", "state"])
         return happened
 
-    def in_turn(self, operation, where):
+    def in_turn(self, operation, where, resumed=False):
+        self.assertTrue(self.happens(operation, where, 0, resumed), f"{operation} of {where} is never done")
         last = 1
-        while self.happens(operation, where, last):
+        while self.happens(operation, where, last, resumed):
             last *= 2
-        for after in range(0, last, max(1, last // SOME) if SOME else 1):
-            if not self.happens(operation, where, after):
+        for after in range(1, last, max(1, last // SOME) if SOME else 1):
+            if not self.happens(operation, where, after, resumed):
                 break
 
     def test_reads_of_the_ledger(self):
@@ -70,11 +75,8 @@ class InTurn(Case):
         self.in_turn("fsync", "state/*")
 
     def test_names_of_the_ledger(self):
-        for operation in ("rename", "open", "create", "unlink", "mkdir", "getattr", "access"):
+        for operation in ("open", "create", "unlink", "mkdir", "getattr", "access"):
             self.in_turn(operation, "state*")
-
-    def test_reads_of_the_writer(self):
-        self.in_turn("read", "*.jsonl*")
 
     def test_writes_of_the_writer(self):
         self.in_turn("write", "*.jsonl*")
@@ -84,8 +86,8 @@ class InTurn(Case):
             self.in_turn(operation, "*")
 
     def test_names_of_the_writer(self):
-        for operation in ("rename", "open", "create", "unlink", "truncate"):
-            self.in_turn(operation, "*.jsonl*")
+        for operation in ("rename", "open", "create", "unlink"):
+            self.in_turn(operation, "*.jsonl*", resumed=True)
 
 
 if __name__ == "__main__":

@@ -59,8 +59,12 @@ class Growth(Case):
         self.pipeline(steps=[{"replace": {"field": "/t", "pattern": ".", "with": "y" * 50_000}}], workers=16, limits={"batch": "64KiB"},
                       source={"compression": "none"}, sink={"compression": "none"})
         process, peak = self.start_pipeline(), 0
-        while process.poll() is None:
+
+        def ended():
+            nonlocal peak
             peak = max(peak, sum(map(pss, self.processes())))  # more often than leat itself looks
+            return process.poll() is not None
+        self.until(ended, "its end")
         self.check(self.finish(process), 200, lambda n: b'{"n":%d,"t":"%s"}\n' % (n, b"y" * 500_000))
         if not SANITIZED:
             self.assertLess(peak, MEMORY)

@@ -108,8 +108,10 @@ Error translate(sqlite3* db, int code) {
     case SQLITE_FULL:
       return no_room(file);
     case SQLITE_IOERR:
-    case SQLITE_CANTOPEN:
-      return io_error(file, why, is_transient(last_errno(db)) ? last_errno(db) : sqlite3_system_errno(db));
+    case SQLITE_CANTOPEN: {
+      const int error = last_errno(db);
+      return io_error(file, why, is_transient(error) ? error : sqlite3_system_errno(db));
+    }
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:

@@ -49,8 +49,7 @@ TEST_CASE("what went into a pipe cannot be taken back, so reader and writer are 
   CHECK(court.judge(Stage::kProcessor, -1).exit_code == kExitOk);
 }
 
-TEST_CASE(
-    "ten deaths in a row end the run, each with a longer pause before, and a commit begins the row anew") {
+TEST_CASE("ten deaths in a row end the run, each with a longer pause before, and a commit ends the row") {
   Court court;
   milliseconds before{0};
   CHECK(court.judge(Stage::kFilter, -1).pause == before);

@@ -43,7 +43,7 @@ TEST_CASE("a stall that lasts after a resend is another one") {
   CHECK(run.stall(true) == Liveness::Stall::kResend);
 }
 
-TEST_CASE("what was accepted between two stalls, and a restart, begin the count anew") {
+TEST_CASE("what was accepted between two stalls, and a restart, reset the count") {
   Run run;
   for (std::uint64_t accepted = 1; accepted <= 10; ++accepted) {
     CHECK(run.stall(true, accepted) == Liveness::Stall::kResend);
