@@ -1,8 +1,8 @@
 // Preloaded, it makes a kernel of 4 KiB pages refuse what one of larger pages does (a Raspberry Pi 5 has 16 KiB, some ARM
 // servers 64 KiB): a mapping that begins inside a page.
 //
-//   LEAT_TEST_PAGE_BYTES=65536    the size to pretend
-//   LEAT_TEST_PAGE_LOG=FILE       each program that it is loaded into adds its name
+//   LEAT_PAGES_BYTES=65536    the size to pretend
+//   LEAT_PAGES_LOG=FILE       each program that it is loaded into adds its name
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +16,12 @@
 namespace {
 
 long page_bytes() {
-  const char* set = std::getenv("LEAT_TEST_PAGE_BYTES");
+  const char* set = std::getenv("LEAT_PAGES_BYTES");
   return set == nullptr ? 4096 : std::strtol(set, nullptr, 10);
 }
 
 [[gnu::constructor]] void say_hello() {
-  const char* log = std::getenv("LEAT_TEST_PAGE_LOG");
+  const char* log = std::getenv("LEAT_PAGES_LOG");
   if (log == nullptr) return;
   const std::string name = std::string(program_invocation_short_name) + "\n";
   const int fd = ::open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

@@ -13,9 +13,18 @@ import unittest
 from pathlib import Path
 
 BIN = Path(os.environ.get("LEAT_BIN", Path(__file__).resolve().parents[2] / "build" / "bin"))
+HOOKED = BIN.parent / "test-bin"  # the same programs, with tests/hooks in them
 LEAT = str(BIN / "leat")
 SANITIZED = "asan" in str(BIN) or "tsan" in str(BIN)
 DEADLINE_S = 120  # generous: the sanitized build on a busy machine
+
+
+def program(name, environment):
+    """The path of that program: of what is installed, or of the one that does what LEAT_TEST_* say."""
+    hooks = [variable for variable in environment if variable.startswith("LEAT_TEST_")]
+    if hooks and "LEAT_TEST_HOOKS" not in hooks:
+        raise ValueError(f"{', '.join(hooks)} without LEAT_TEST_HOOKS: no program knows them")
+    return str((HOOKED if hooks else BIN) / name)
 
 
 class Run:
@@ -90,7 +99,7 @@ class Case(LoudCase):
         environment = dict(os.environ, LC_ALL="C.UTF-8", XDG_STATE_HOME=str(self.folder / "state"), **popen.pop("env", {}))
         environment.pop("STATE_DIRECTORY", None)
         return subprocess.Popen(
-            [*popen.pop("launcher", ()), LEAT, *map(str, arguments)], cwd=self.folder, env=environment,
+            [*popen.pop("launcher", ()), program("leat", environment), *map(str, arguments)], cwd=self.folder, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
 
     def start_pipeline(self, *arguments, name="pipeline.yaml", **popen):

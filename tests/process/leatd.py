@@ -6,9 +6,7 @@ import socket
 import subprocess
 import time
 
-from harness import BIN, Case, lines
-
-LEATD = BIN / "leatd"
+from harness import Case, lines, program
 
 
 class LeatdCase(Case):
@@ -44,7 +42,7 @@ class LeatdCase(Case):
         before = self.log.tell()
         (self.runtime / "d/leatd.sock").unlink(missing_ok=True)  # of one that was killed
         self.daemon = subprocess.Popen(
-            [*launcher, LEATD, "--config-dir", self.folder / "etc", "--state-dir", self.folder / "state", "--runtime-dir",
+            [*launcher, program("leatd", environment), "--config-dir", self.folder / "etc", "--state-dir", self.folder / "state", "--runtime-dir",
              self.runtime / "d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log, env=environment)
         self.log.close()
         self.until(lambda: self.daemon.poll() is not None or self.listens(), "leatd's socket")
@@ -86,7 +84,7 @@ class LeatdCase(Case):
         """A processor that nobody but us has started."""
         environment = dict(os.environ, **{key: str(value) for key, value in env.items()})
         process = subprocess.Popen(
-            [*launcher, BIN / "leat-processor", "--join", f"ipc://{self.runtime}/d/{name}/control"],
+            [*launcher, program("leat-processor", environment), "--join", f"ipc://{self.runtime}/d/{name}/control"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)

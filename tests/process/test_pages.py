@@ -15,7 +15,7 @@ class Pages(Case):
         for page_bytes in (4096, 16384, 65536):
             log = self.folder / f"log-{page_bytes}"
             run = self.leat("run", pipeline, "--fresh", "--force", "--json", "--runtime-dir", self.runtime, env={
-                "LD_PRELOAD": str(BIN.parent / "libpages.so"), "LEAT_TEST_PAGE_BYTES": str(page_bytes), "LEAT_TEST_PAGE_LOG": str(log)})
+                "LD_PRELOAD": str(BIN.parent / "libpages.so"), "LEAT_PAGES_BYTES": str(page_bytes), "LEAT_PAGES_LOG": str(log)})
             self.assertNotIn("warning", run.stderr)
             self.assertLessEqual({"leat", "leat-reader", "leat-filter", "leat-processor", "leat-writer"}, set(log.read_text().split()))
             outputs.append(run.output())

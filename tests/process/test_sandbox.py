@@ -185,7 +185,7 @@ class Children(Case):
 
     def test_its_environment_is_small_and_what_env_says(self):
         self.child("record['env'] = dict(os.environ)", records=1, env=["PASSED", "ABSENT", {"SET": "a=b c"}])
-        run = self.run_pipeline(env={"PASSED": "p", "OTHER": "o", "LEAT_TEST_HOOKS": "1", "LC_TIME": "C"})
+        run = self.run_pipeline(env={"PASSED": "p", "OTHER": "o", "LEAT_SECRET": "s", "LC_TIME": "C"})
         (record,) = map(json.loads, run.output().splitlines())
         env = record["env"]
         self.assertEqual((env["PASSED"], env["SET"], env["LC_TIME"]), ("p", "a=b c", "C"))

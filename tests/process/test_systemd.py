@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 import faultfs
-from harness import BIN, SANITIZED, Case, LoudCase
+from harness import BIN, HOOKED, SANITIZED, Case, LoudCase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 
@@ -249,7 +249,9 @@ class Limits(Booted):
                  "see /proc/1": "No such file or directory", "make /run/leat/new": "Permission denied",
                  "write /srv/scripts/pass.py": "Permission denied", "trace parent": "Operation not permitted",
                  "connect 10.99.77.1:2222": "Address family not supported by protocol"}
-        self.machine.write("/etc/systemd/system/leat-processor@.service.d/hooks.conf", "[Service]\nEnvironment=LEAT_TEST_HOOKS=1\n")
+        shutil.copy(HOOKED / "leat-processor", self.machine.root / "usr/local/bin")
+        self.machine.write("/etc/systemd/system/leat-processor@.service.d/hooks.conf", "[Service]\nEnvironment=LEAT_TEST_HOOKS=1\n"
+                           "ExecStart=\nExecStart=/usr/local/bin/leat-processor --unit %i\n")
         self.enable(process={"workers": 0})
         self.machine.systemctl("start", PROCESSOR)
         (self.service.nas.files / "in" / "tries.jsonl").write_text(

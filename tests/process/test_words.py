@@ -10,8 +10,8 @@ import socket
 import subprocess
 import unittest
 
-from harness import Case, lines
-from leatd import LEATD, LeatdCase
+from harness import BIN, Case, lines
+from leatd import LeatdCase
 
 EVIL = [b"a\x1b[31mred\x1b]0;title\x07.jsonl", b"b\nleat: 1 of 1 file read\n.jsonl", b"c\r.jsonl", b"d\xff\xfe.jsonl",
         "e\u202egnp.jsonl".encode(), b'f"quote\\.jsonl', b"g\x9b31m.jsonl", "h\u0085x\u009b.jsonl".encode(),
@@ -198,7 +198,7 @@ class Daemon(LeatdCase):
         self.assertIn("reviews", self.leat_of("status").stdout.decode())
 
     def test_a_configuration_folder_that_is_missing_is_a_mistake(self):
-        done = subprocess.run([LEATD, "--config-dir", self.folder / "nosuch", "--state-dir", self.folder / "s",
+        done = subprocess.run([BIN / "leatd", "--config-dir", self.folder / "nosuch", "--state-dir", self.folder / "s",
                                "--runtime-dir", self.runtime / "d"], capture_output=True, text=True, timeout=30)
         self.assertEqual(done.returncode, 78)
         self.assertIn("nosuch: no such folder; name it with --config-dir", done.stderr)

@@ -8,9 +8,6 @@ import time
 
 import world
 
-LEATD = os.path.join(world.BIN, "leatd")
-PROCESSOR = os.path.join(world.BIN, "leat-processor")
-
 
 class Leatd:
     def __init__(self, folder, **environment):
@@ -19,6 +16,7 @@ class Leatd:
         os.makedirs(os.path.join(self.config, "pipelines.d"))
         os.makedirs(self.runtime, exist_ok=True)
         self.environment = dict(os.environ, LC_ALL="C.UTF-8", **environment)
+        self.bin = world.HOOKED if "LEAT_TEST_HOOKS" in self.environment else world.BIN
         self.log = open(os.path.join(folder, "leatd.log"), "ab")
         self.process = None
         self.joined = []  # processors that were started by hand
@@ -35,13 +33,13 @@ class Leatd:
 
     def start(self):
         self.process = subprocess.Popen(
-            [LEATD, "--config-dir", self.config, "--state-dir", self.state, "--runtime-dir", self.runtime],
+            [os.path.join(self.bin, "leatd"), "--config-dir", self.config, "--state-dir", self.state, "--runtime-dir", self.runtime],
             env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
 
     def join(self, name):
         """Another processor for that pipeline, from outside."""
-        process = subprocess.Popen([PROCESSOR, "--join", f"ipc://{self.runtime}/{name}/control"], env=self.environment,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
+        process = subprocess.Popen([os.path.join(self.bin, "leat-processor"), "--join", f"ipc://{self.runtime}/{name}/control"],
+                                   env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
         self.joined.append(process)
         return process
 

@@ -16,6 +16,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("LEAT_BIN", os.path.join(ROOT, "build", "bin"))
+HOOKED = os.path.join(os.path.dirname(os.path.normpath(BIN)), "test-bin")  # the same programs, with tests/hooks in them
 LEAT = os.path.join(BIN, "leat")
 WORKERS = ("leat-reader", "leat-filter", "leat-processor", "leat-writer")
 SLOW = 10 if "asan" in BIN or "tsan" in BIN else 1
@@ -84,7 +85,7 @@ class World:
     def start(self, *arguments):
         environment = dict(os.environ, LEAT_TEST_HOOKS="1", LEAT_TEST_FILTER_US=str(self.record_us), LC_ALL="C.UTF-8")
         self.process = subprocess.Popen(
-            [LEAT, "run", self.pipeline, "--state", self.state, "--runtime-dir", self.runtime, *arguments],
+            [os.path.join(HOOKED, "leat"), "run", self.pipeline, "--state", self.state, "--runtime-dir", self.runtime, *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log, env=environment)
         return self.process
 

@@ -61,7 +61,7 @@ std::string changed(const Message& message, std::size_t offset, char value) {
 
 TEST_CASE("pages are as large as the test wants them") {
   const char* bytes =
-      std::getenv("LEAT_TEST_PAGE_BYTES");  // of tests/pages, which a missing preload leaves out silently
+      std::getenv("LEAT_PAGES_BYTES");  // of tests/pages, which a missing preload leaves out silently
   if (bytes != nullptr) REQUIRE(::sysconf(_SC_PAGESIZE) == std::strtol(bytes, nullptr, 10));
 }
 
