@@ -5,7 +5,7 @@
 #include <optional>
 #include <type_traits>
 
-#include "proto/fields.h"
+#include "proto/base/fields.h"
 
 namespace leat::proto {
 

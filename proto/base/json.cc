@@ -54,6 +54,9 @@ void JsonWriter::item(double value) {
 void JsonWriter::item(bool value) {
   parts_->writer.Bool(value);
 }
+void JsonWriter::null() {
+  parts_->writer.Null();
+}
 void JsonWriter::number(std::uint64_t value) {
   parts_->writer.Uint64(value);
 }
@@ -100,6 +103,9 @@ bool JsonValue::is_object() const {
 }
 bool JsonValue::is_array() const {
   return node_ != nullptr && value_of(node_).IsArray();
+}
+bool JsonValue::is_null() const {
+  return node_ != nullptr && value_of(node_).IsNull();
 }
 
 JsonValue JsonValue::operator[](std::string_view name) const {

@@ -58,6 +58,7 @@ class JsonWriter {
   void item(const char* value) { item(std::string_view(value)); }
   void item(double value);
   void item(bool value);
+  void null();
   template <std::integral Number>
   void item(Number value) {
     if constexpr (std::is_signed_v<Number>) {
@@ -109,6 +110,7 @@ class JsonValue {
   std::optional<bool> as_bool() const;
   bool is_object() const;
   bool is_array() const;
+  bool is_null() const;  // null itself, not nothing
 
   // A member of an object, the first of its name; nothing if it has none or is no object.
   JsonValue operator[](std::string_view name) const;
