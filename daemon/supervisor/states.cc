@@ -1,121 +1,104 @@
 #include "daemon/supervisor/states.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <array>
-#include <span>
+#include <cstddef>
 
 namespace leat::supervisor {
 
 namespace {
 
 template <class State>
-struct Transition {
+struct Row {
+  struct Arrow {
+    State to{};
+    std::string_view why;  // empty: there is none
+  };
   State from;
-  State to;
-  std::string_view why;
-};
-
-template <class State>
-struct Named {
-  State state;
   std::string_view name;
+  std::array<Arrow, 5> arrows;
+
+  constexpr bool leads_to(State state) const {
+    for (const Arrow& arrow : arrows) {
+      if (arrow.to == state && !arrow.why.empty()) return true;
+    }
+    return false;
+  }
 };
 
 using W = WorkerState;
-constexpr std::array kWorkerNames{Named<W>{W::kStarting, "starting"},   Named<W>{W::kGreeted, "greeted"},
-                                  Named<W>{W::kWelcomed, "welcomed"},   Named<W>{W::kReady, "ready"},
-                                  Named<W>{W::kFinishing, "finishing"}, Named<W>{W::kFinished, "finished"},
-                                  Named<W>{W::kLeaving, "leaving"},     Named<W>{W::kDismissed, "dismissed"},
-                                  Named<W>{W::kLeft, "left"},           Named<W>{W::kDied, "died"},
-                                  Named<W>{W::kJudged, "judged"}};
-
-constexpr std::array kWorkerTransitions{Transition<W>{W::kStarting, W::kGreeted, "hello"},
-                                        Transition<W>{W::kStarting, W::kDismissed, "killed"},
-                                        Transition<W>{W::kStarting, W::kDied, "pidfd"},
-                                        Transition<W>{W::kGreeted, W::kWelcomed, "welcome sent"},
-                                        Transition<W>{W::kGreeted, W::kLeaving, "stop: drain"},
-                                        Transition<W>{W::kGreeted, W::kDismissed, "stop: now"},
-                                        Transition<W>{W::kGreeted, W::kDied, "pidfd"},
-                                        Transition<W>{W::kWelcomed, W::kReady, "report: ready"},
-                                        Transition<W>{W::kWelcomed, W::kFinishing, "stop: finish"},
-                                        Transition<W>{W::kWelcomed, W::kLeaving, "stop: drain"},
-                                        Transition<W>{W::kWelcomed, W::kDismissed, "stop: now"},
-                                        Transition<W>{W::kWelcomed, W::kDied, "pidfd"},
-                                        Transition<W>{W::kReady, W::kFinishing, "stop: finish"},
-                                        Transition<W>{W::kReady, W::kLeaving, "stop: drain"},
-                                        Transition<W>{W::kReady, W::kDismissed, "stop: now"},
-                                        Transition<W>{W::kReady, W::kDied, "pidfd"},
-                                        Transition<W>{W::kFinishing, W::kFinished, "report: finished"},
-                                        Transition<W>{W::kFinishing, W::kLeaving, "stop: drain, or late"},
-                                        Transition<W>{W::kFinishing, W::kDismissed, "stop: now, or late"},
-                                        Transition<W>{W::kFinishing, W::kDied, "pidfd"},
-                                        Transition<W>{W::kFinished, W::kLeaving, "stop: drain"},
-                                        Transition<W>{W::kFinished, W::kDismissed, "stop: now"},
-                                        Transition<W>{W::kFinished, W::kDied, "pidfd"},
-                                        Transition<W>{W::kLeaving, W::kDismissed, "stop: now"},
-                                        Transition<W>{W::kLeaving, W::kLeft, "pidfd"},
-                                        Transition<W>{W::kDismissed, W::kLeft, "pidfd"},
-                                        Transition<W>{W::kLeft, W::kJudged, "forgotten or restarted"},
-                                        Transition<W>{W::kDied, W::kJudged, "forgotten or restarted"}};
+constexpr Row<W>::Arrow kFinish{W::kFinishing, "stop: finish"}, kDrain{W::kLeaving, "stop: drain"},
+    kNow{W::kDismissed, "stop: now"}, kDies{W::kDied, "pidfd"}, kLeaves{W::kLeft, "pidfd"},
+    kJudge{W::kJudged, "forgotten or restarted"};
+constexpr std::array<Row<W>, 11> kWorker{{
+    {W::kStarting, "starting", {{{W::kGreeted, "hello"}, {W::kDismissed, "killed"}, kDies}}},
+    {W::kGreeted, "greeted", {{{W::kWelcomed, "welcome sent"}, kDrain, kNow, kDies}}},
+    {W::kWelcomed, "welcomed", {{{W::kReady, "report: ready"}, kFinish, kDrain, kNow, kDies}}},
+    {W::kReady, "ready", {{kFinish, kDrain, kNow, kDies}}},
+    {W::kFinishing, "finishing", {{{W::kFinished, "report: finished"}, kDrain, kNow, kDies}}},
+    {W::kFinished, "finished", {{kDrain, kNow, kDies}}},
+    {W::kLeaving, "leaving", {{kNow, kLeaves}}},
+    {W::kDismissed, "dismissed", {{kLeaves}}},
+    {W::kLeft, "left", {{kJudge}}},
+    {W::kDied, "died", {{kJudge}}},
+    {W::kJudged, "judged", {}},
+}};
 
 using R = RunPhase;
-constexpr std::array kPhaseNames{Named<R>{R::kStarting, "starting"}, Named<R>{R::kRunning, "running"},
-                                 Named<R>{R::kDraining, "draining"}, Named<R>{R::kStopping, "stopping"},
-                                 Named<R>{R::kEnding, "ending"},     Named<R>{R::kOver, "over"}};
+constexpr std::array<Row<R>, 6> kRun{{
+    {R::kStarting,
+     "starting",
+     {{{R::kRunning, "the reader is welcomed"}, {R::kEnding, "stopped, or failed"}}}},
+    {R::kRunning,
+     "running",
+     {{{R::kDraining, "drain"}, {R::kStopping, "stop"}, {R::kEnding, "end of input, or failed"}}}},
+    {R::kDraining, "draining", {{{R::kStopping, "stop, or late"}, {R::kEnding, "drained, or failed"}}}},
+    {R::kStopping, "stopping", {{{R::kEnding, "committed, or late"}}}},
+    {R::kEnding, "ending", {{{R::kOver, "all workers have gone"}}}},
+    {R::kOver, "over", {}},
+}};
 
-constexpr std::array kPhaseTransitions{Transition<R>{R::kStarting, R::kRunning, "the reader is welcomed"},
-                                       Transition<R>{R::kStarting, R::kEnding, "stopped, or failed"},
-                                       Transition<R>{R::kRunning, R::kDraining, "drain"},
-                                       Transition<R>{R::kRunning, R::kStopping, "stop"},
-                                       Transition<R>{R::kRunning, R::kEnding, "end of input, or failed"},
-                                       Transition<R>{R::kDraining, R::kStopping, "stop, or late"},
-                                       Transition<R>{R::kDraining, R::kEnding, "drained, or failed"},
-                                       Transition<R>{R::kStopping, R::kEnding, "committed, or late"},
-                                       Transition<R>{R::kEnding, R::kOver, "all workers have gone"}};
-
-template <class State, std::size_t kCount>
-bool is_in(const std::array<Transition<State>, kCount>& table, State from, State to) {
-  return std::any_of(table.begin(), table.end(),
-                     [&](const Transition<State>& known) { return known.from == from && known.to == to; });
-}
-
-template <class State, std::size_t kCount>
-std::string_view name_in(const std::array<Named<State>, kCount>& names, State state) {
-  auto found = std::find_if(names.begin(), names.end(),
-                            [&](const Named<State>& named) { return named.state == state; });
-  return found == names.end() ? "?" : found->name;
-}
-
-template <class State, std::size_t kCount>
-std::string drawn(const std::array<Transition<State>, kCount>& table) {
-  std::string text = "stateDiagram-v2\n";
-  text += "  [*] --> " + std::string(to_string(table.front().from)) + "\n";
-  for (const auto& [from, to, why] : table) {
-    text += "  " + std::string(to_string(from)) + " --> " + std::string(to_string(to)) + ": " +
-            std::string(why) + "\n";
+template <class Table>
+constexpr bool in_order(const Table& table) {
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    if (static_cast<std::size_t>(table[i].from) != i) return false;
   }
-  return text;
+  return true;
+}
+static_assert(in_order(kWorker) && in_order(kRun));
+
+template <class Table>
+std::string drawn(const Table& table) {
+  std::string text = fmt::format("```mermaid\nstateDiagram-v2\n  [*] --> {}\n", table.front().name);
+  for (const auto& row : table) {
+    for (const auto& [to, why] : row.arrows) {
+      if (!why.empty()) text += fmt::format("  {} --> {}: {}\n", row.name, to_string(to), why);
+    }
+  }
+  return text + "```\n";
 }
 
 }  // namespace
 
 std::string_view to_string(WorkerState state) {
-  return name_in(kWorkerNames, state);
+  return kWorker[static_cast<std::size_t>(state)].name;
 }
+
 std::string_view to_string(RunPhase phase) {
-  return name_in(kPhaseNames, phase);
+  return kRun[static_cast<std::size_t>(phase)].name;
 }
 
 bool may_follow(WorkerState from, WorkerState to) {
-  return is_in(kWorkerTransitions, from, to);
+  return kWorker[static_cast<std::size_t>(from)].leads_to(to);
 }
+
 bool may_follow(RunPhase from, RunPhase to) {
-  return is_in(kPhaseTransitions, from, to);
+  return kRun[static_cast<std::size_t>(from)].leads_to(to);
 }
 
 std::string states_diagram() {
-  return "```mermaid\n" + drawn(kPhaseTransitions) + "```\n\n```mermaid\n" + drawn(kWorkerTransitions) +
-         "```\n";
+  return drawn(kRun) + "\n" + drawn(kWorker);
 }
 
 }  // namespace leat::supervisor

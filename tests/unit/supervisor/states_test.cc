@@ -1,7 +1,10 @@
 #include "daemon/supervisor/states.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -36,6 +39,30 @@ TEST_CASE("a run that stops does not run again, and each phase but the first end
   CHECK(may_follow(RunPhase::kEnding, RunPhase::kOver));
   CHECK_FALSE(may_follow(RunPhase::kOver, RunPhase::kEnding));
 }
+
+#ifndef NDEBUG
+// How a process that makes this step ends: 0, or the signal.
+template <class State>
+int end_of(State from, State to) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::signal(SIGABRT, SIG_DFL);  // doctest has its own
+    ::close(STDERR_FILENO);
+    Tracked<State>(from).enter(to);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST_CASE("a debug build ends at a step that is not in its table") {
+  CHECK(end_of(WorkerState::kStarting, WorkerState::kGreeted) == 0);
+  CHECK(end_of(WorkerState::kStarting, WorkerState::kReady) == SIGABRT);
+  CHECK(end_of(RunPhase::kStarting, RunPhase::kRunning) == 0);
+  CHECK(end_of(RunPhase::kOver, RunPhase::kRunning) == SIGABRT);
+}
+#endif
 
 TEST_CASE("docs/DESIGN.md shows the states as they are") {
   std::ifstream file(std::string(LEAT_SOURCE_DIR) + "/docs/DESIGN.md");
