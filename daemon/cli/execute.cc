@@ -40,6 +40,7 @@ Summary execute(const supervisor::Job& job, const Manner& manner, Progress& prog
   Summary summary = summarise(job.pipeline.name, outcome, manner.strict);
   summary.volatile_state = job.volatile_state;
   summary.forced = job.force;
+  summary.state_option = manner.state_option;
   summary.once = job.fresh || !job.reread.empty();
   if (!manner.dead_letter.empty()) summary.dead_letter_path = manner.dead_letter;
   if (!manner.quiet) fmt::print(stderr, "{}", to_text(summary));

@@ -15,7 +15,8 @@ struct Manner {
   bool json = false;   // the run summary goes to stdout as well
   bool quiet = false;  // neither progress nor summary
   std::string runtime_dir;
-  std::string dead_letter;  // where dead letters are in the end; empty: where the pipeline says
+  std::string dead_letter;        // where dead letters are in the end; empty: where the pipeline says
+  std::string state_option = {};  // Summary::state_option
 };
 
 // A job for this pipeline on this machine; state and what is to be done to it are the caller's to fill in.

@@ -158,6 +158,7 @@ int replay(const ReplayOptions& options) {
   auto lock = ledger::RunLock::take(state, plan.pipeline.file);
   if (!lock) return fail_with(lock.error());
 
+  manner.state_option = ledger::state_option(state, plan.pipeline.name);
   auto begun = take_up_or_begin(options, plan, state);
   if (!begun) return fail_with(begun.error());
   if (!all_done(*begun)) {
@@ -165,7 +166,8 @@ int replay(const ReplayOptions& options) {
     if (!job) return fail_with(job.error());
     Summary summary = execute(*job, manner, progress);
     if (summary.exit_code != kExitOk || !all_done(*begun)) {
-      fmt::print(stderr, "leat: the replay is not complete; run leat dead replay again to continue\n");
+      fmt::print(stderr, "leat: the replay is not complete: leat dead replay {}{} continues it\n",
+                 printable(plan.pipeline.file), printable(manner.state_option));
       return summary.exit_code != kExitOk ? summary.exit_code : int{kExitIo};
     }
   }

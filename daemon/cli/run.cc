@@ -55,9 +55,11 @@ Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, sup
   // One that was killed at its end has letters to bring to the dead-letter file before this run appends to it.
   auto unfinished = replay::unfinished_replay(job.state, job.pipeline.name);
   if (!unfinished) return tl::unexpected(unfinished.error());
-  if (*unfinished)
+  if (*unfinished) {
     progress.note("state",
-                  "a replay of dead letters was interrupted: run leat dead replay again to continue it");
+                  fmt::format("a replay of dead letters was interrupted: leat dead replay {}{} continues it",
+                              job.pipeline.file, ledger::state_option(job.state, job.pipeline.name)));
+  }
   return std::optional(std::move(*lock));
 }
 
@@ -103,7 +105,9 @@ int run(const RunOptions& options) {
   supervisor::Job job = job_of(options, plan);
   auto lock = take_state(options, job, progress);
   if (!lock) return fail_with(lock.error());
-  const Summary summary = execute(job, manner_of(options), progress);
+  Manner manner = manner_of(options);
+  if (!job.volatile_state) manner.state_option = ledger::state_option(job.state, job.pipeline.name);
+  const Summary summary = execute(job, manner, progress);
   if (*lock && !summary.failure.empty()) (*lock)->failed(job.run, summary.exit_code, summary.failure);
   return summary.exit_code;
 }

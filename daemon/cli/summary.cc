@@ -164,9 +164,10 @@ namespace {
 // What has to be typed after a stop.
 std::string run_again(const Summary& summary) {
   if (summary.volatile_state) return "run again to start over";
-  if (!summary.once) return fmt::format("run again{} to continue", summary.forced ? " with --force" : "");
-  return fmt::format("run again {}without --fresh and --reread to continue",
-                     summary.forced ? "with --force and " : "");
+  std::string options = printable(summary.state_option) + (summary.forced ? " --force" : "");
+  if (!options.empty()) options = " with" + options;
+  if (summary.once) options += fmt::format("{} without --fresh and --reread", options.empty() ? "" : " and");
+  return fmt::format("run again{} to continue", options);
 }
 
 // What became of the run, in a few words.

@@ -25,6 +25,7 @@ struct Summary {
   bool stopped = false;
   bool volatile_state = false;     // the sink is a pipe or a device: the next run starts over
   bool forced = false;             // with --force: what it replaces is still there after a stop
+  std::string state_option;        // " --state DIR", if the next run needs it
   bool once = false;               // with --fresh or --reread, which would start over again
   bool resumed = false;            // continued with what an earlier run had begun
   std::uint64_t already_done = 0;  // sources that match and were done before

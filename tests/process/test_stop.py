@@ -83,6 +83,13 @@ class Stop(BlockedCase):
         self.open_gate()
         self.assertSame(self.run_on(None, "--force").output(), BLOCKED)
 
+    def test_a_stop_of_a_run_with_a_state_folder_names_it(self):
+        elsewhere = str(self.folder / "else where")
+        process = self.start_blocked("--state", elsewhere)
+        process.send_signal(signal.SIGTERM)
+        run = self.assertGone(process, 75)
+        self.assertIn(f"run again with --state '{elsewhere}' to continue", run.stderr)
+
     def test_a_batch_that_would_take_long_is_let_go(self):
         process = self.start_blocked()
         since = time.monotonic()

@@ -171,16 +171,29 @@ bool is_gone(const Holder& holder) {
   return holder.host == host.data() && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
 }
 
+std::string folder_of_user(const std::string& pipeline) {
+  if (std::string state = variable("XDG_STATE_HOME"); state.starts_with('/'))
+    return state + "/leat/" + pipeline;
+  std::string user = home();
+  return (user.empty() ? "/var/lib" : user + "/.local/state") + "/leat/" + pipeline;
+}
+
 }  // namespace
 
 std::string default_state_folder(const std::string& pipeline) {
   std::string given = variable("STATE_DIRECTORY");
   given = given.substr(0, given.find(':'));
-  if (given.starts_with('/')) return given;
-  if (std::string state = variable("XDG_STATE_HOME"); state.starts_with('/'))
-    return state + "/leat/" + pipeline;
-  std::string user = home();
-  return (user.empty() ? "/var/lib" : user + "/.local/state") + "/leat/" + pipeline;
+  return given.starts_with('/') ? given : folder_of_user(pipeline);
+}
+
+std::string state_option(const std::string& folder, const std::string& pipeline) {
+  if (folder == folder_of_user(pipeline)) return {};
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@%=";
+  if (folder.find_first_not_of(kPlain) == std::string::npos) return " --state " + folder;
+  std::string quoted;
+  for (char c : folder) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return fmt::format(" --state '{}'", quoted);
 }
 
 Result<void> prepare_state_folder(const std::string& folder, std::string& warning) {

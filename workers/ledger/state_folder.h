@@ -12,6 +12,8 @@ namespace leat::ledger {
 
 // $STATE_DIRECTORY (the first, should it name several), else $XDG_STATE_HOME/leat/NAME, else ~/.local/state/leat/NAME.
 std::string default_state_folder(const std::string& pipeline);
+// " --state FOLDER", as a command line in a message needs it; "" where a person's shell has that default.
+std::string state_option(const std::string& folder, const std::string& pipeline);
 
 // Makes the folder (0700, with those above it) if it is missing. kFatal, 78: it cannot be made or written, or it lies
 // on a network file system (by the type in mountinfo: nfs, nfs4, cifs, smb3, smbfs, 9p, afs, ceph, fuse.sshfs,

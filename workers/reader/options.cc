@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "proto/batch.h"
+#include "workers/ledger/state_folder.h"
 #include "workers/reader/known.h"
 #include "workers/stage/test_hook.h"
 
@@ -21,12 +22,14 @@ constexpr std::size_t kReadAheadBatches = 4;
 std::string remedy(const stage::Worker& worker, bool again) {
   const auto& welcome = worker.welcome();
   if (welcome.daemon) return "Under another name it is read from its start";
+  const std::string state =
+      welcome.volatile_state ? "" : ledger::state_option(welcome.state, worker.pipeline().name);
   if (again) {
-    return fmt::format("`leat run {} --reread {{path}}` reads it again from its start",
-                       welcome.pipeline_file);
+    return fmt::format("`leat run {}{} --reread {{path}}` reads it again from its start",
+                       welcome.pipeline_file, state);
   }
-  return fmt::format("`leat run {} --fresh --force` makes {} again from all sources", welcome.pipeline_file,
-                     worker.pipeline().sink.path);
+  return fmt::format("`leat run {}{} --fresh --force` makes {} again from all sources", welcome.pipeline_file,
+                     state, worker.pipeline().sink.path);
 }
 
 // What the ledger says of earlier runs, and of this one before the reader died.

@@ -87,6 +87,9 @@ TEST_CASE("a stopped run says what the next one does") {
   CHECK(has(to_text(summary), "run again with --force to continue"));
   summary.once = true;
   CHECK(has(to_text(summary), "run again with --force and without --fresh and --reread to continue"));
+  summary.once = false;
+  summary.state_option = " --state /s";
+  CHECK(has(to_text(summary), "run again with --state /s --force to continue"));
 }
 
 TEST_CASE("counts that do not add up are a bug, whatever else is said") {

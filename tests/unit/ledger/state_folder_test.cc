@@ -54,9 +54,13 @@ TEST_CASE("the state folder is STATE_DIRECTORY, else below XDG_STATE_HOME, else 
   {
     Variable service("STATE_DIRECTORY", "/var/lib/leat:/var/lib/other");
     CHECK(default_state_folder("reviews") == "/var/lib/leat");
+    CHECK(state_option("/var/lib/leat", "reviews") == " --state /var/lib/leat");
   }
   Variable service("STATE_DIRECTORY", nullptr);
   CHECK(default_state_folder("reviews") == "/x/leat/reviews");
+  CHECK(state_option("/x/leat/reviews", "reviews").empty());
+  CHECK(state_option("/my/state", "reviews") == " --state /my/state");
+  CHECK(state_option("/it's mine", "reviews") == R"( --state '/it'\''s mine')");
   Variable relative("XDG_STATE_HOME", "x");
   CHECK(default_state_folder("reviews") == "/home/u/.local/state/leat/reviews");
 }
