@@ -7,12 +7,11 @@
 #include <array>
 #include <cstring>
 #include <limits>
-#include <map>
-#include <memory>
 #include <utility>
 
 #include "proto/base/bytes.h"
 #include "proto/control.h"
+#include "proto/payload_pool.h"
 
 namespace leat::proto {
 
@@ -41,39 +40,6 @@ struct Layout {
 
 void put_checksum(char* header) {
   ByteWriter(header + kChecksumOffset).put(static_cast<std::uint64_t>(XXH3_64bits(header, kChecksumOffset)));
-}
-
-ArenaSource& arena_source() {
-  static ArenaSource source;
-  return source;
-}
-
-// Arenas of other processes that this one has mapped: few. One whose maker has gone is forgotten when the next is
-// mapped: its memory ends with the last batch that stands in it.
-Result<std::shared_ptr<Arena>> mapped_arena(ArenaId id) {
-  static std::map<ArenaId, std::shared_ptr<Arena>> arenas;
-  if (auto known = arenas.find(id); known != arenas.end()) return known->second;
-  if (!arena_source())
-    return fail(Fault::kReject, "batch: in the memory of another process, and none is wanted");
-  auto memory = arena_source()(id);
-  if (!memory) return fail(Fault::kReject, "batch: " + memory.error().text);
-  auto arena = Arena::open(*std::move(memory), id);
-  if (!arena) return arena;
-  std::erase_if(arenas, [](const auto& entry) { return entry.second->gone(); });
-  arenas[id] = *arena;
-  return arena;
-}
-
-// The slot that a header names, with the hold that came with the message.
-Result<Slot> slot_of(std::string_view header, std::size_t needed) {
-  const auto number = ByteReader(header.substr(kSlotOffset, 4)).get<std::uint32_t>();
-  auto arena = mapped_arena(ByteReader(header.substr(kArenaOffset, 8)).get<std::uint64_t>());
-  if (!arena) return tl::unexpected(arena.error());
-  if (number >= (*arena)->slots() || needed > (*arena)->slot_bytes()) {
-    return fail(Fault::kReject,
-                fmt::format("batch: {} bytes in slot {} are not in its sender's memory", needed, number));
-  }
-  return Slot::received(*std::move(arena), number);
 }
 
 }  // namespace
@@ -166,7 +132,7 @@ Result<Header> decode_header(std::string_view message) {
   return header;
 }
 
-Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes) {
+Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes, PayloadPool& pool) {
   if (message.size() > max_bytes) {
     return fail(Fault::kReject,
                 fmt::format("batch: {} bytes are over the cap of {}", message.size(), max_bytes));
@@ -181,7 +147,9 @@ Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes) {
                   fmt::format("batch: {} bytes in a slot, announced in {}", end, message.size()));
     }
     header->flags = static_cast<std::uint8_t>(header->flags & ~kFlagInSlot);
-    auto slot = slot_of(message.view(), end);
+    auto number = ByteReader(message.view().substr(kSlotOffset, 4)).get<std::uint32_t>();
+    auto arena = ByteReader(message.view().substr(kArenaOffset, 8)).get<std::uint64_t>();
+    auto slot = pool.received(arena, number, end);
     if (!slot) return tl::unexpected(slot.error());
     batch.slot_ = *std::move(slot);
   } else {
@@ -233,10 +201,6 @@ Batch Batch::seal(Header header, Buffer records, std::span<const TableEntry> tab
   encode_header(header, records.base());
   batch.message_ = Message::adopt(std::move(records));
   return batch;
-}
-
-void Batch::find_arenas(ArenaSource source) {
-  arena_source() = std::move(source);
 }
 
 std::string_view Batch::bytes() const {

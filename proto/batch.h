@@ -1,6 +1,6 @@
 // The batch: a run of whole, consecutive records of one source, or one event of a source's life, as it
-// crosses a process boundary. PROTOCOL.md describes every byte; this is the only type that knows where a
-// payload lives.
+// crosses a process boundary. PROTOCOL.md describes every byte; this type and its pool (payload_pool.h) alone know
+// where a payload lives.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,8 @@
 #include "proto/channel.h"
 
 namespace leat::proto {
+
+class PayloadPool;
 
 inline constexpr std::uint32_t kBatchMagic = 0x5441454C;  // "LEAT"
 inline constexpr std::uint16_t kBatchVersion = 4;
@@ -127,10 +129,11 @@ void encode_reject(Buffer& rejects, const Reject& reject);
 class Batch {
  public:
   // Takes a message apart. Fails with kReject: wrong magic or version, a checksum that does not match,
-  // sections that do not add up to the message, a body over max_bytes, an unknown kind.
-  [[nodiscard]] static Result<Batch> decode(Message message, std::uint64_t max_bytes);
+  // sections that do not add up to the message, a body over max_bytes, an unknown kind, a slot that the pool cannot get at.
+  [[nodiscard]] static Result<Batch> decode(Message message, std::uint64_t max_bytes, PayloadPool& pool);
 
-  // Makes a batch of `records` without copying them: they must have been built with kHeaderBytes of headroom.
+  // Makes a batch of `records` without copying them: they must have been built with kHeaderBytes of headroom, in the pool's
+  // payloads.
   // The table and the rejects section are appended. Sets records_bytes, table_entries and rejects_bytes. Aborts on a
   // section of 4 GiB: every stage keeps to its grant.
   [[nodiscard]] static Batch seal(Header header, Buffer records, std::span<const TableEntry> table = {},
@@ -150,10 +153,6 @@ class Batch {
   // slot must be sent: its receiver gives the slot back, or Arena::reclaim does when the receiver has died. A slot is
   // announced once; a batch that was announced before travels with its bytes inside the message.
   Message share(std::uint32_t receiver);
-  // Where the memory of batches that others made comes from: once, at the start of a process. Without it such a batch is
-  // refused.
-  static void find_arenas(ArenaSource source);
-
   // The bytes themselves in the message, whatever else holds them.
   Message share_inline() const;
 

@@ -7,40 +7,15 @@
 
 namespace leat {
 
-namespace {
-
-// A property of the process, like its allocator: set before the first batch, never changed.
-std::shared_ptr<proto::Arena>& process_arena() {
-  static std::shared_ptr<proto::Arena> arena;
-  return arena;
-}
-
-}  // namespace
-
-void Buffer::use_arena(std::shared_ptr<proto::Arena> arena) {
-  process_arena() = std::move(arena);
-}
-
-void Buffer::reclaim(std::uint32_t receiver) {
-  if (process_arena()) process_arena()->reclaim(receiver);
-}
-
-bool Buffer::arena_let_go() {
-  return !process_arena() || process_arena()->let_go_by_all();
-}
-
 Buffer::Buffer(std::size_t capacity, std::size_t headroom) : headroom_(headroom) {
-  const auto& arena = process_arena();
-  if (arena && headroom > 0 && headroom + capacity + kTailPadding <= arena->slot_bytes()) {
-    if (auto number = arena->acquire()) {
-      slot_ = proto::Slot::produced(arena, *number);
-      base_ = slot_.data();
-      capacity_ = arena->slot_bytes() - headroom - kTailPadding;
-      return;
-    }
-  }
   grow(capacity);
 }
+
+Buffer::Buffer(proto::Slot slot, std::size_t headroom)
+    : slot_(std::move(slot)),
+      base_(slot_.data()),
+      headroom_(headroom),
+      capacity_(slot_.arena().slot_bytes() - headroom - kTailPadding) {}
 
 Buffer::Buffer(Buffer&& other) noexcept
     : slot_(std::move(other.slot_)),

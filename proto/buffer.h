@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <memory>
 #include <string_view>
 
 #include "proto/arena.h"
@@ -22,6 +21,8 @@ class Buffer {
   Buffer() = default;
   // Room for `capacity` payload bytes after `headroom` reserved ones. Throws std::bad_alloc.
   explicit Buffer(std::size_t capacity, std::size_t headroom = 0);
+  // The whole slot; what outgrows it moves to the heap.
+  Buffer(proto::Slot slot, std::size_t headroom);
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   Buffer(const Buffer&) = delete;
@@ -69,13 +70,6 @@ class Buffer {
   bool in_slot() const { return static_cast<bool>(slot_); }
   // Gives the slot away; the Buffer is empty afterwards.
   proto::Slot release_slot();
-
-  // Where Buffers with headroom are put from now on, by every thread: once, at the start of a process.
-  static void use_arena(std::shared_ptr<proto::Arena> arena);
-  // The worker instance `receiver` has died: slots that it held are free again (Arena::reclaim).
-  static void reclaim(std::uint32_t receiver);
-  // No process holds anything any more that was built in the arena.
-  static bool arena_let_go();
 
  private:
   void grow(std::size_t capacity);

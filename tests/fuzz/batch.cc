@@ -10,6 +10,7 @@
 #include "proto/batch.h"
 #include "proto/control.h"
 #include "proto/flow.h"
+#include "proto/payload_pool.h"
 
 using namespace leat::proto;
 
@@ -30,7 +31,8 @@ void use(const Batch& batch) {
 }
 
 void try_batch(std::string bytes) {
-  auto batch = Batch::decode(Message(bytes), 1 << 20);
+  PayloadPool pool;
+  auto batch = Batch::decode(Message(bytes), 1 << 20, pool);
   if (!batch) return;
   use(*batch);
   // What was understood is written again as it came.

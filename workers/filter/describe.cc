@@ -7,7 +7,7 @@
 #include "config/parse.h"
 #include "proto/base/json.h"
 #include "proto/base/text.h"
-#include "workers/filter/stage.h"
+#include "workers/filter/predicates.h"
 #include "workers/stage/worker.h"
 
 namespace leat::filter {
@@ -125,13 +125,14 @@ int print_description(const std::string& pipeline_file) {
   if (!parsed.problems.empty()) {
     throw stage::Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
   }
-  auto stage = stage::value_or_fatal(FilterStage::make(parsed.pipeline));
+  json::Paths paths;
+  auto predicates = stage::value_or_fatal(Predicates::compile(parsed.pipeline.filter.keep, paths));
   JsonWriter json(JsonFor::kLeat);
   json.object([&] {
     json.array("predicates", [&] {
       for (const auto& predicate : parsed.pipeline.filter.keep) json.item(describe(predicate));
     });
-    json.put("sets_bytes", stage.predicates().memory_bytes());
+    json.put("sets_bytes", predicates.memory_bytes());
   });
   std::printf("%s\n", json.text().c_str());
   return kExitOk;

@@ -18,7 +18,7 @@ using leat::stage::value_or_fatal;
 using leat::stage::Worker;
 
 void work(Worker& worker) {
-  auto stage = value_or_fatal(leat::filter::FilterStage::make(worker.pipeline()));
+  auto stage = value_or_fatal(leat::filter::FilterStage::make(worker.pipeline(), *worker.payloads()));
   // The files of in_file are read: this thread, which handles records, needs no more of them.
   worker.confine_further(leat::stage::worker_policy(worker.surroundings()));
   stage.note_records(leat::stage::RecordMark(*worker.page()));

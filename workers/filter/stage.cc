@@ -24,6 +24,10 @@ bool is_blank_line(std::string_view line) {
 }  // namespace
 
 struct FilterStage::Split {
+  Split(const proto::PayloadPool& pool, const proto::Batch& batch)
+      : payloads(pool), in(batch.records()), header(batch.header()) {}
+
+  const proto::PayloadPool& payloads;
   std::string_view in;
   proto::Header header;
   Buffer out;                         // allocated when the first line is skipped
@@ -49,7 +53,7 @@ struct FilterStage::Split {
 
   void leave_out(std::size_t begin, std::size_t end) {
     if (whole) {
-      out = Buffer(in.size(), proto::kHeaderBytes);
+      out = payloads.payload(in.size());
       whole = false;
     }
     out.append(in.data() + run_begin, begin - run_begin);
@@ -57,15 +61,17 @@ struct FilterStage::Split {
   }
 };
 
-Result<FilterStage> FilterStage::make(const config::Pipeline& pipeline) {
+Result<FilterStage> FilterStage::make(const config::Pipeline& pipeline, const proto::PayloadPool& payloads) {
   json::Paths paths;
   auto predicates = Predicates::compile(pipeline.filter.keep, paths);
   if (!predicates) return tl::unexpected(predicates.error());
-  return FilterStage(*std::move(predicates), paths, pipeline.has_processors());
+  return FilterStage(*std::move(predicates), paths, pipeline.has_processors(), payloads);
 }
 
-FilterStage::FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted)
+FilterStage::FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted,
+                         const proto::PayloadPool& payloads)
     : predicates_(std::move(predicates)),
+      payloads_(&payloads),
       scanner_(paths),
       values_(paths.size()),
       origins_wanted_(origins_wanted) {}
@@ -137,9 +143,7 @@ void FilterStage::merge_rejects(const proto::Batch& batch, Split& split) {
 }
 
 Result<proto::Batch> FilterStage::transform(proto::Batch batch) {
-  Split split;
-  split.in = batch.records();
-  split.header = batch.header();
+  Split split(*payloads_, batch);
   split.header.in = split.header.rejected = 0;
   table_.clear();
   rejects_.clear();

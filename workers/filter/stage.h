@@ -7,6 +7,7 @@
 #include "config/pipeline.h"
 #include "proto/base/result.h"
 #include "proto/batch.h"
+#include "proto/payload_pool.h"
 #include "workers/filter/predicates.h"
 #include "workers/stage/json/scan.h"
 #include "workers/stage/page.h"
@@ -16,8 +17,9 @@ namespace leat::filter {
 
 class FilterStage {
  public:
-  // Compiles the predicates and loads their files; fails as Predicates::compile does.
-  [[nodiscard]] static Result<FilterStage> make(const config::Pipeline& pipeline);
+  // Compiles the predicates and loads their files; fails as Predicates::compile does. The payloads must outlive it.
+  [[nodiscard]] static Result<FilterStage> make(const config::Pipeline& pipeline,
+                                                const proto::PayloadPool& payloads);
 
   // A batch of consecutive lines in, its kept records out: byte for byte, in order, blank lines skipped.
   // Malformed records become rejects. With processors behind it, the origins of the kept records go along. What does not
@@ -27,10 +29,9 @@ class FilterStage {
   // Where the record at work is noted, should one kill.
   void note_records(stage::RecordMark mark) { mark_ = mark; }
 
-  const Predicates& predicates() const { return predicates_; }
-
  private:
-  FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted);
+  FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted,
+              const proto::PayloadPool& payloads);
 
   struct Split;  // one batch on its way
   [[nodiscard]] bool scan_record(Split& split, std::size_t begin, std::size_t end);
@@ -40,6 +41,7 @@ class FilterStage {
   proto::Batch seal(proto::Batch batch, Split& split);
 
   Predicates predicates_;
+  const proto::PayloadPool* payloads_;
   json::Scanner scanner_;
   std::vector<json::Value> values_;
   std::vector<proto::TableEntry> table_;

@@ -25,7 +25,8 @@ void work(Worker& worker) {
     worker.poll_control();
     return worker.leaving() || (worker.finishing_is_late() && !at_hand);
   };
-  auto stage = value_or_fatal(leat::processor::ProcessorStage::make(worker.pipeline(), std::move(callbacks)));
+  auto stage = value_or_fatal(
+      leat::processor::ProcessorStage::make(worker.pipeline(), *worker.payloads(), std::move(callbacks)));
   stage.note_records(leat::stage::RecordMark(*worker.page()));
   leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
 }

@@ -124,9 +124,10 @@ void ProcessorStage::Lines::add(std::uint32_t end, std::uint32_t input) {
   inputs.push_back(input);
 }
 
-Result<ProcessorStage> ProcessorStage::make(const config::Pipeline& pipeline, Callbacks callbacks) {
+Result<ProcessorStage> ProcessorStage::make(const config::Pipeline& pipeline,
+                                            const proto::PayloadPool& payloads, Callbacks callbacks) {
   const std::uint64_t max_result_bytes = config::max_result_bytes(pipeline);
-  ProcessorStage stage(std::move(callbacks), max_result_bytes);
+  ProcessorStage stage(payloads, std::move(callbacks), max_result_bytes);
   std::span<const config::Step> steps = pipeline.process.steps;
   while (!steps.empty()) {
     if (steps.front().op == config::Step::Op::kExec) {
@@ -261,7 +262,7 @@ Result<const ProcessorStage::Lines*> ProcessorStage::run_segments(const Lines& r
     Lines& made = lines_[i % 2];
     made.clear();
     sort_rejected();
-    out = Buffer(in->text.size() + in->text.size() / 16 + 256, proto::kHeaderBytes);
+    out = payloads_->payload(in->text.size() + in->text.size() / 16 + 256);
     if (auto* steps = std::get_if<Steps>(&segments_[i])) {
       run_steps(*steps, *in, out, made);
     } else if (auto done = run_exec(*std::get<std::unique_ptr<Exec>>(segments_[i]), *in, out, made); !done) {
@@ -286,7 +287,7 @@ const ProcessorStage::Lines* ProcessorStage::leave_out_torn(const Lines* made, B
     return std::binary_search(rejected_.begin(), rejected_.end(), Rejected{input, 0, {}}, before);
   };
   if (rejected_.empty() || std::none_of(made->inputs.begin(), made->inputs.end(), lost)) return made;
-  Buffer whole(out.size(), proto::kHeaderBytes);
+  Buffer whole = payloads_->payload(out.size());
   Lines& kept = lines_[segments_.size() % 2];
   kept.clear();
   std::uint32_t begin = 0;

@@ -12,6 +12,7 @@
 #include "config/pipeline.h"
 #include "proto/base/result.h"
 #include "proto/batch.h"
+#include "proto/payload_pool.h"
 #include "workers/processor/exec.h"
 #include "workers/processor/steps.h"
 #include "workers/stage/json/index.h"
@@ -27,8 +28,10 @@ class ProcessorStage {
     Exec::ShouldStop should_stop;  // asked while a child is waited for
   };
 
-  // Compiles the steps and starts the children of exec steps; fails as Steps::compile and Exec::start do.
-  [[nodiscard]] static Result<ProcessorStage> make(const config::Pipeline& pipeline, Callbacks callbacks);
+  // Compiles the steps and starts the children of exec steps; fails as Steps::compile and Exec::start do. The
+  // payloads must outlive it.
+  [[nodiscard]] static Result<ProcessorStage> make(const config::Pipeline& pipeline,
+                                                   const proto::PayloadPool& payloads, Callbacks callbacks);
 
   // Records in, what the steps make of them out, in order; those that no step can work on become rejects,
   // with the bytes they came in with. What does not fit the batch's grant is cut off. Fails as Exec::run does.
@@ -55,8 +58,8 @@ class ProcessorStage {
 
   class Meter;
 
-  ProcessorStage(Callbacks callbacks, std::size_t max_result_bytes)
-      : callbacks_(std::move(callbacks)), max_result_bytes_(max_result_bytes) {}
+  ProcessorStage(const proto::PayloadPool& payloads, Callbacks callbacks, std::size_t max_result_bytes)
+      : payloads_(&payloads), callbacks_(std::move(callbacks)), max_result_bytes_(max_result_bytes) {}
   void take_in(const proto::Batch& batch, Lines& records);
   std::size_t reject_bytes(const Rejected& rejected) const;
   proto::Header account(const proto::Batch& batch, const Lines& made) const;
@@ -67,6 +70,7 @@ class ProcessorStage {
   void merge_rejects(const proto::Batch& batch, const Lines& records);
   void sort_rejected();
 
+  const proto::PayloadPool* payloads_;
   Callbacks callbacks_;
   std::vector<Segment> segments_;  // runs of steps, and exec steps between them
   json::Index index_;

@@ -154,7 +154,7 @@ Chunk Batches::cut(std::size_t target_bytes, std::size_t target_lines) {
   }
   if (target_lines < length) length = first_lines({begin, length}, target_lines);
   Chunk piece;
-  piece.payload = Buffer(length, proto::kHeaderBytes);
+  piece.payload = payloads_.payload(length);
   piece.payload.append(begin, length);
   piece.first_line = chunk_->first_line;
   piece.first_offset = chunk_->first_offset;

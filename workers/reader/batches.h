@@ -7,14 +7,16 @@
 #include <optional>
 
 #include "proto/batch.h"
+#include "proto/payload_pool.h"
 #include "workers/reader/events.h"
 
 namespace leat::reader {
 
 class Batches {
  public:
-  Batches(std::uint64_t pipeline, std::uint64_t epoch, std::uint64_t max_record_bytes)
-      : max_record_bytes_(max_record_bytes) {
+  Batches(std::uint64_t pipeline, std::uint64_t epoch, std::uint64_t max_record_bytes,
+          const proto::PayloadPool& payloads)
+      : max_record_bytes_(max_record_bytes), payloads_(payloads) {
     common_.pipeline = pipeline;
     common_.epoch = epoch;
   }
@@ -51,6 +53,7 @@ class Batches {
   Chunk cut(std::size_t target_bytes, std::size_t target_lines);
 
   std::uint64_t max_record_bytes_;
+  const proto::PayloadPool& payloads_;
   proto::Header common_;
   std::uint64_t source_ = 0;
   FrameMark frame_;  // at or before the start of chunk_

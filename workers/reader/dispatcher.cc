@@ -41,8 +41,9 @@ Dispatcher::Dispatcher(stage::Worker& worker)
     : worker_(worker),
       pace_(worker.pipeline().limits.batch_bytes),
       growth_(worker.pipeline().limits.batch_bytes, config::max_result_bytes(worker.pipeline())),
-      window_(worker.welcome().window_bytes, worker.welcome().window_batches),
-      batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes),
+      window_(worker.welcome().window_bytes, worker.welcome().window_batches, *worker.payloads()),
+      batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes,
+               *worker.payloads()),
       accepted_(worker.context(), proto::SocketKind::kPull, kAcceptedHighWaterMark),
       outlet_(worker, [this](const proto::Credit& credit) { take(credit); }),
       ahead_(read_ahead_options(worker, target_bytes())) {
@@ -98,7 +99,7 @@ void Dispatcher::drain_acks() {
 void Dispatcher::handle_control(const proto::Control& control) {
   outlet_.handle_control(control);
   if (const auto* resend = std::get_if<proto::Resend>(&control)) {
-    Buffer::reclaim(resend->instance);
+    worker_.payloads()->reclaim(resend->instance);
     window_.resend(resend->instance);
   }
   if (const auto* pause = std::get_if<proto::Pause>(&control)) paused_ = pause->on;
@@ -212,7 +213,7 @@ void Dispatcher::send() {
   Batch batch = std::move(*next_).reseal(header);
   next_.reset();
   for (const auto& record : quarantined_) {
-    if (auto changed = without_record(batch, record)) batch = *std::move(changed);
+    if (auto changed = without_record(batch, record, *worker_.payloads())) batch = *std::move(changed);
   }
   page.sequence = header.sequence;
   page.source = header.source;

@@ -59,16 +59,16 @@ std::uint64_t count_newlines(const char* bytes, std::size_t count) {
   return total;
 }
 
-LineReader::LineReader(ByteSource& source, Options options)
-    : source_(source), options_(options), position_(options.start), step_(kMinStep) {}
+LineReader::LineReader(ByteSource& source, const proto::PayloadPool& payloads, Options options)
+    : source_(source), payloads_(payloads), options_(options), position_(options.start), step_(kMinStep) {}
 
 Result<std::optional<Chunk>> LineReader::next(std::size_t target_bytes) {
   const std::size_t target = std::max<std::size_t>(target_bytes, 1);
   step_ = std::clamp(target, kMinStep, kMaxStep);
   if (Result<void> begun = begin(); !begun) return tl::unexpected(std::move(begun.error()));
   if (done_ && buffer_.empty()) return finish();
-  if (buffer_.headroom() != options_.headroom || buffer_.capacity() == 0) {
-    Buffer first(target + 1, options_.headroom);
+  if (buffer_.headroom() == 0) {
+    Buffer first = payloads_.payload(target + 1);
     first.append(buffer_.view());
     buffer_ = std::move(first);
   }
@@ -236,7 +236,7 @@ Result<std::optional<Chunk>> LineReader::skip_line() {
   while ((end = first_line_end(buffer_.data(), 0, buffer_.size())) == 0) {
     length += buffer_.size();
     tail_.append(buffer_.view());
-    buffer_ = Buffer(step_ + 1, options_.headroom);
+    buffer_ = payloads_.payload(step_ + 1);
     if (done_) break;
     read_some(step_);
   }
@@ -272,15 +272,11 @@ Buffer LineReader::take(std::size_t end, std::size_t target) {
   const std::size_t rest = buffer_.size() - end;
   Buffer next;
   if (rest > 0 || !done_) {
-    next = Buffer(std::max(rest, target) + 1, options_.headroom);
+    next = payloads_.payload(std::max(rest, target) + 1);
     next.append(buffer_.data() + end, rest);
   }
   buffer_.resize(end);
-  if (end < buffer_.capacity() / 4 && !buffer_.in_slot()) {
-    Buffer tight(end, options_.headroom);
-    tight.append(buffer_.view());
-    buffer_ = std::move(tight);
-  }
+  buffer_.shrink();
   std::swap(buffer_, next);
   return next;
 }

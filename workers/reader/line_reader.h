@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "proto/buffer.h"
+#include "proto/payload_pool.h"
 #include "workers/reader/byte_source.h"
 
 namespace leat::reader {
@@ -38,15 +38,14 @@ std::uint64_t count_newlines(const char* bytes, std::size_t count);
 class LineReader {
  public:
   struct Options {
-    std::size_t headroom = 0;                    // of every payload
     std::uint64_t max_record_bytes = 16u << 20;  // of a line, without its '\n'
     Position start;                              // bytes of the source before start.offset are passed over
     bool hold_nuls = false;                      // a last line that ends in NUL bytes is not there yet
     bool hold_unterminated = false;              // nor is one without its '\n'
   };
   enum class Held : std::uint8_t { kNothing, kNuls, kUnterminated };
-  // The source must outlive the reader.
-  LineReader(ByteSource& source, Options options);
+  // The source and the payloads must outlive the reader.
+  LineReader(ByteSource& source, const proto::PayloadPool& payloads, Options options);
 
   // Passes over what comes before the start, and makes sure that it is what was read then: a fault of the source, or
   // (changed(), kReject) it ends before the start, its tail is another one, or its last line, which had no '\n',
@@ -82,6 +81,7 @@ class LineReader {
   Buffer take(std::size_t end, std::size_t target);
 
   ByteSource& source_;
+  const proto::PayloadPool& payloads_;
   Options options_;
   Buffer buffer_;      // read and not delivered; begins at a line
   Position position_;  // of buffer_[0]

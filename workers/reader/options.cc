@@ -61,7 +61,7 @@ ReadAhead::Options read_ahead_options(const stage::Worker& worker, std::size_t f
   const auto& pipeline = worker.pipeline();
   options.source = pipeline.source;
   options.zstd_window_bytes = pipeline.limits.zstd_window_bytes;
-  options.headroom = proto::kHeaderBytes;
+  options.payloads = worker.payloads();
   options.target_bytes = first_target_bytes;
   options.queue_bytes = kReadAheadBatches * pipeline.limits.batch_bytes;
   options.follow = worker.welcome().follow;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/pipeline.h"
+#include "proto/payload_pool.h"
 #include "workers/reader/decoder.h"
 #include "workers/reader/events.h"
 #include "workers/reader/known.h"
@@ -28,7 +29,7 @@ class ReadAhead {
     config::Source source;
     std::vector<std::string> outputs = {};  // sink.path, dead_letter.path: never to be read
     std::uint64_t zstd_window_bytes = 8 * config::kMiB;
-    std::size_t headroom = 0;              // of every payload
+    std::shared_ptr<const proto::PayloadPool> payloads = std::make_shared<proto::PayloadPool>();
     std::size_t target_bytes = 16 * 1024;  // of the first chunks
     // payload bytes in the queue; a longer chunk only into an empty one.
     // On top come the chunk in the thread's hands and one buffer

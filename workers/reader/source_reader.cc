@@ -84,10 +84,10 @@ Result<Outcome> SourceReader::read_through() {
   Result<Opened> opened = open();
   if (!opened) return tl::unexpected(std::move(opened.error()));
   if (std::optional<Outcome> other = compare(*opened)) return *std::move(other);
-  LineReader::Options how{options_.headroom, options_.source.max_record_bytes, position_};
+  LineReader::Options how{options_.source.max_record_bytes, position_};
   how.hold_nuls = opened->compression == config::Compression::kNone;
   how.hold_unterminated = growing();
-  LineReader lines(*opened->source, how);
+  LineReader lines(*opened->source, *options_.payloads, how);
   shared_->set(Doing::kReading, file_.path);
   Result<Outcome> outcome = read_lines(*opened, lines);
   if (!outcome) {

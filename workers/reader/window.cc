@@ -84,7 +84,7 @@ proto::Batch Window::make_piece(const Entry& entry, const Growth& growth) const 
     end = single ? records.find('\n', entry.begin) + 1
                  : static_cast<std::size_t>(static_cast<const char*>(last) - records.data()) + 1;
   }
-  proto::Batch piece = part_of(entry.batch, entry.begin, end, entry.lines);
+  proto::Batch piece = part_of(entry.batch, entry.begin, end, entry.lines, payloads_);
   proto::Header header = piece.header();
   header.part = entry.part;
   header.grant = std::max(growth.grant_for(end - entry.begin, single), entry.wanted);
@@ -143,7 +143,7 @@ const proto::Batch* Window::hopeless() const {
 
 bool Window::quarantine(const proto::Quarantine& record) {
   for (Entry& entry : sent_) {
-    auto changed = without_record(entry.batch, record);
+    auto changed = without_record(entry.batch, record, payloads_);
     if (!changed) continue;
     // The writer has it already.
     if (record.offset - entry.batch.header().first_offset < entry.begin) return true;
@@ -177,7 +177,8 @@ void Window::resent(std::uint32_t to) {
   if (is_dead(to)) mark(*entry);
 }
 
-proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines) {
+proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines,
+                     const proto::PayloadPool& payloads) {
   proto::Header header = batch.header();
   const std::string_view records = batch.records();
   const std::uint64_t lines_before = lines - (header.first_line - 1);
@@ -199,12 +200,13 @@ proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t e
     ++header.rejected;
   });
   LEAT_CHECK(decoded.has_value(), "our own rejects");
-  Buffer payload(end - begin, proto::kHeaderBytes);
+  Buffer payload = payloads.payload(end - begin);
   payload.append(records.substr(begin, end - begin));
   return proto::Batch::seal(header, std::move(payload), {}, rejects.view());
 }
 
-std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Quarantine& quarantine) {
+std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Quarantine& quarantine,
+                                           const proto::PayloadPool& payloads) {
   proto::Header header = batch.header();
   std::string_view records = batch.records();
   if (header.kind != proto::BatchKind::kRecords || header.source != quarantine.source ||
@@ -233,7 +235,7 @@ std::optional<proto::Batch> without_record(const proto::Batch& batch, const prot
   Buffer rejects(record.size() + batch.rejects().size() + 256);
   for (const proto::Reject& r : all) proto::encode_reject(rejects, r);
 
-  Buffer payload(records.size(), proto::kHeaderBytes);
+  Buffer payload = payloads.payload(records.size());
   payload.append(records);
   std::memset(payload.data() + begin, ' ', end - begin);
   header.in += 1;

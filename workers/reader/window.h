@@ -19,6 +19,7 @@
 #include "proto/batch.h"
 #include "proto/control.h"
 #include "proto/flow.h"
+#include "proto/payload_pool.h"
 #include "workers/reader/growth.h"
 
 namespace leat::reader {
@@ -30,8 +31,8 @@ inline constexpr double kWorkUs = 2'000'000;
 
 class Window {
  public:
-  Window(std::uint64_t max_bytes, std::size_t max_batches)
-      : max_bytes_(max_bytes), max_batches_(max_batches) {}
+  Window(std::uint64_t max_bytes, std::size_t max_batches, const proto::PayloadPool& payloads)
+      : max_bytes_(max_bytes), max_batches_(max_batches), payloads_(payloads) {}
 
   // What is over it now leaves as it is accepted.
   void resize(std::uint64_t max_bytes, std::size_t max_batches) {
@@ -111,6 +112,7 @@ class Window {
 
   std::uint64_t max_bytes_;
   std::size_t max_batches_;
+  const proto::PayloadPool& payloads_;
   std::deque<Entry> sent_;
   std::deque<std::uint32_t> dead_;  // the last few
   std::size_t resend_ = 0;          // entries to be sent again
@@ -125,10 +127,12 @@ class Window {
 
 // The lines [begin, end) of a batch of records, `lines` of the source before them, as a part of its sequence number, with
 // the rejects that stand in them.
-proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines);
+proto::Batch part_of(const proto::Batch& batch, std::size_t begin, std::size_t end, std::uint64_t lines,
+                     const proto::PayloadPool& payloads);
 
 // The batch with the record at record.offset blanked out and a reject of it added; nullopt: the batch does not hold
 // the record. A blank line is no record, so lines and offsets of the others stay.
-std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Quarantine& record);
+std::optional<proto::Batch> without_record(const proto::Batch& batch, const proto::Quarantine& record,
+                                           const proto::PayloadPool& payloads);
 
 }  // namespace leat::reader

@@ -232,14 +232,20 @@ void Worker::join() {
 // Without it all is slower, not wrong: payloads travel inside the messages, and what comes in another's memory is refused
 // and sent again.
 void Worker::share_memory() {
-  auto warn_of = [this](std::string_view why) {
-    warn(fmt::format("leat-{}: {}; continuing without it", proto::to_string(role_), why));
-  };
   auto connected = proto::DescriptorClient::connect(descriptors_);
-  if (!connected) return warn_of(connected.error().text);
+  if (!connected) return warn_of_sharing(connected.error().text);
   auto client = std::make_shared<proto::DescriptorClient>(*std::move(connected));
-  proto::Batch::find_arenas([client](proto::ArenaId id) { return client->ask(id); });
-  if (role_ == proto::Stage::kWriter) return;
+  payloads_ =
+      std::make_shared<proto::PayloadPool>(role_ == proto::Stage::kWriter ? nullptr : make_arena(*client),
+                                           [client](proto::ArenaId id) { return client->ask(id); });
+}
+
+void Worker::warn_of_sharing(std::string_view why) {
+  warn(fmt::format("leat-{}: {}; continuing without it", proto::to_string(role_), why));
+}
+
+// As many slots as this worker may have under way; what exceeds them travels inside its message. Null: all does.
+std::shared_ptr<proto::Arena> Worker::make_arena(const proto::DescriptorClient& client) {
   if (address_space_is_limited()) {
     // Each consumer maps the memory of each producer: where one cannot, batches would be lost again and again.
     if (role_ == proto::Stage::kReader) {
@@ -247,20 +253,8 @@ void Worker::share_memory() {
           "the address space is limited (ulimit -v): batches are copied from process to process, which is "
           "slower");
     }
-    return;
+    return nullptr;
   }
-  try {
-    auto arena = make_arena();
-    auto offered = client->offer(arena->id(), arena->memory());
-    if (!offered) return warn_of(offered.error().text);
-    Buffer::use_arena(std::move(arena));
-  } catch (const std::system_error& error) {
-    warn_of(error.what());
-  }
-}
-
-// As many slots as this worker may have under way; what exceeds them travels inside its message.
-std::shared_ptr<proto::Arena> Worker::make_arena() const {
   constexpr std::uint32_t kReadAhead = 8;  // in the reader's queue and in the making
   constexpr std::uint32_t kMadeHere =
       8;  // unanswered by the next stage, or waiting for their turn in the writer
@@ -271,7 +265,15 @@ std::shared_ptr<proto::Arena> Worker::make_arena() const {
           : kMadeHere + 2 * std::max(kPool, static_cast<std::uint32_t>(welcome_.outputs.size()));
   // Room for the table of short records, and for records that steps made longer.
   std::uint64_t slot_bytes = pipeline_.limits.batch_bytes * 3 / 2 + 8 * config::kKiB;
-  return proto::Arena::create(std::min(slots, proto::Arena::kMaxSlots), slot_bytes);
+  try {
+    auto arena = proto::Arena::create(std::min(slots, proto::Arena::kMaxSlots), slot_bytes);
+    auto offered = client.offer(arena->id(), arena->memory());
+    if (offered) return arena;
+    warn_of_sharing(offered.error().text);
+  } catch (const std::system_error& error) {
+    warn_of_sharing(error.what());
+  }
+  return nullptr;
 }
 
 // The name under which it is known from now on is the supervisor's to give.

@@ -62,7 +62,7 @@ bool Outlet::wait_for_room() {
 void Outlet::handle_control(const proto::Control& control) {
   if (const auto* removed = std::get_if<proto::MemberRemoved>(&control)) {
     if (dealer_) dealer_->remove(*removed);
-    Buffer::reclaim(removed->instance);
+    worker_.payloads()->reclaim(removed->instance);
   } else if (dealer_) {
     if (const auto* added = std::get_if<proto::MemberAdded>(&control)) dealer_->add(*added);
     if (const auto* draining = std::get_if<proto::MemberDraining>(&control)) dealer_->drain(*draining);

@@ -90,7 +90,7 @@ std::optional<proto::Batch> decode(Worker& worker, proto::Message message, Credi
   if (header && (header->epoch != worker.welcome().epoch || header->pipeline != worker.pipeline_id())) {
     return std::nullopt;
   }
-  auto batch = proto::Batch::decode(std::move(message), worker.max_message_bytes());
+  auto batch = proto::Batch::decode(std::move(message), worker.max_message_bytes(), *worker.payloads());
   if (batch) return *std::move(batch);
   if (header) credits.refuse(header->dealt_by, header->sequence);
   if (!header) worker.warn(batch.error().text);
@@ -103,7 +103,7 @@ void wait_until_taken(Worker& worker) {
   worker.page().enter(Activity::kIdle);
   proto::Poller poller;
   worker.add_to(poller);
-  while (!worker.leaving() && !Buffer::arena_let_go()) {
+  while (!worker.leaving() && !worker.payloads()->let_go_by_all()) {
     poller.wait(kPollInterval);
     worker.poll_control();
   }

@@ -17,8 +17,13 @@
 #include "proto/batch.h"
 #include "proto/channel.h"
 #include "proto/control.h"
+#include "proto/payload_pool.h"
 #include "workers/stage/confinement.h"
 #include "workers/stage/page.h"
+
+namespace leat::proto {
+class DescriptorClient;
+}
 
 namespace leat::stage {
 
@@ -66,6 +71,7 @@ class Worker {
   std::uint32_t index() const { return index_; }
   std::uint32_t instance() const { return instance_; }
   MappedPage& page() { return *page_; }
+  const std::shared_ptr<proto::PayloadPool>& payloads() const { return payloads_; }
 
   // No message of this pipeline is larger.
   std::uint64_t max_message_bytes() const;
@@ -118,8 +124,9 @@ class Worker {
   void leave(bool rejoin);
   void take_in(const proto::Control& control);
   void send(const proto::Control& control);
-  std::shared_ptr<proto::Arena> make_arena() const;
   void share_memory();
+  std::shared_ptr<proto::Arena> make_arena(const proto::DescriptorClient& client);
+  void warn_of_sharing(std::string_view why);
 
   proto::Stage role_;
   std::uint32_t index_;
@@ -138,6 +145,7 @@ class Worker {
   proto::Welcome welcome_;
   config::Pipeline pipeline_;
   std::uint64_t pipeline_id_ = 0;
+  std::shared_ptr<proto::PayloadPool> payloads_ = std::make_shared<proto::PayloadPool>();
   bool leaving_ = false;
   bool draining_ = false;
   std::optional<std::chrono::steady_clock::time_point> finishing_since_;

@@ -69,7 +69,7 @@ bool Loop::receive() {
   }
   worker_.poll_control_at_times();
   worker_.page().enter(Activity::kBusy);
-  auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes());
+  auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes(), *worker_.payloads());
   if (!batch) {
     // Damaged, or its payload went with the worker that made it: the reader sees the gap and sends it again.
     worker_.warn(fmt::format("a batch was refused: {}", batch.error().text));

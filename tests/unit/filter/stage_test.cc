@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/parse.h"
+#include "tests/unit/payloads.h"
 
 using namespace leat;
 
@@ -22,7 +23,7 @@ filter::FilterStage make_stage(bool processors) {
   if (processors) text += "process: {steps: [{drop: [/x]}]}\n";
   auto parsed = config::parse_pipeline(text, "/t.yaml");
   REQUIRE(parsed.problems.empty());
-  auto made = filter::FilterStage::make(parsed.pipeline);
+  auto made = filter::FilterStage::make(parsed.pipeline, kHeap);
   REQUIRE(made.has_value());
   return *std::move(made);
 }

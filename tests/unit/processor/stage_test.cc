@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/parse.h"
+#include "tests/unit/payloads.h"
 
 using namespace leat;
 
@@ -20,7 +21,7 @@ processor::ProcessorStage make_stage(const std::string& steps) {
           steps + "]}\n",
       "/t.yaml");
   REQUIRE(parsed.problems.empty());
-  auto made = processor::ProcessorStage::make(parsed.pipeline, {[](const std::string&) {}, {}});
+  auto made = processor::ProcessorStage::make(parsed.pipeline, kHeap, {[](const std::string&) {}, {}});
   REQUIRE(made.has_value());
   return *std::move(made);
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "proto/batch.h"
+#include "proto/payload_pool.h"
 
 using namespace leat;
 using namespace leat::proto;
@@ -20,33 +21,32 @@ namespace {
 
 constexpr std::uint64_t kSlotBytes = 8192;
 
-// Buffers of this process stand in an arena for the length of a test.
-struct WithArena {
-  explicit WithArena(std::uint32_t slots) : arena(Arena::create(slots, kSlotBytes)) {
-    Buffer::use_arena(arena);
-    Batch::find_arenas([this](ArenaId id) -> Result<Fd> {
-      ++asked;
-      if (id != arena->id()) return fail(Fault::kRetry, "unknown");
-      return Fd(::dup(arena->memory()));
-    });
+// A process with memory of its own, which the other ones of the test may map.
+struct Process {
+  explicit Process(std::uint32_t slots)
+      : arena(Arena::create(slots, kSlotBytes)), pool(arena, [this](ArenaId id) -> Result<Fd> {
+          ++asked;
+          if (id != arena->id() && id != other) return fail(Fault::kRetry, "its maker has gone");
+          return Fd(::dup(id == other ? others_memory : arena->memory()));
+        }) {}
+  void knows(const Process& process) {
+    other = process.arena->id();
+    others_memory = process.arena->memory();
   }
-  ~WithArena() {
-    Batch::find_arenas({});
-    Buffer::use_arena(nullptr);
+  Batch batch_of(const std::string& records) const {
+    Buffer payload = pool.payload(records.size());
+    payload.append(records);
+    return Batch::seal(Header{}, std::move(payload));
   }
+  Result<Batch> decode(Message message) { return Batch::decode(std::move(message), 1U << 20U, pool); }
+  Result<Batch> decode(const std::string& bytes) { return decode(Message(bytes)); }
+
   int asked = 0;
+  ArenaId other = 0;
+  int others_memory = -1;
   std::shared_ptr<Arena> arena;
+  PayloadPool pool;
 };
-
-Batch batch_of(const std::string& records) {
-  Buffer buffer(records.size(), kHeaderBytes);
-  buffer.append(records);
-  return Batch::seal(Header{}, std::move(buffer));
-}
-
-Result<Batch> decode(const std::string& bytes) {
-  return Batch::decode(Message(bytes), 1U << 20U);
-}
 
 // The header of a message in a slot, changed at one place, its checksum made to fit.
 std::string changed(const Message& message, std::size_t offset, char value) {
@@ -101,16 +101,16 @@ TEST_CASE("a hold that passes to a dead receiver after its death was known is fo
 }
 
 TEST_CASE("who passes a received slot on passes the hold on") {
-  WithArena with(1);
-  Batch sent = batch_of("1\n");
-  auto filtered = Batch::decode(sent.share(5), 1U << 20U);
+  Process with(1);
+  Batch sent = with.batch_of("1\n");
+  auto filtered = with.decode(sent.share(5));
   REQUIRE(filtered.has_value());
-  sent = batch_of("in a message\n");
+  sent = with.batch_of("in a message\n");
   {
     Message onward = filtered->share(6);
-    *filtered = batch_of("2\n");
+    *filtered = with.batch_of("2\n");
     CHECK_FALSE(with.arena->acquire());  // 6 has it
-    auto processed = Batch::decode(std::move(onward), 1U << 20U);
+    auto processed = with.decode(std::move(onward));
     REQUIRE(processed.has_value());
     CHECK(processed->records() == "1\n");
   }
@@ -118,13 +118,13 @@ TEST_CASE("who passes a received slot on passes the hold on") {
 }
 
 TEST_CASE("a batch is announced once; after that it travels with its bytes") {
-  WithArena with(1);
-  Batch batch = batch_of("{\"a\":1}\n");
+  Process with(1);
+  Batch batch = with.batch_of("{\"a\":1}\n");
   Message first = batch.share(5);
   CHECK(first.size() == kHeaderBytes);
   Message second = batch.share(6);
   CHECK(second.size() > kHeaderBytes);
-  auto received = Batch::decode(std::move(second), 1U << 20U);
+  auto received = with.decode(std::move(second));
   REQUIRE(received.has_value());
   CHECK(received->records() == "{\"a\":1}\n");
 }
@@ -156,30 +156,33 @@ TEST_CASE("what is no arena is refused") {
 }
 
 TEST_CASE("an arena is asked for once, and again after its maker has gone and another was mapped") {
-  auto send = [](WithArena& with) {
-    Batch sent = batch_of("1\n");
-    CHECK(Batch::decode(sent.share(5), 1U << 20U).has_value());
-    return with.asked;
+  Process consumer(1);
+  auto send = [&](const Process& from) {
+    Batch sent = from.batch_of("1\n");
+    CHECK(consumer.decode(sent.share(5)).has_value());
+    return consumer.asked;
   };
-  WithArena first(2);
+  Process first(2);
+  consumer.knows(first);
   CHECK(send(first) == 1);
   CHECK(send(first) == 1);
   Arena::mark_gone(first.arena->memory());
   CHECK(send(first) == 1);
-  {
-    WithArena second(2);
-    CHECK(send(second) == 1);
-  }
-  Buffer::use_arena(first.arena);
-  Batch::find_arenas([&](ArenaId) -> Result<Fd> {
-    ++first.asked;
-    return fail(Fault::kRetry, "its maker has gone");
-  });
-  Batch late = batch_of("1\n");
-  auto refused = Batch::decode(late.share(5), 1U << 20U);
+  Process second(2);
+  consumer.knows(second);
+  CHECK(send(second) == 2);
+  Batch late = first.batch_of("1\n");
+  auto refused = consumer.decode(late.share(5));
   CHECK(refused.error().text == "batch: its maker has gone");
   CHECK(refused.error().fault == Fault::kReject);
-  CHECK(first.asked == 2);
+  CHECK(consumer.asked == 3);
+}
+
+TEST_CASE("a batch in another's memory is refused by a process that has no way to get it") {
+  Process with(1);
+  PayloadPool none;
+  auto refused = Batch::decode(with.batch_of("1\n").share(5), 1U << 20U, none);
+  CHECK(refused.error().fault == Fault::kReject);
 }
 
 TEST_CASE("nobody can take the seals off or close the memory to those who come later") {
@@ -189,17 +192,17 @@ TEST_CASE("nobody can take the seals off or close the memory to those who come l
 }
 
 TEST_CASE("a batch in a slot is announced by its header alone and gives the slot back at the end") {
-  WithArena with(1);
+  Process with(1);
   {
-    Batch sent = batch_of("{\"a\":1}\n");
+    Batch sent = with.batch_of("{\"a\":1}\n");
     Message message = sent.share(5);
     CHECK(message.size() == kHeaderBytes);
-    auto received = Batch::decode(std::move(message), 1U << 20U);
+    auto received = with.decode(std::move(message));
     REQUIRE(received.has_value());
     CHECK(received->records() == "{\"a\":1}\n");
     CHECK(received->records().data()[8] == '\0');
     CHECK_FALSE(with.arena->acquire());
-    sent = batch_of("2\n");  // no slot is free: this one travels in its message
+    sent = with.batch_of("2\n");  // no slot is free: this one travels in its message
     CHECK(sent.share(5).size() > kHeaderBytes);
     CHECK_FALSE(with.arena->acquire());  // the receiver still has it
   }
@@ -207,8 +210,8 @@ TEST_CASE("a batch in a slot is announced by its header alone and gives the slot
 }
 
 TEST_CASE("a payload that outgrows its slot moves to the heap with all its bytes") {
-  WithArena with(1);
-  Buffer buffer(10, kHeaderBytes);
+  Process with(1);
+  Buffer buffer = with.pool.payload(10);
   CHECK(buffer.in_slot());
   std::string expected;
   for (int i = 0; i < 2000; ++i) {
@@ -222,11 +225,11 @@ TEST_CASE("a payload that outgrows its slot moves to the heap with all its bytes
 }
 
 TEST_CASE("an announcement of a slot or length outside of the arena is refused") {
-  WithArena with(4);
-  Batch batch = batch_of("1\n");
+  Process with(4);
+  Batch batch = with.batch_of("1\n");
   Message message = batch.share(5);
-  CHECK(decode(changed(message, 144, 4)).error().fault == Fault::kReject);  // slot 4 of 0..3
-  CHECK_FALSE(decode(changed(message, 130, 1)).has_value());                // 64 KiB of records in 8 KiB
-  CHECK_FALSE(decode(changed(message, 161, '\x7f')).has_value());           // another arena
-  CHECK_FALSE(decode(std::string(message.view()) + "more").has_value());
+  CHECK(with.decode(changed(message, 144, 4)).error().fault == Fault::kReject);  // slot 4 of 0..3
+  CHECK_FALSE(with.decode(changed(message, 130, 1)).has_value());                // 64 KiB of records in 8 KiB
+  CHECK_FALSE(with.decode(changed(message, 161, '\x7f')).has_value());           // another arena
+  CHECK_FALSE(with.decode(std::string(message.view()) + "more").has_value());
 }

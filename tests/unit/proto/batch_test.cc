@@ -1,4 +1,5 @@
 #include "proto/batch.h"
+#include "proto/payload_pool.h"
 
 #include <doctest/doctest.h>
 
@@ -58,7 +59,8 @@ std::string bytes_of(const Batch& batch) {
 }
 
 Result<Batch> decode(const std::string& bytes) {
-  return Batch::decode(Message(bytes), 1 << 20);
+  PayloadPool pool;
+  return Batch::decode(Message(bytes), 1 << 20, pool);
 }
 
 std::string golden(const std::string& name) {
@@ -158,7 +160,8 @@ TEST_CASE("a message cut short or grown is refused") {
 }
 
 TEST_CASE("a body over the cap is refused") {
-  auto batch = Batch::decode(Message(bytes_of(sample_batch())), 100);
+  PayloadPool pool;
+  auto batch = Batch::decode(Message(bytes_of(sample_batch())), 100, pool);
   REQUIRE_FALSE(batch.has_value());
   CHECK(batch.error().text.find("over the cap of 100") != std::string::npos);
 }

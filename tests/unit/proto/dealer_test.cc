@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "proto/payload_pool.h"
+
 using namespace leat;
 using namespace leat::proto;
 using std::chrono::milliseconds;
@@ -39,7 +41,8 @@ struct Inputs {
     Poller poller;
     poller.add(*inputs[worker]);
     REQUIRE(poller.wait(milliseconds(10'000)));
-    auto batch = Batch::decode(std::move(*inputs[worker]->try_receive()), 1 << 20);
+    PayloadPool pool;
+    auto batch = Batch::decode(std::move(*inputs[worker]->try_receive()), 1 << 20, pool);
     REQUIRE(batch.has_value());
     return *std::move(batch);
   }

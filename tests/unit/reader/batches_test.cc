@@ -16,7 +16,7 @@ using proto::BatchKind;
 namespace {
 
 proto::Batch only(Event event) {
-  Batches batches(1, 2, 100);
+  Batches batches(1, 2, 100, kHeap);
   batches.take(std::move(event));
   std::optional<proto::Batch> batch = batches.next(1000);
   REQUIRE(batch);
@@ -65,7 +65,7 @@ TEST_CASE("events carry the place, and the rest as JSON") {
   CHECK(presence.header().kind == BatchKind::kPresence);
   CHECK(presence.header().source == 0);
   CHECK(presence.records() == R"({"absent":[3,4],"present":[5],"whole":true,"believed":false})");
-  CHECK(Batches(1, 2, 100).end_of_input(true, 5).records() == R"({"stopped":true,"done":5})");
+  CHECK(Batches(1, 2, 100, kHeap).end_of_input(true, 5).records() == R"({"stopped":true,"done":5})");
 }
 
 TEST_CASE(
@@ -74,8 +74,8 @@ TEST_CASE(
   for (int i = 0; i < 3000; ++i) bytes += fmt::format("{{\"line\":{:04}}}\n", i);
   bytes += "the last";
   StringSource source(bytes);
-  LineReader lines(source, {proto::kHeaderBytes, 1000, {}});
-  Batches batches(1, 2, 1000);
+  LineReader lines(source, kHeap, {1000, {}});
+  Batches batches(1, 2, 1000, kHeap);
   batches.take(SourceOpened{1, kFile, config::Compression::kNone, {}});
   CHECK(batches.next(1));
   std::uint64_t offset = 0;

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "tests/unit/payloads.h"
 #include "tests/unit/reader/files.h"
 #include "workers/reader/line_reader.h"
 
@@ -43,7 +44,7 @@ bool has(const std::string& text, const std::string& part) {
 std::vector<Position> positions(Decoders& decoders, const std::string& path, std::size_t target) {
   Result<Opened> opened = decoders.open(path, Compression::kAuto, {});
   REQUIRE(opened);
-  LineReader lines(*opened->source, {});
+  LineReader lines(*opened->source, kHeap, {});
   std::vector<Position> all = {{}};
   for (;;) {
     Result<std::optional<Chunk>> chunk = lines.next(target);
@@ -63,7 +64,7 @@ void check_resume(const std::string& file, const std::string& raw) {
       REQUIRE(from.frame.raw_offset <= from.offset);
       Result<Opened> opened = decoders.open(path, Compression::kAuto, from);
       REQUIRE(opened);
-      LineReader lines(*opened->source, {0, kWindow, from});
+      LineReader lines(*opened->source, kHeap, {kWindow, from});
       Result<std::optional<Chunk>> chunk = lines.next(1 << 20);
       REQUIRE(chunk);
       const std::string_view rest = std::string_view(raw).substr(from.offset);
@@ -332,7 +333,7 @@ TEST_CASE("a position at the end of a frame begins with the next frame, and does
   const std::string first = test::zstd(numbered(0, 10));
   const std::string path = folder.write("source", first + test::zstd(numbered(10, 20)));
   Result<Opened> opened = decoders.open(path, Compression::kAuto, {});
-  LineReader lines(*opened->source, {});
+  LineReader lines(*opened->source, kHeap, {});
   const Chunk chunk = std::move(**lines.next(numbered(0, 10).size()));
   CHECK(chunk.frame == FrameMark{first.size(), numbered(0, 10).size()});
 }

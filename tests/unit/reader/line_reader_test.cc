@@ -29,7 +29,7 @@ std::string compare_all(const std::string& bytes, std::size_t max_record = kMax)
 
 Chunk only(const std::string& bytes, std::size_t target, std::size_t max_record = kMax) {
   StringSource source(bytes);
-  LineReader reader(source, {0, max_record, {}});
+  LineReader reader(source, kHeap, {max_record, {}});
   Result<std::optional<Chunk>> chunk = reader.next(target);
   REQUIRE(chunk);
   REQUIRE(*chunk);
@@ -40,7 +40,7 @@ Chunk only(const std::string& bytes, std::size_t target, std::size_t max_record 
 
 TEST_CASE("an empty source has no chunk, and continues having none") {
   StringSource source("");
-  LineReader reader(source, {});
+  LineReader reader(source, kHeap, {});
   CHECK_FALSE(*reader.next(10));
   CHECK_FALSE(*reader.next(10));
   CHECK(reader.position() == Position{});
@@ -109,7 +109,7 @@ TEST_CASE("a line longer than the target travels alone") {
   CHECK(compare_all("a\n" + longer + "\nb\nc\n") == "");
   CHECK(compare_all(longer) == "");
   StringSource source("a\n" + longer + "\nb\nc\n");
-  LineReader reader(source, {});
+  LineReader reader(source, kHeap, {});
   CHECK((**reader.next(1000)).payload.view() == "a\n");
   CHECK((**reader.next(1000)).payload.size() == longer.size() + 1);
   CHECK((**reader.next(1000)).payload.view() == "b\nc\n");
@@ -141,7 +141,7 @@ TEST_CASE("a limit below the target is kept for every line of a chunk") {
 
 TEST_CASE("an oversize line is never held whole") {
   StringSource source(std::string(64 << 20, 'x') + "\nb\n", [] { return std::size_t{1} << 16; });
-  LineReader reader(source, {0, 100'000, {}});
+  LineReader reader(source, kHeap, {100'000, {}});
   const Result<std::optional<Chunk>> chunk = reader.next(4096);
   CHECK((*chunk)->oversize[0].length == 64 << 20);
   CHECK(source.largest_read <= 65536);
@@ -150,7 +150,7 @@ TEST_CASE("an oversize line is never held whole") {
 
 TEST_CASE("a chunk that holds little of the target does not keep the memory of a full one") {
   StringSource source("a\n");
-  LineReader reader(source, {});
+  LineReader reader(source, kHeap, {});
   CHECK((**reader.next(1 << 20)).payload.capacity() < 1024);
 }
 
@@ -165,7 +165,7 @@ TEST_CASE("the target may change from call to call") {
 TEST_CASE("a source that fails delivers the whole lines first, then the error, again and again") {
   StringSource source("a\nb\nhalf");
   source.error = Error{Fault::kReject, "broken"};
-  LineReader reader(source, {});
+  LineReader reader(source, kHeap, {});
   CHECK((**reader.next(100)).payload.view() == "a\nb\n");
   for (int i = 0; i < 2; ++i) {
     const Result<std::optional<Chunk>> failed = reader.next(100);
@@ -188,7 +188,7 @@ TEST_CASE("a failing source is cut at its last newline, whatever the sizes") {
 
 TEST_CASE("a reader continues from a position, passing over what comes before") {
   StringSource source("a\nb\nc\n", [] { return std::size_t{1}; });
-  LineReader reader(source, {0, kMax, {3, 4, {}}});
+  LineReader reader(source, kHeap, {kMax, {3, 4, {}}});
   const Chunk chunk = std::move(**reader.next(100));
   CHECK(chunk.payload.view() == "c\n");
   CHECK(chunk.first_line == 3);
@@ -197,7 +197,7 @@ TEST_CASE("a reader continues from a position, passing over what comes before") 
 
 TEST_CASE("a position behind the end of the source is refused") {
   StringSource source("a\n");
-  LineReader reader(source, {0, kMax, {9, 100, {}}});
+  LineReader reader(source, kHeap, {kMax, {9, 100, {}}});
   const Result<std::optional<Chunk>> chunk = reader.next(100);
   REQUIRE_FALSE(chunk);
   CHECK(chunk.error().fault == Fault::kReject);
@@ -206,7 +206,7 @@ TEST_CASE("a position behind the end of the source is refused") {
 
 TEST_CASE("a position at the end of the source has nothing left") {
   StringSource source("a\n");
-  LineReader reader(source, {0, kMax, {2, 2, {}}});
+  LineReader reader(source, kHeap, {kMax, {2, 2, {}}});
   CHECK_FALSE(*reader.next(100));
 }
 
@@ -264,7 +264,7 @@ TEST_CASE(
     "the tail is of the last 64 KiB of the source: with its byte order mark, without an added newline") {
   const std::string bytes = "\xEF\xBB\xBF" + std::string(kTailBytes, 'a') + "\nb";
   StringSource source(bytes);
-  LineReader reader(source, {});
+  LineReader reader(source, kHeap, {});
   CHECK((**reader.next(10)).tail == mark_of(bytes.substr(4, kTailBytes)));
   CHECK((**reader.next(10)).tail == mark_of(bytes.substr(5, kTailBytes)));
   CHECK(reader.position().unterminated);
@@ -273,7 +273,7 @@ TEST_CASE(
 TEST_CASE("a line over the limit counts in the tail like any other") {
   const std::string bytes = "a\n" + std::string(100, 'x') + "\nb\n";
   StringSource source(bytes, [] { return std::size_t{9}; });
-  LineReader reader(source, {0, 20, {}});
+  LineReader reader(source, kHeap, {20, {}});
   while (*reader.next(10)) continue;
   CHECK(reader.position().tail == mark_of(bytes));
 }
@@ -281,18 +281,18 @@ TEST_CASE("a line over the limit counts in the tail like any other") {
 TEST_CASE("reading continues only behind the tail it stopped at") {
   const Position at{3, 4, {}, mark_of("a\nb\n")};
   StringSource same("a\nb\nc\n");
-  LineReader good(same, {0, kMax, at});
+  LineReader good(same, kHeap, {kMax, at});
   CHECK(all_lines(good) == "c\n");
   CHECK(good.position().tail == mark_of("a\nb\nc\n"));
   StringSource edited("a\nB\nc\n");
-  LineReader bad(edited, {0, kMax, at});
+  LineReader bad(edited, kHeap, {kMax, at});
   const Result<void> begun = bad.begin();
   REQUIRE_FALSE(begun);
   CHECK(bad.changed());
   CHECK(begun.error().text == "the 4 bytes before offset 4 are not those that were read");
   CHECK_FALSE(bad.next(10));
   StringSource shorter("a\n");
-  LineReader cut(shorter, {0, kMax, at});
+  LineReader cut(shorter, kHeap, {kMax, at});
   CHECK_FALSE(cut.begin());
   CHECK(cut.changed());
 }
@@ -300,7 +300,7 @@ TEST_CASE("reading continues only behind the tail it stopped at") {
 TEST_CASE("a fault while passing over is no change") {
   StringSource source("a\n");
   source.error = Error{Fault::kRetry, "away"};
-  LineReader reader(source, {0, kMax, {3, 4, {}, mark_of("a\nb\n")}});
+  LineReader reader(source, kHeap, {kMax, {3, 4, {}, mark_of("a\nb\n")}});
   CHECK(reader.begin().error().text == "away");
   CHECK_FALSE(reader.changed());
 }
@@ -308,15 +308,15 @@ TEST_CASE("a fault while passing over is no change") {
 TEST_CASE("behind a last line without a newline only that newline may come, and it is passed over") {
   const Position at{3, 3, {}, mark_of("a\nb"), true};
   StringSource nothing("a\nb");
-  LineReader waits(nothing, {0, kMax, at});
+  LineReader waits(nothing, kHeap, {kMax, at});
   CHECK(all_lines(waits) == "");
   CHECK(waits.position() == at);
   StringSource more("a\nb\nc\n");
-  LineReader goes_on(more, {0, kMax, at});
+  LineReader goes_on(more, kHeap, {kMax, at});
   CHECK(all_lines(goes_on) == "c\n");
   CHECK(goes_on.position() == Position{4, 6, {}, mark_of("a\nb\nc\n")});
   StringSource longer("a\nbb\n");
-  LineReader refuses(longer, {0, kMax, at});
+  LineReader refuses(longer, kHeap, {kMax, at});
   CHECK_FALSE(refuses.begin());
   CHECK(refuses.changed());
 }
@@ -324,13 +324,13 @@ TEST_CASE("behind a last line without a newline only that newline may come, and 
 TEST_CASE("a last line that ends in NUL bytes is held back, whatever its length") {
   for (const std::string& last : {std::string("half\0\0", 6), std::string(1, '\0'), std::string(100, '\0')}) {
     StringSource source("a\nb\n" + last, [] { return std::size_t{9}; });
-    LineReader reader(source, {0, 20, {}, true});
+    LineReader reader(source, kHeap, {20, {}, true});
     CHECK(all_lines(reader) == "a\nb\n");
     CHECK(reader.held() == LineReader::Held::kNuls);
     CHECK(reader.position().offset == 4);
   }
   StringSource middle(std::string("a\0\nb", 4));
-  LineReader reader(middle, {0, kMax, {}, true});
+  LineReader reader(middle, kHeap, {kMax, {}, true});
   CHECK(all_lines(reader) == std::string("a\0\nb\n", 5));
   CHECK(reader.held() == LineReader::Held::kNothing);
 }
@@ -338,12 +338,12 @@ TEST_CASE("a last line that ends in NUL bytes is held back, whatever its length"
 TEST_CASE("a last line without its newline is held back when it may grow") {
   for (const std::string& last : {std::string("b"), std::string(100, 'b')}) {
     StringSource source("a\n" + last, [] { return std::size_t{9}; });
-    LineReader reader(source, {0, 20, {}, true, true});
+    LineReader reader(source, kHeap, {20, {}, true, true});
     CHECK(all_lines(reader) == "a\n");
     CHECK(reader.held() == LineReader::Held::kUnterminated);
   }
   StringSource whole("a\n");
-  LineReader reader(whole, {0, kMax, {}, true, true});
+  LineReader reader(whole, kHeap, {kMax, {}, true, true});
   CHECK(all_lines(reader) == "a\n");
   CHECK(reader.held() == LineReader::Held::kNothing);
 }

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "proto/batch.h"
+#include "tests/unit/payloads.h"
 #include "workers/reader/line_reader.h"
 
 namespace leat::reader::test {
@@ -68,9 +70,8 @@ inline std::vector<Line> split(const std::string& bytes, bool failing) {
 // Reads everything and compares with split(); "" or what is wrong. target: of each call.
 inline std::string compare(const std::string& bytes, StringSource& source, std::size_t max_record,
                            const std::function<std::size_t()>& target) {
-  constexpr std::size_t kHeadroom = 24;
   const std::vector<Line> lines = split(bytes, source.error.has_value());
-  LineReader reader(source, {kHeadroom, max_record, {}});
+  LineReader reader(source, kHeap, {max_record, {}});
   std::size_t next = 0;
   for (;;) {
     const std::size_t wanted = target();
@@ -79,7 +80,7 @@ inline std::string compare(const std::string& bytes, StringSource& source, std::
     if (!got) return "failed: " + got.error().text;
     if (!*got) return next == lines.size() && !source.error ? "" : fmt::format("ended after line {}", next);
     const Chunk& chunk = **got;
-    if (chunk.payload.headroom() != kHeadroom && !chunk.payload.empty()) return "no headroom";
+    if (chunk.payload.headroom() != proto::kHeaderBytes && !chunk.payload.empty()) return "no headroom";
     if (chunk.first_line != next + 1) return fmt::format("line {} called {}", next + 1, chunk.first_line);
     if (next + chunk.line_count > lines.size() || chunk.line_count == 0) return "a wrong number of lines";
     if (chunk.first_offset != lines[next].offset) return fmt::format("line {} at a wrong offset", next + 1);

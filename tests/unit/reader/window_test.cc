@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/payloads.h"
+
 using namespace leat;
 using namespace leat::reader;
 using proto::Batch;
@@ -69,7 +71,7 @@ using Sequences = std::vector<std::uint64_t>;
 }  // namespace
 
 TEST_CASE("what a dead filter was dealt is sent again, in order, and nothing else") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   for (std::uint64_t sequence = 1; sequence <= 4; ++sequence)
     window.sent(lines(sequence, "1\n"), sequence % 2 == 1 ? 11 : 12);
   window.resend(11);
@@ -79,7 +81,7 @@ TEST_CASE("what a dead filter was dealt is sent again, in order, and nothing els
 }
 
 TEST_CASE("what a dead processor was passed is sent again, but for what the writer has") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   for (std::uint64_t sequence = 1; sequence <= 4; ++sequence) window.sent(lines(sequence, "1\n"), 11);
   window.credit(passed_on(1, 11, 21));
   window.credit(passed_on(2, 11, 22));
@@ -90,7 +92,7 @@ TEST_CASE("what a dead processor was passed is sent again, but for what the writ
 }
 
 TEST_CASE("a credit that comes after the news of a death is understood") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "1\n"), 11);
   window.resend(21);
   window.credit(passed_on(1, 11, 21));
@@ -98,7 +100,7 @@ TEST_CASE("a credit that comes after the news of a death is understood") {
 }
 
 TEST_CASE("a batch dealt to a filter whose death was told just before is sent again") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.resend(11);
   window.sent(lines(1, "1\n"), 11);
   CHECK(window.wants_resend());
@@ -109,7 +111,7 @@ TEST_CASE("a batch dealt to a filter whose death was told just before is sent ag
 }
 
 TEST_CASE("a late credit of the filter before does not tell who has the batch now") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "1\n"), 11);
   window.resend(11);
   window.resent(12);
@@ -119,7 +121,7 @@ TEST_CASE("a late credit of the filter before does not tell who has the batch no
 }
 
 TEST_CASE("a refused batch, or everything, is sent again on request") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   for (std::uint64_t sequence = 1; sequence <= 2; ++sequence) window.sent(lines(sequence, "1\n"), 11);
   Credit refused = passed_on(2, 11, 0);
   refused.refused = true;
@@ -133,7 +135,7 @@ TEST_CASE("a refused batch, or everything, is sent again on request") {
 }
 
 TEST_CASE("a quarantined record leaves as a reject, and the others keep their lines and offsets") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
   proto::Quarantine record{kSource, 1008, proto::Stage::kProcessor, 3, "was killed by signal 11 (SIGSEGV)"};
   REQUIRE(window.quarantine(record));
@@ -162,18 +164,18 @@ TEST_CASE("a quarantined record leaves as a reject, and the others keep their li
 TEST_CASE("a record of another source or place is not there to be quarantined") {
   proto::Quarantine record{kSource, 1000, proto::Stage::kProcessor, 3, "x"};
   Batch batch = lines(1, "12345678\n");
-  CHECK(without_record(batch, record));
+  CHECK(without_record(batch, record, kHeap));
   record.offset = 1009;
-  CHECK_FALSE(without_record(batch, record));
+  CHECK_FALSE(without_record(batch, record, kHeap));
   record.offset = 999;
-  CHECK_FALSE(without_record(batch, record));
+  CHECK_FALSE(without_record(batch, record, kHeap));
   record.offset = 1000;
   record.source = kSource + 1;
-  CHECK_FALSE(without_record(batch, record));
+  CHECK_FALSE(without_record(batch, record, kHeap));
 }
 
 TEST_CASE("the rest of a batch that was cut is sent as its next part") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "{\"a\":1}\n\n{\"b\":2}\n{\"c\":3}\n"), 11);
   window.accepted(cut_at(1, 11, 1009));
   REQUIRE(window.wants_resend());
@@ -200,7 +202,7 @@ TEST_CASE("the rest of a batch that was cut is sent as its next part") {
 }
 
 TEST_CASE("a record that wants more than its grant gets it, alone, and the part ends there") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
   window.accepted(cut_at(1, 10, 1008, 3'000'000));
   const Header header = window.next_resend(kGrowth).header();
@@ -218,7 +220,7 @@ TEST_CASE("a record that wants more than its grant gets it, alone, and the part 
 }
 
 TEST_CASE("a part is as long as what grows fits a grant") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   std::string records;
   for (int i = 0; i < 1000; ++i) records += "{\"a\":12345}\n";
   window.sent(lines(1, records), 11);
@@ -232,7 +234,7 @@ TEST_CASE("a part is as long as what grows fits a grant") {
 }
 
 TEST_CASE("a record that is quarantined in the rest of a batch is a reject of its part") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
   proto::Quarantine record{kSource, 1008, proto::Stage::kProcessor, 3, "killed"};
   window.accepted(cut_at(1, 10, 1008));
@@ -253,7 +255,7 @@ TEST_CASE("a record that is quarantined in the rest of a batch is a reject of it
 }
 
 TEST_CASE("a reject travels with the part that holds its line, and with no other") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"), 11);
   REQUIRE(window.quarantine({kSource, 1016, proto::Stage::kProcessor, 3, "killed"}));
   window.accepted(cut_at(1, 10, 1008, 3'000'000));
@@ -270,7 +272,7 @@ TEST_CASE("a reject travels with the part that holds its line, and with no other
 }
 
 TEST_CASE("a quarantine of what the writer has already changes nothing") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "{\"a\":1}\n{\"b\":2}\n"), 11);
   window.accepted(cut_at(1, 10, 1008));
   window.next_resend(kGrowth);
@@ -280,7 +282,7 @@ TEST_CASE("a quarantine of what the writer has already changes nothing") {
 }
 
 TEST_CASE("the window counts what batches may become") {
-  Window window(1000, 16);
+  Window window(1000, 16, kHeap);
   Header small;
   small.records_bytes = 10;
   small.grant = 600;
@@ -296,7 +298,7 @@ TEST_CASE("the window counts what batches may become") {
 }
 
 TEST_CASE("a batch that is refused again and again is hopeless, unless something is accepted in between") {
-  Window window(1 << 20, 16);
+  Window window(1 << 20, 16, kHeap);
   window.sent(lines(1, "1\n"), 11);
   window.sent(lines(2, "2\n"), 11);
   window.sent(lines(3, "3\n"), 11);
