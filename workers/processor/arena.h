@@ -1,24 +1,18 @@
 // Bytes that a step made and that must stay where they are until the record is written.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <memory_resource>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 namespace leat::processor {
 
 class Arena {
  public:
   // size bytes, not initialised, valid until reset(). Throws std::bad_alloc.
-  char* take(std::size_t size) {
-    if (size > left_) grow(size);
-    left_ -= size;
-    return std::exchange(at_, at_ + size);
-  }
+  char* take(std::size_t size) { return static_cast<char*>(blocks_->do_allocate(size, 1)); }
 
   std::string_view keep(std::string_view bytes) {
     if (bytes.empty()) return {};
@@ -27,30 +21,18 @@ class Arena {
     return {place, bytes.size()};
   }
 
-  // Keeps one block, as much as most records need.
-  void reset() {
-    if (blocks_.empty()) return;
-    blocks_.resize(1);
-    at_ = blocks_.front().get();
-    left_ = kBlock;
-  }
+  // Keeps the first block, as much as most records need.
+  void reset() { blocks_->release(); }
 
  private:
   static constexpr std::size_t kBlock = 64 * 1024;
+  struct Blocks final : std::pmr::monotonic_buffer_resource {
+    using monotonic_buffer_resource::do_allocate;  // a virtual call would be most of what a short value costs
+    using monotonic_buffer_resource::monotonic_buffer_resource;
+  };
 
-  void grow(std::size_t size) {
-    if (blocks_.empty()) add(kBlock);
-    if (size > left_) add(std::max(size, kBlock));
-  }
-  void add(std::size_t size) {
-    blocks_.push_back(std::make_unique_for_overwrite<char[]>(size));
-    at_ = blocks_.back().get();
-    left_ = size;
-  }
-
-  std::vector<std::unique_ptr<char[]>> blocks_;
-  char* at_ = nullptr;
-  std::size_t left_ = 0;
+  std::unique_ptr<char[]> first_ = std::make_unique_for_overwrite<char[]>(kBlock);
+  std::unique_ptr<Blocks> blocks_ = std::make_unique<Blocks>(first_.get(), kBlock);
 };
 
 }  // namespace leat::processor
