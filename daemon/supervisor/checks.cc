@@ -19,25 +19,27 @@ stage::Activity activity_of(const stage::Page& page) {
 }  // namespace
 
 void Supervisor::check_start_up() {
+  const Clock::time_point now = Clock::now();
   for (Worker& worker : team_.workers()) {
-    if (worker.is_ready() || worker.joined || !worker.running() ||
-        Clock::now() - worker.started < job_.start_up)
-      continue;
-    if (worker.slot.stage == Stage::kReader && worker.page) continue;
-    // Waiting for the writer's epoch is no fault of theirs.
-    if (worker.slot.stage != Stage::kWriter && worker.page && epoch_ == 0) continue;
-    if (std::string at = worker.activity(); !at.empty()) {
-      bool waits = worker.slot.stage == Stage::kWriter &&
-                   !job_.volatile_state;  // the reader of a FIFO may take its time
-      if (waits && !judgement_.sink().since) judgement_.sink().since = worker.started;
-      worker.started = Clock::now();
-      observer_.note("worker-waits", fmt::format("{} is not ready yet: {}", worker.title(), at));
-      continue;
+    if (worker.is_ready() || worker.joined || !worker.running()) continue;
+    const Stage stage = worker.slot.stage;
+    const std::string at = worker.activity();
+    const StartUp start{stage, worker.page.has_value(), epoch_ != 0, !at.empty(), now - worker.started};
+    switch (start.next(job_.start_up)) {
+      case StartUp::Next::kWait:
+        break;
+      case StartUp::Next::kNote:
+        // The reader of a FIFO may take its time.
+        if (stage == Stage::kWriter && !job_.volatile_state && !judgement_.sink().since)
+          judgement_.sink().since = worker.started;
+        worker.started = now;
+        observer_.note("worker-waits", fmt::format("{} is not ready yet: {}", worker.title(), at));
+        break;
+      case StartUp::Next::kEnd:
+        return end(kExitBug,
+                   fmt::format("{} did not start up within {} s and does not say why", worker.title(),
+                               std::chrono::duration<double>(job_.start_up).count()));
     }
-    auto seconds = std::chrono::duration<double>(job_.start_up).count();
-    end(kExitBug,
-        fmt::format("{} did not start up within {} s and does not say why", worker.title(), seconds));
-    return;
   }
 }
 
@@ -65,15 +67,12 @@ void Supervisor::check_records() {
   for (Worker& worker : team_.workers()) {
     if (!dies_alone(worker.slot.stage) || !worker.page || !worker.running()) continue;
     const stage::Page& page = **worker.page;
-    bool at_record = activity_of(page) == stage::Activity::kBusy && read(page.at_source) != 0;
-    const RecordAt at{read(page.sequence), read(page.at_source), read(page.at_offset)};
-    if (!at_record || !worker.at_record_since || worker.watched != at) {
-      worker.watched = at;
-      worker.at_record_since = at_record ? std::optional(now) : std::nullopt;
+    const bool at_record = activity_of(page) == stage::Activity::kBusy && read(page.at_source) != 0;
+    const RecordWatch::At at{read(page.sequence), read(page.at_source), read(page.at_offset)};
+    worker.record.see(at_record ? std::optional(at) : std::nullopt, now);
+    if (read(page.at_guarded) != 0 || worker.record.time(now) < job_.pipeline.process.timeout ||
+        !worker.killed_for.empty())
       continue;
-    }
-    if (read(page.at_guarded) != 0) continue;
-    if (now - *worker.at_record_since < job_.pipeline.process.timeout || !worker.killed_for.empty()) continue;
     worker.killed_for = fmt::format("took longer than {} (process.timeout)",
                                     config::format_duration(job_.pipeline.process.timeout));
     worker.child->kill();
@@ -98,7 +97,7 @@ void Supervisor::check_stall() {
       break;
     case Liveness::Stall::kResend:
       observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
-      static_cast<void>(team_.send(reader, proto::Resend{0}, control_));
+      team_.tell_reader(proto::Resend{0});
       break;
     case Liveness::Stall::kGiveUp:
       give_up(fmt::format("batches were sent again {} times and have not arrived", Liveness::kMostResends));
@@ -167,7 +166,7 @@ std::string Supervisor::what_all_do() const {
 // The reader knows what batch it is, and fails with that; if it does not, this is what there is to say.
 void Supervisor::give_up(std::string why) {
   observer_.warning("no-progress", why);
-  static_cast<void>(team_.send(team_.reader(), proto::GiveUp{why}, control_));
+  team_.tell_reader(proto::GiveUp{why});
   liveness_.give_up(std::move(why), Clock::now());
 }
 

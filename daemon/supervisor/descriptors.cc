@@ -55,7 +55,7 @@ bool is_smaps_rollup(int fd) {
 Descriptors::Descriptors(const std::string& runtime, std::string_view briefing)
     : server_(runtime + "/descriptors"), briefing_(file_of(briefing)), self_(pidfd_of_self()) {}
 
-void Descriptors::serve(const Team& team) {
+void Descriptors::serve(Team& team) {
   for (int i = 0; i < kAtOnce; ++i) {
     auto request = server_.receive();
     if (!request) return;

@@ -31,7 +31,7 @@ class Descriptors {
   Descriptors(const std::string& runtime, std::string_view briefing);
   int fd() const { return server_.fd(); }
   // Answers what has come. Arenas are for the workers of the team alone.
-  void serve(const Team& team);
+  void serve(Team& team);
   // The one that says hello as join-NUMBER.
   std::optional<Arrival> take_arrival(const std::string& identity);
   // The worker has gone: no request for its memory is answered any more, and the workers that have it mapped see so.

@@ -49,8 +49,7 @@ void Supervisor::judge_deaths() {
 void Supervisor::judge(Worker& worker, bool left) {
   if (!worker.joined && !worker.draining) return judge_own(worker);
   if (left) {
-    observer_.happened("worker-left",
-                       {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
+    tell("worker-left", worker);
   } else {
     observer_.warning("worker-died", obituary(worker));
     blame(worker);
@@ -75,10 +74,11 @@ void Supervisor::judge_own(Worker& worker) {
 // A filter or processor that has gone: nothing is dealt to it any more, and what it held is sent again.
 void Supervisor::take_out(Worker& worker) {
   send_to_dealers(worker, proto::MemberRemoved{worker.slot.index, worker.instance});
-  if (worker.slot.stage == Stage::kFilter) dealer_has_gone(worker);
+  for (Worker& other : team_.workers()) {
+    if (other.draining) other.draining->drained(worker.instance);
+  }
   descriptors_.forget(worker.instance);
-  Worker& reader = team_.reader();
-  if (reader.is_welcomed()) static_cast<void>(team_.send(reader, proto::Resend{worker.instance}, control_));
+  team_.tell_reader(proto::Resend{worker.instance});
 }
 
 // Which record was it at? The third death at one makes it a dead letter.
@@ -96,8 +96,7 @@ void Supervisor::blame(Worker& worker) {
   observer_.warning("record-quarantined",
                     fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
                                 source, record.reason));
-  Worker& reader = team_.reader();
-  if (reader.is_welcomed()) static_cast<void>(team_.send(reader, record, control_));
+  team_.tell_reader(record);
 }
 
 void Supervisor::replace_all(Worker& cause, milliseconds pause) {
@@ -111,9 +110,9 @@ void Supervisor::replace_all(Worker& cause, milliseconds pause) {
   liveness_.start_over(Clock::now());
   epoch_ = 0;
   drain_sent_ = false;
-  window_for_ = 0;
+  pool_.window_is_for(0);
   descriptors_.forget_all();
-  team_.start_all_again(control_);
+  team_.start_all_again();
 }
 
 void Supervisor::fill_slots() {

@@ -1,5 +1,5 @@
-// Does the run get on? Finds batches that were lost on their way, and a run in which nothing moves though something could.
-// It sees numbers only: whoever asks reads them from the workers' pages.
+// Does the run get on? Finds batches that were lost on their way, a run in which nothing moves though something could, and
+// workers that do not start up. It sees numbers only: whoever asks reads them from the workers' pages.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,49 @@
 #include <string>
 #include <utility>
 
+#include "proto/batch.h"
+
 namespace leat::supervisor {
+
+// The record that a worker is at, and since when.
+class RecordWatch {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct At {
+    std::uint64_t sequence = 0, source = 0, offset = 0;
+    bool operator==(const At&) const = default;
+  };
+  // nullopt: at none.
+  void see(std::optional<At> at, Clock::time_point now) {
+    if (!at || at_ != at) since_ = now;
+    at_ = at;
+  }
+  const std::optional<At>& at() const { return at_; }
+  Clock::duration time(Clock::time_point now) const { return at_ ? now - since_ : Clock::duration{0}; }
+
+ private:
+  std::optional<At> at_;
+  Clock::time_point since_{};
+};
+
+// A worker that is not ready.
+struct StartUp {
+  enum class Next : std::uint8_t { kWait, kNote, kEnd };
+
+  proto::Stage stage = proto::Stage::kReader;
+  bool said_hello = false;
+  bool has_epoch = false;  // the writer is ready
+  bool says_why = false;   // its page has an activity
+  std::chrono::steady_clock::duration time{};
+
+  // A reader waits for all others, and these for the writer's epoch, which is no fault of theirs.
+  Next next(std::chrono::milliseconds patience) const {
+    const bool waits_for_others =
+        said_hello && (stage == proto::Stage::kReader || (stage != proto::Stage::kWriter && !has_epoch));
+    if (time < patience || waits_for_others) return Next::kWait;
+    return says_why ? Next::kNote : Next::kEnd;
+  }
+};
 
 class Liveness {
  public:

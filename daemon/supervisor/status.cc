@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <string>
 
@@ -22,19 +23,7 @@ constexpr milliseconds kMemorySeldom{2'000};
 constexpr milliseconds kOften{5'000};
 constexpr double kHoldsUp = 0.6;  // busy so much of its time: worth naming
 
-std::string_view name_of(stage::Activity activity) {
-  switch (activity) {
-    case stage::Activity::kBusy:
-      return "busy";
-    case stage::Activity::kBlocked:
-      return "blocked";
-    case stage::Activity::kIdle:
-      return "idle";
-    case stage::Activity::kStarting:
-      break;
-  }
-  return "starting";
-}
+constexpr std::array kActivities{"starting", "busy", "blocked", "idle"};  // by stage::Activity
 
 double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
@@ -51,21 +40,9 @@ bool is_stopped(std::int64_t pid) {
 }
 
 std::string_view to_string(Phase phase) {
-  switch (phase) {
-    case Phase::kStarting:
-      return "starting";
-    case Phase::kWaiting:
-      return "waiting";
-    case Phase::kPaused:
-      return "paused";
-    case Phase::kDraining:
-      return "draining";
-    case Phase::kStopping:
-      return "stopping";
-    case Phase::kRunning:
-      break;
-  }
-  return "running";
+  static constexpr std::array<std::string_view, 6> kNames{"starting", "running",  "waiting",
+                                                          "paused",   "draining", "stopping"};
+  return kNames[static_cast<std::size_t>(phase)];
 }
 
 WorkerStatus Supervisor::status_of(const Worker& worker) const {
@@ -82,10 +59,10 @@ WorkerStatus Supervisor::status_of(const Worker& worker) const {
   if (worker.page) {
     const stage::Page& page = **worker.page;
     status.records = read(page.records_in);
-    auto activity = static_cast<stage::Activity>(read(page.activity));
     std::uint64_t now = stage::monotonic_ns();
     status.state_seconds = static_cast<double>(now - std::min(now, read(page.activity_since_ns))) / 1e9;
-    if (worker.is_ready()) status.state = name_of(activity);
+    if (worker.is_ready())
+      status.state = kActivities[std::min<std::size_t>(read(page.activity), kActivities.size() - 1)];
   }
   if (worker.draining) status.state = "leaving";
   if (!worker.running()) {
@@ -98,18 +75,18 @@ WorkerStatus Supervisor::status_of(const Worker& worker) const {
 
 // What a stop waits for.
 std::string Supervisor::waited_for() const {
-  Stage last = job_.pipeline.has_processors() ? Stage::kProcessor : Stage::kFilter;
+  const double seconds = seconds_since(*shutdown_.stop_since());
   for (const Worker& worker : team_.workers()) {
-    if (worker.slot.stage != last || !worker.running() || !worker.may_be_at_work()) continue;
-    return fmt::format("{:.0f} s: waiting for {} to finish its record: {}", seconds_since(*stop_since_),
-                       slot_name(worker.slot), worker.activity());
+    if (!is_waited_for(worker)) continue;
+    return fmt::format("{:.0f} s: waiting for {} to finish its record: {}", seconds, slot_name(worker.slot),
+                       worker.activity());
   }
-  return fmt::format("{:.0f} s: waiting for the writer to commit", seconds_since(*stop_since_));
+  return fmt::format("{:.0f} s: waiting for the writer to commit", seconds);
 }
 
 // The first thing that a person should know; empty: all is well.
 std::string Supervisor::status_message() const {
-  if (stop_since_) return waited_for();
+  if (shutdown_.stop_since()) return waited_for();
   if (const Outage& sink = judgement_.sink(); sink.since) {
     std::string text = sink.fault.empty() ? team_.writer().activity() : sink.fault;
     return fmt::format("{:.0f} s: {}", seconds_since(*sink.since), text);
@@ -123,10 +100,10 @@ std::string Supervisor::status_message() const {
     }
     if (worker.slot.stage == Stage::kReader && worker.page && (*worker.page)->failing != 0)
       return worker.page->text();
-    if (worker.at_record_since && seconds_since(*worker.at_record_since) >= kLong) {
+    const double seconds = std::chrono::duration<double>(worker.record.time(Clock::now())).count();
+    if (seconds >= kLong) {
       return fmt::format("{}: {:.0f} s at the record at offset {} of source {}", slot_name(worker.slot),
-                         seconds_since(*worker.at_record_since), worker.watched.offset,
-                         worker.watched.source);
+                         seconds, worker.record.at()->offset, worker.record.at()->source);
     }
   }
   if (double still = seconds_since(liveness_.moved_at()); still >= kLong) {
@@ -134,8 +111,7 @@ std::string Supervisor::status_message() const {
       return fmt::format("writer: {:.0f} s in writing to the sink or the ledger", still);
     return fmt::format("no progress for {:.0f} s: {}", still, what_all_do());
   }
-  if (job_.pipeline.has_processors() && !scaling_.automatic() &&
-      team_.processors(false) + team_.processors(true) == 0) {
+  if (job_.pipeline.has_processors() && !pool_.automatic() && team_.members().all() == 0) {
     return fmt::format("no processor: leat scale {0} processor 1, or systemctl start leat-processor@{0}-1",
                        job_.pipeline.name);
   }
@@ -162,15 +138,15 @@ Status Supervisor::status() const {
   if (team_.reader().page) status.window_batches = read((*team_.reader().page)->window_batches);
   bool failing =
       judgement_.sink().since.has_value() || (team_.reader().page && (*team_.reader().page)->failing != 0);
-  status.phase = stop_since_       ? Phase::kStopping
-                 : drain_since_    ? Phase::kDraining
-                 : paused_         ? Phase::kPaused
-                 : failing         ? Phase::kWaiting
-                 : !reading_since_ ? Phase::kStarting
-                                   : Phase::kRunning;
+  status.phase = shutdown_.stop_since() ? Phase::kStopping
+                 : shutdown_.drains()   ? Phase::kDraining
+                 : paused_              ? Phase::kPaused
+                 : failing              ? Phase::kWaiting
+                 : !reading_since_      ? Phase::kStarting
+                                        : Phase::kRunning;
   const auto& workers = job_.pipeline.process.workers;
-  status.pool = {team_.processors(false), team_.processors(true), scaling_.wanted(), workers.min, workers.max,
-                 scaling_.automatic()};
+  const auto members = team_.members();
+  status.pool = {members.own, members.joined, pool_.wanted(), workers.min, workers.max, pool_.automatic()};
   std::vector<StageShares> shares;
   for (const Worker& worker : team_.workers()) {
     status.workers.push_back(status_of(worker));

@@ -53,8 +53,7 @@ proto::Message briefing(const Job& job, const std::string& runtime, const std::s
   return encode(welcome);
 }
 
-config::Budget planned(const Job& job, int processors) {
-  auto budget = config::plan_budget(job.pipeline, job.in_file_bytes, std::max(processors, 1));
+config::Budget value_of(Result<config::Budget> budget) {
   if (!budget) throw std::runtime_error(budget.error().text);
   return *budget;
 }
@@ -80,11 +79,12 @@ Supervisor::Supervisor(const Job& job, Observer& observer)
       state_(job.volatile_state ? runtime_ : job.state),
       descriptors_(runtime_, briefing(job, runtime_, state_).view()),
       started_(bind()),
-      scaling_(job.pipeline, job.follow),
-      budget_(planned(job, scaling_.wanted())),
-      team_(job.pipeline, runtime_, job.program_folder, scaling_.wanted()),
+      pool_(job),
+      budget_(value_of(pool_.budget(pool_.wanted()))),
+      team_(job.pipeline, runtime_, job.program_folder, pool_.wanted(), control_),
       judgement_(job),
-      liveness_(job.no_progress) {
+      liveness_(job.no_progress),
+      shutdown_(job) {
   report_gaps();
 }
 
@@ -102,7 +102,7 @@ void Supervisor::report_gaps() {
 Supervisor::~Supervisor() {
   if (over()) return;
   try {
-    team_.dismiss(control_);
+    team_.dismiss();
   } catch (const std::exception&) {
     // Nothing more can be done for them.
   }
@@ -165,6 +165,11 @@ void Supervisor::end(int exit_code, std::string failure) {
   outcome_.failure = std::move(failure);
 }
 
+void Supervisor::tell(std::string_view event, const Worker& worker) {
+  observer_.happened(event,
+                     {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
+}
+
 void Supervisor::receive() {
   for (int i = 0; i < kControlQueue; ++i) {  // a flood of warnings must not keep the rest waiting
     auto routed = control_.try_receive_routed();
@@ -182,14 +187,10 @@ void Supervisor::receive() {
     if (hello != nullptr && hello->joins) {
       on_join(routed->identity, *hello);
     } else if (worker == nullptr) {
-      // One that was replaced may have had a last word.
-      std::optional<Name> name = parse_worker_name(routed->identity);
-      if (hello != nullptr ||
-          (name && !team_.has_slot(name->slot) && name->slot.stage != Stage::kProcessor)) {
-        observer_.warning("worker-refused",
-                          fmt::format("a worker without a slot in this pipeline was refused: {}",
-                                      config::in_quotes(routed->identity)));
-      }
+      if (hello == nullptr) continue;  // one that was replaced may have had a last word
+      observer_.warning("worker-refused",
+                        fmt::format("a worker without a slot in this pipeline was refused: {}",
+                                    config::in_quotes(routed->identity)));
     } else if (hello != nullptr) {
       on_hello(*worker, *hello);
     } else if (const auto* report = std::get_if<proto::Report>(&*control)) {
@@ -244,7 +245,7 @@ void Supervisor::welcome(Worker& worker) {
   message.index = worker.slot.index;
   message.instance = worker.instance;
   message.runtime = runtime_;
-  if (team_.send(worker, message, control_)) worker.state.enter(WorkerState::kWelcomed);
+  if (team_.send(worker, message)) worker.state.enter(WorkerState::kWelcomed);
   worker.started = Clock::now();  // before that it waited for others
   if (worker.state == WorkerState::kGreeted && worker.running()) {
     observer_.warning("worker-lost",
@@ -288,8 +289,7 @@ void Supervisor::on_report(Worker& worker, const proto::Report& report) {
         send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
                                                    team_.layout().input(worker.slot, worker.instance)});
       }
-      observer_.happened(worker.joined ? "worker-joined" : "worker-ready",
-                         {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
+      tell(worker.joined ? "worker-joined" : "worker-ready", worker);
       break;
     case proto::ReportKind::kWarning:
       observer_.warning(fmt::format("{}-warning", to_string(worker.slot.stage)), report.text);
@@ -323,7 +323,7 @@ void Supervisor::on_failure(Worker& worker, const proto::Report& report) {
 
 void Supervisor::pause(bool on) {
   paused_ = on;
-  if (team_.reader().is_welcomed()) static_cast<void>(team_.send(team_.reader(), proto::Pause{on}, control_));
+  team_.tell_reader(proto::Pause{on});
 }
 
 }  // namespace leat::supervisor

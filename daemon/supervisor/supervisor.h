@@ -4,7 +4,7 @@
 // It holds no data socket and never waits: one loop over the control socket, the workers' pidfds and a clock, in
 // steps, so that one process may run many. Every send is a try; what a worker is at is read from its page, not asked for.
 //
-// supervisor.cc: the order of things; pool.cc: processors that come, go and are scaled; judge.cc: what follows from a death;
+// supervisor.cc: the order of things; members.cc: processors that come, go and are scaled; judge.cc: what follows from a death;
 // stop.cc: the ways to end it; checks.cc: what is checked by the clock; status.cc: what is said of all that.
 #pragma once
 
@@ -18,8 +18,9 @@
 #include "daemon/supervisor/job.h"
 #include "daemon/supervisor/judgement.h"
 #include "daemon/supervisor/liveness.h"
+#include "daemon/supervisor/pool.h"
 #include "daemon/supervisor/runtime_folder.h"
-#include "daemon/supervisor/scaling.h"
+#include "daemon/supervisor/shutdown.h"
 #include "daemon/supervisor/states.h"
 #include "daemon/supervisor/status.h"
 #include "daemon/supervisor/team.h"
@@ -83,22 +84,21 @@ class Supervisor {
   void see_drain_through();
   void see_stop_through();
   bool send_finish(Worker& worker);
-  void end_late(Worker& worker, milliseconds patience);
+  void end_late(Worker& worker);
+  bool is_waited_for(const Worker& worker) const;
   void end(int exit_code, std::string failure);
+  void tell(std::string_view event, const Worker& worker);
   void disband();
   void tick(bool last);
 
   void on_join(const std::string& identity, const proto::Hello& hello);
-  void on_drained(Worker& dealer, const proto::MemberDrained& drained);
+  void on_drained(const Worker& dealer, const proto::MemberDrained& drained);
   void start_draining(Worker& worker);
-  void dealer_has_gone(const Worker& dealer);
   void dismiss_drained();
   void adjust_pool();
-  void grow_pool();
   void control_pool();
-  void note_change(const Scaling::Change& change);
+  void note_change(const std::optional<Pool::Change>& change);
   void fit_window();
-  Result<config::Budget> budget_for(int processors) const;
   void send_to_dealers(const Worker& worker, const proto::Control& news);
 
   void judge_deaths();
@@ -133,30 +133,23 @@ class Supervisor {
   std::string state_;
   Descriptors descriptors_;
   Clock::time_point started_;
-  Scaling scaling_;
+  Pool pool_;
   config::Budget budget_;  // for the processors of the start
   Team team_;
 
   std::uint64_t epoch_ = 0;  // 0: the writer has not begun it yet
   Judgement judgement_;
   Liveness liveness_;
+  Shutdown shutdown_;
   std::optional<Clock::time_point> reading_since_;
   Clock::time_point next_tick_{};
   Clock::time_point next_memory_{};
   Clock::time_point sampled_{};  // at the pages, for the controller
-  Clock::time_point grow_at_{};  // not before
-  int window_for_ = 0;           // processors for which the reader's window was worked out
   std::uint64_t memory_ = 0;
   std::uint64_t peak_memory_ = 0;
   Tracked<RunPhase> phase_{RunPhase::kStarting};
   bool paused_ = false;
-  std::optional<Clock::time_point> drain_since_;
   bool drain_sent_ = false;
-  std::optional<Clock::time_point> stop_since_;
-  std::optional<Clock::time_point> writer_finishes_since_;
-  bool hurry_ = false;
-  std::optional<Clock::time_point> leave_until_;
-  bool killed_ = false;
   Outcome outcome_;
 };
 

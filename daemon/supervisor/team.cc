@@ -33,16 +33,16 @@ bool Worker::idle_for(std::chrono::milliseconds time) const {
   return read(now.activity) == idle && stage::monotonic_ns() >= read(now.activity_since_ns) + time_ns;
 }
 
-Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors)
+Team::Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors,
+           proto::Socket& control)
     : pipeline_(pipeline),
       runtime_(std::move(runtime)),
       program_folder_(std::move(program_folder)),
+      control_(control),
       layout_(pipeline, runtime_, generation_) {
   for (const Slot& slot : slots(pipeline, processors)) workers_.emplace_back().slot = slot;
   for (Worker& worker : workers_) start(worker);
 }
-
-Team::~Team() = default;
 
 void Team::start(Worker& worker) {
   Worker fresh;
@@ -107,13 +107,13 @@ void Team::start_again(Worker& worker) {
   start(worker);
 }
 
-void Team::start_all_again(proto::Socket& control) {
+void Team::start_all_again() {
   for (Worker& worker : workers_) {
     if (worker.page && worker.slot.stage == Stage::kFilter) bytes_before_ += (*worker.page)->bytes_in;
     remove_files(worker);
     if (!worker.running()) continue;
     if (worker.joined) {
-      static_cast<void>(send(worker, proto::Stop{proto::StopKind::kNow, true}, control));
+      static_cast<void>(send(worker, proto::Stop{proto::StopKind::kNow, true}));
       continue;
     }
     worker.child->kill();
@@ -151,7 +151,7 @@ Worker* Team::find(const std::string& identity) {
   return found == workers_.end() ? nullptr : &*found;
 }
 
-const Worker* Team::running_as(pid_t pid) const {
+Worker* Team::running_as(pid_t pid) {
   auto found = std::find_if(workers_.begin(), workers_.end(),
                             [&](const Worker& w) { return w.running() && w.child->pid() == pid; });
   return found == workers_.end() ? nullptr : &*found;
@@ -167,10 +167,13 @@ bool Team::all_but_reader_ready() const {
   });
 }
 
-int Team::processors(bool joined) const {
-  return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
-    return w.slot.stage == Stage::kProcessor && w.joined == joined && !w.draining.has_value();
-  }));
+Pool::Members Team::members() const {
+  Pool::Members members{0, 0, workers_.size()};
+  for (const Worker& worker : workers_) {
+    if (worker.slot.stage == Stage::kProcessor && !worker.draining)
+      ++(worker.joined ? members.joined : members.own);
+  }
+  return members;
 }
 
 bool Team::anyone_left() const {
@@ -199,18 +202,31 @@ void Team::reap() {
   leaving_ = std::move(left);
 }
 
-bool Team::send(const Worker& worker, const proto::Control& message, proto::Socket& control) const {
+bool Team::send(const Worker& worker, const proto::Control& message) const {
   proto::Message bytes = encode(message);
-  return control.try_send(worker.identity, bytes);
+  return control_.try_send(worker.identity, bytes);
 }
 
-void Team::dismiss(proto::Socket& control) {
+void Team::tell_reader(const proto::Control& message) const {
+  if (reader().is_welcomed()) static_cast<void>(send(reader(), message));
+}
+
+std::vector<const Worker*> Team::dealers_of(const Worker& worker) const {
+  std::vector<const Worker*> dealers;
+  for (const Worker& other : workers_) {
+    if (layout_.dealer_of(worker.slot.stage) == other.slot.stage && other.is_welcomed() && other.running())
+      dealers.push_back(&other);
+  }
+  return dealers;
+}
+
+void Team::dismiss() {
   for (Worker& worker : workers_) {
     if (worker.state == WorkerState::kDismissed || !worker.running()) continue;
     if (!worker.page && !worker.joined) {
       worker.child->kill();
       worker.state.enter(WorkerState::kDismissed);
-    } else if (send(worker, proto::Stop{proto::StopKind::kNow, worker.joined}, control)) {
+    } else if (send(worker, proto::Stop{proto::StopKind::kNow, worker.joined})) {
       worker.state.enter(WorkerState::kDismissed);
     }
   }
@@ -261,6 +277,29 @@ void Team::read_pages() {
     recent.new_service_ns = service_ns - std::min(service_ns, recent.service_ns);
     recent.service_ns = service_ns;
   }
+}
+
+Controller::View Team::load(Clock::time_point now) const {
+  Controller::View view;
+  view.now = now;
+  int filters = 0;
+  for (const Worker& worker : workers_) {
+    const Recent& recent = worker.recent;
+    if (worker.slot.stage == Stage::kWriter) view.writer_busy = recent.shares.busy;
+    if (worker.slot.stage == Stage::kFilter) {
+      view.blocked_before += recent.shares.blocked;
+      ++filters;
+    }
+    if (worker.slot.stage != Stage::kProcessor || worker.draining) continue;
+    ++view.workers;
+    view.busy += recent.shares.busy;
+    view.delivered += recent.new_records > 0 ? 1 : 0;
+    view.records += static_cast<double>(recent.new_records);
+    view.service_s += static_cast<double>(recent.new_service_ns) / 1e9;
+  }
+  view.busy = view.workers == 0 ? 1 : view.busy / view.workers;
+  view.blocked_before /= std::max(filters, 1);
+  return view;
 }
 
 std::uint64_t Team::measure_memory() {

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "daemon/supervisor/layout.h"
+#include "daemon/supervisor/liveness.h"
+#include "daemon/supervisor/pool.h"
 #include "daemon/supervisor/process.h"
 #include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/states.h"
@@ -20,8 +22,6 @@
 
 namespace leat::supervisor {
 
-using Clock = std::chrono::steady_clock;
-
 // How a worker has spent its time between the last two readings of its page; shares from 0 to 1.
 struct Recent {
   std::array<std::uint64_t, 4> activity_ns{};  // of the last sample
@@ -30,16 +30,6 @@ struct Recent {
   std::uint64_t service_ns = 0;
   std::uint64_t new_service_ns = 0;  // what the new records took
   StageShares shares;
-};
-
-struct RecordAt {
-  std::uint64_t sequence = 0, source = 0, offset = 0;
-  bool operator==(const RecordAt&) const = default;
-};
-
-struct Draining {
-  Clock::time_point since;
-  std::vector<std::uint32_t> undrained;  // instances of the dealers that have not said MemberDrained
 };
 
 // A slot and the worker in it.
@@ -57,10 +47,7 @@ struct Worker {
   std::optional<Clock::time_point> start_at;  // when another one will be started
   std::string retry;                          // why it left, if another try may have more luck
   std::string killed_for;                     // why we killed it
-
-  // The record at which it was last seen, and since when.
-  RecordAt watched;
-  std::optional<Clock::time_point> at_record_since;
+  RecordWatch record;
   Recent recent;
   Fd memory;                       // of one that joined: its smaps_rollup, which it has opened for us
   std::uint64_t memory_bytes = 0;  // PSS, when it was last checked
@@ -79,9 +66,9 @@ struct Worker {
 class Team {
  public:
   // Starts all, with so many processors (if the pipeline has steps). Throws std::system_error; those already started
-  // are ended then.
-  Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors);
-  ~Team();
+  // are ended then. control: the socket they are told things by; it must outlive this.
+  Team(const config::Pipeline& pipeline, std::string runtime, std::string program_folder, int processors,
+       proto::Socket& control);
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
@@ -90,7 +77,7 @@ class Team {
   std::list<Worker>& workers() { return workers_; }
   const std::list<Worker>& workers() const { return workers_; }
   Worker* find(const std::string& identity);  // nullptr: none, or another has that slot now
-  const Worker* running_as(pid_t pid) const;  // nullptr: none
+  Worker* running_as(pid_t pid);              // nullptr: none
   bool has_slot(const Slot& slot) const;
   Worker& reader() { return workers_.front(); }
   Worker& writer() { return workers_.back(); }
@@ -98,7 +85,7 @@ class Team {
   const Worker& writer() const { return workers_.back(); }
   bool all_but_reader_ready() const;  // those that were started here
   bool anyone_left() const;
-  int processors(bool joined) const;  // that are not on their way out
+  Pool::Members members() const;
 
   // Another processor, at the lowest slot that is free. Throws std::system_error.
   void add_processor();
@@ -110,23 +97,27 @@ class Team {
   void start_again(Worker& worker);
   // Ends all at once and restarts them, with other endpoints; those that joined get `stop` with `rejoin`. What hangs
   // in a system call is left to end by itself.
-  void start_all_again(proto::Socket& control);
+  void start_all_again();
 
   void watch(proto::Poller& poller);  // the pidfds of those that run
   void reap();                        // notes which have ended, and when
   // False: it cannot be told (not there, or its queue is full).
-  bool send(const Worker& worker, const proto::Control& message, proto::Socket& control) const;
+  bool send(const Worker& worker, const proto::Control& message) const;
+  // To the reader, if it is there: what is lost with it is not missed by the next one.
+  void tell_reader(const proto::Control& message) const;
+  std::vector<const Worker*> dealers_of(const Worker& worker) const;  // that are there
   // Sends `stop` with `now` to all that have said hello, as far as it can be sent without waiting; ends those
   // that have not.
-  void dismiss(proto::Socket& control);
+  void dismiss();
   void kill();
   // Those of ours that were killed and do not go, as they hang in the kernel.
   std::vector<Child> take_leftovers();
 
   // Totals and shares; leaves the times and the memory alone.
   void count(Snapshot& snapshot) const;
-  void read_pages();               // Worker::recent
-  std::uint64_t measure_memory();  // PSS of all, ours included; also Worker::memory_bytes
+  void read_pages();                                   // Worker::recent
+  Controller::View load(Clock::time_point now) const;  // of that, for the pool's controller
+  std::uint64_t measure_memory();                      // PSS of all, ours included; also Worker::memory_bytes
   void welcome_endpoints(proto::Welcome& welcome, const Worker& worker) const;
 
  private:
@@ -138,6 +129,7 @@ class Team {
   const config::Pipeline& pipeline_;
   std::string runtime_;
   std::string program_folder_;
+  proto::Socket& control_;
   std::uint32_t generation_ = 1;
   std::uint32_t last_instance_ = 0;
   Layout layout_;

@@ -84,3 +84,34 @@ TEST_CASE("what gave up has a last word once the reader had its time") {
   REQUIRE(run.liveness.last_word(run.now + Liveness::kLastWord) != nullptr);
   CHECK(*run.liveness.last_word(run.now + Liveness::kLastWord) == "why");
 }
+
+TEST_CASE("the time at a record begins anew with each record, and with each batch") {
+  using leat::supervisor::RecordWatch;
+  RecordWatch watch;
+  RecordWatch::Clock::time_point now{seconds(1'000)};
+  CHECK(watch.time(now) == seconds(0));
+  watch.see(RecordWatch::At{1, 2, 3}, now);
+  watch.see(RecordWatch::At{1, 2, 3}, now + seconds(5));
+  CHECK(watch.time(now + seconds(5)) == seconds(5));
+  watch.see(RecordWatch::At{2, 2, 3}, now + seconds(6));
+  CHECK(watch.time(now + seconds(7)) == seconds(1));
+  watch.see(std::nullopt, now + seconds(8));
+  CHECK(watch.time(now + seconds(9)) == seconds(0));
+}
+
+TEST_CASE("a start that is late ends the run unless its page says why, and nobody is late for another") {
+  using leat::proto::Stage;
+  using leat::supervisor::StartUp;
+  using Next = StartUp::Next;
+  const auto late = [](Stage stage, bool hello, bool epoch, bool why) {
+    return StartUp{stage, hello, epoch, why, seconds(30)}.next(seconds(30));
+  };
+  CHECK(StartUp{Stage::kFilter, false, false, false, seconds(29)}.next(seconds(30)) == Next::kWait);
+  CHECK(late(Stage::kFilter, false, false, false) == Next::kEnd);
+  CHECK(late(Stage::kFilter, true, false, false) == Next::kWait);
+  CHECK(late(Stage::kFilter, true, true, false) == Next::kEnd);
+  CHECK(late(Stage::kFilter, true, true, true) == Next::kNote);
+  CHECK(late(Stage::kReader, true, true, false) == Next::kWait);
+  CHECK(late(Stage::kWriter, true, false, false) == Next::kEnd);
+  CHECK(late(Stage::kWriter, true, false, true) == Next::kNote);
+}
