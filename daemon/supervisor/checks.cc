@@ -151,16 +151,8 @@ void Supervisor::check_progress() {
   for (const Worker& worker : team_.workers()) {
     if (is_stopped(worker.child->pid())) return;  // the status message says so
   }
-  give_up(fmt::format("no progress for {}: {}", config::format_duration(job_.no_progress), what_all_do()));
-}
-
-std::string Supervisor::what_all_do() const {
-  std::string text;
-  for (const Worker& worker : team_.workers()) {
-    WorkerStatus status = status_of(worker);
-    text += fmt::format("{}{} is {}", text.empty() ? "" : ", ", slot_name(worker.slot), status.state);
-  }
-  return text;
+  give_up(
+      fmt::format("no progress for {}: {}", config::format_duration(job_.no_progress), what_all_do(team_)));
 }
 
 // The reader knows what batch it is, and fails with that; if it does not, this is what there is to say.

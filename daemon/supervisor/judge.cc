@@ -15,13 +15,6 @@ namespace {
 constexpr milliseconds kLastWords{300};
 }  // namespace
 
-std::string Supervisor::obituary(const Worker& worker) const {
-  std::string at = worker.activity();
-  if (!at.empty()) at = fmt::format(" Its activity: {}.", at);
-  std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
-  return fmt::format("{} {}.{}", worker.title(), fate, at);
-}
-
 std::uint64_t Supervisor::progress() {
   if (team_.writer().page) judgement_.saw_commits(read((*team_.writer().page)->commits));
   return judgement_.progress();
@@ -51,7 +44,7 @@ void Supervisor::judge(Worker& worker, bool left) {
   if (left) {
     tell("worker-left", worker);
   } else {
-    observer_.warning("worker-died", obituary(worker));
+    observer_.warning("worker-died", worker.obituary());
     blame(worker);
   }
   take_out(worker);
@@ -62,7 +55,7 @@ void Supervisor::judge_own(Worker& worker) {
   progress();
   const Stage stage = worker.slot.stage;
   Verdict verdict =
-      judgement_.judge({stage, worker.child->exit_code(), obituary(worker), worker.retry, Clock::now()});
+      judgement_.judge({stage, worker.child->exit_code(), worker.obituary(), worker.retry, Clock::now()});
   if (verdict.exit_code != kExitOk) return end(verdict.exit_code, std::move(verdict.text));
   if (!verdict.event.empty()) observer_.warning(verdict.event, verdict.text);
   if (!dies_alone(stage)) return replace_all(worker, verdict.pause);
@@ -87,12 +80,11 @@ void Supervisor::blame(Worker& worker) {
   std::uint64_t source = read((*worker.page)->at_source);
   std::uint64_t offset = read((*worker.page)->at_offset);
   if (source == 0) return;
-  int deaths = judgement_.blame(source, offset);
-  if (deaths == 0) return;
-  std::string fate = worker.killed_for.empty() ? worker.child->fate() : worker.killed_for;
-  proto::Quarantine record{
-      source, offset, worker.slot.stage, static_cast<std::uint32_t>(deaths),
-      fmt::format("the {} {}, {} times at this record", to_string(worker.slot.stage), fate, deaths)};
+  if (!judgement_.blame(source, offset)) return;
+  constexpr int kDeaths = Deaths::kMostAtARecord;
+  proto::Quarantine record{source, offset, worker.slot.stage, std::uint32_t{kDeaths},
+                           fmt::format("the {} {}, {} times at this record", to_string(worker.slot.stage),
+                                       worker.fate(), kDeaths)};
   observer_.warning("record-quarantined",
                     fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
                                 source, record.reason));

@@ -9,8 +9,6 @@ namespace leat::supervisor {
 using std::chrono::milliseconds;
 
 namespace {
-constexpr std::size_t kRecordsRemembered = 10'000;  // at which a worker died
-
 Verdict ends(int exit_code, std::string why) {
   return {exit_code, {}, std::move(why), milliseconds{0}};
 }
@@ -58,15 +56,6 @@ Verdict Judgement::without_sink(const Death& death) {
   }
   sink_.fault = death.retry;
   return verdict;
-}
-
-int Judgement::blame(std::uint64_t source, std::uint64_t offset) {
-  if (deaths_.records() > kRecordsRemembered) deaths_.forget_records();
-  int deaths = deaths_.at_record(source, offset);
-  if (deaths < Deaths::kMostAtARecord) return 0;
-  deaths_.forget_record(source, offset);
-  ++quarantined_;
-  return deaths;
 }
 
 std::string Judgement::given_up(const Outage& outage, std::chrono::steady_clock::time_point now) const {

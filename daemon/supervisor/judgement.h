@@ -67,9 +67,14 @@ class Deaths {
     return std::chrono::milliseconds(std::min(kLongest, kFirst << std::min(in_a_row - 2, 10)));
   }
 
-  int at_record(std::uint64_t source, std::uint64_t offset) { return ++records_[{source, offset}]; }
-  void forget_record(std::uint64_t source, std::uint64_t offset) { records_.erase({source, offset}); }
-  std::size_t records() const { return records_.size(); }
+  // Another one at that record. True: it has killed kMostAtARecord, and is forgotten.
+  bool at_record(std::uint64_t source, std::uint64_t offset) {
+    constexpr std::size_t kMostRecords = 10'000;
+    if (records_.size() > kMostRecords) records_.clear();
+    if (++records_[{source, offset}] < kMostAtARecord) return false;
+    records_.erase({source, offset});
+    return true;
+  }
   // Deaths at records that were committed long ago: they will not be met again.
   void forget_records() { records_.clear(); }
 
@@ -87,8 +92,12 @@ class Judgement {
   explicit Judgement(const Job& job) : job_(job) {}
 
   Verdict judge(const Death& death);
-  // A worker died at that record. Not 0: so many have, and it becomes a dead letter.
-  int blame(std::uint64_t source, std::uint64_t offset);
+  // A worker died at that record. True: as Deaths::kMostAtARecord have, it becomes a dead letter.
+  bool blame(std::uint64_t source, std::uint64_t offset) {
+    const bool kills = deaths_.at_record(source, offset);
+    quarantined_ += kills ? 1 : 0;
+    return kills;
+  }
   // Why the run ends, as that has lasted for longer than source.give_up; empty: it does not.
   std::string given_up(const Outage& outage, std::chrono::steady_clock::time_point now) const;
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "proto/dealer.h"
 
@@ -28,19 +27,6 @@ std::string slot_name(const Slot& slot) {
   return fmt::format("{}-{}", to_string(slot.stage), slot.index);
 }
 
-std::optional<Slot> parse_slot(std::string_view name) {
-  for (Stage stage : kStages) {
-    std::string_view role = to_string(stage);
-    if (!name.starts_with(role) || name.substr(role.size(), 1) != "-") continue;
-    std::string_view digits = name.substr(role.size() + 1);
-    Slot slot{stage, 0};
-    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), slot.index);
-    if (error != std::errc() || slot_name(slot) != name) return std::nullopt;
-    return slot;
-  }
-  return std::nullopt;
-}
-
 std::string program_name(Stage stage) {
   return fmt::format("leat-{}", to_string(stage));
 }
@@ -56,18 +42,6 @@ std::vector<Slot> slots(const config::Pipeline& pipeline, int processors) {
 
 std::string worker_name(const Slot& slot, std::uint32_t instance) {
   return fmt::format("{}.{}", slot_name(slot), instance);
-}
-
-std::optional<Name> parse_worker_name(std::string_view name) {
-  std::size_t dot = name.find('.');
-  if (dot == std::string_view::npos) return std::nullopt;
-  auto slot = parse_slot(name.substr(0, dot));
-  if (!slot) return std::nullopt;
-  Name parsed{*slot, 0};
-  std::string_view digits = name.substr(dot + 1);
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), parsed.instance);
-  if (error != std::errc() || worker_name(parsed.slot, parsed.instance) != name) return std::nullopt;
-  return parsed;
 }
 
 std::string Layout::mark() const {

@@ -26,7 +26,6 @@ struct Slot {
 
 // "filter-0"
 std::string slot_name(const Slot& slot);
-std::optional<Slot> parse_slot(std::string_view name);
 // "leat-filter"
 std::string program_name(proto::Stage stage);
 
@@ -35,11 +34,6 @@ std::vector<Slot> slots(const config::Pipeline& pipeline, int processors);
 
 // "filter-0.7": the routing id of the seventh worker that this run started, at that slot; and the name of its page.
 std::string worker_name(const Slot& slot, std::uint32_t instance);
-struct Name {
-  Slot slot;
-  std::uint32_t instance = 0;
-};
-std::optional<Name> parse_worker_name(std::string_view name);
 
 class Layout {
  public:

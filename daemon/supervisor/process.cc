@@ -241,6 +241,14 @@ std::string own_folder() {
   return folder_of(text);
 }
 
+bool is_stopped(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  std::getline(file, line);
+  const std::size_t end = line.rfind(") ");
+  return end != std::string::npos && (line[end + 2] == 'T' || line[end + 2] == 't');
+}
+
 std::size_t pss_bytes(pid_t pid) {
   Fd file(::open(fmt::format("/proc/{}/smaps_rollup", pid).c_str(), O_RDONLY | O_CLOEXEC));
   return file ? pss_bytes_in(file.get()) : 0;

@@ -64,6 +64,9 @@ class Child {
 // The folder of the running executable: the workers are beside it. Throws std::system_error.
 std::string own_folder();
 
+// Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
+bool is_stopped(pid_t pid);
+
 // Proportional set size of a process in bytes: its own pages and its share of what it shares, so that a sum
 // over processes counts nothing twice. 0: gone, or not ours.
 std::size_t pss_bytes(pid_t pid);

@@ -89,10 +89,10 @@ bool remove_if_dead(int root, const std::string& name) {
   return true;
 }
 
-int remove_stale_in(int root) {
-  int removed = 0;
-  for (const auto& name : names_in(root)) removed += like_ours(name) && remove_if_dead(root, name) ? 1 : 0;
-  return removed;
+void remove_stale_in(int root) {
+  for (const auto& name : names_in(root)) {
+    if (like_ours(name)) remove_if_dead(root, name);
+  }
 }
 
 // What a leatd that was killed has left under this name.
@@ -159,12 +159,6 @@ RuntimeFolder::RuntimeFolder(const std::string& root_path, std::string_view name
 RuntimeFolder::~RuntimeFolder() {
   Fd folder(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (folder) remove_folder(AT_FDCWD, path_, folder.get());
-}
-
-int remove_stale_folders(const std::string& root_path) {
-  Fd root(::open(root_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root || ::flock(root.get(), LOCK_EX) != 0) return 0;
-  return remove_stale_in(root.get());
 }
 
 }  // namespace leat::supervisor

@@ -46,8 +46,4 @@ class RuntimeFolder {
   Fd lock_;
 };
 
-// Removes the folders of dead runs below `root`; returns how many. Touches nothing but folders with our lock
-// file.
-int remove_stale_folders(const std::string& root);
-
 }  // namespace leat::supervisor

@@ -69,10 +69,6 @@ StageShares shares_between(Stage stage, const std::array<std::uint64_t, 4>& befo
   return shares;
 }
 
-StageShares shares_of(Stage stage, const stage::MappedPage& page, std::uint64_t now_ns) {
-  return shares_between(stage, {}, activity_totals(page, now_ns));
-}
-
 std::vector<StageShares> mean_by_stage(const std::vector<StageShares>& workers) {
   std::vector<StageShares> stages;
   for (const auto& worker : workers) {

@@ -46,12 +46,9 @@ struct Snapshot {
 // Adds one worker's page to the totals (not to the shares).
 void add_page(Snapshot& snapshot, proto::Stage stage, const stage::MappedPage& page);
 
-// The shares of one worker at `now_ns` (CLOCK_MONOTONIC), the activity under way included.
-StageShares shares_of(proto::Stage stage, const stage::MappedPage& page, std::uint64_t now_ns);
-
 // Nanoseconds spent in each Activity up to `now_ns` (CLOCK_MONOTONIC), the one under way included.
 std::array<std::uint64_t, 4> activity_totals(const stage::MappedPage& page, std::uint64_t now_ns);
-// How the time between two such totals was spent.
+// How the time between two such totals was spent, of one worker.
 StageShares shares_between(proto::Stage stage, const std::array<std::uint64_t, 4>& before,
                            const std::array<std::uint64_t, 4>& after);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <string>
 
 #include "daemon/supervisor/supervisor.h"
@@ -31,21 +30,13 @@ double seconds_since(Clock::time_point then) {
 
 }  // namespace
 
-bool is_stopped(std::int64_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string line;
-  std::getline(file, line);
-  std::size_t end = line.rfind(") ");
-  return end != std::string::npos && end + 2 < line.size() && (line[end + 2] == 'T' || line[end + 2] == 't');
-}
-
 std::string_view to_string(Phase phase) {
   static constexpr std::array<std::string_view, 6> kNames{"starting", "running",  "waiting",
                                                           "paused",   "draining", "stopping"};
   return kNames[static_cast<std::size_t>(phase)];
 }
 
-WorkerStatus Supervisor::status_of(const Worker& worker) const {
+WorkerStatus status_of(const Worker& worker) {
   WorkerStatus status;
   status.slot = worker.slot;
   status.instance = worker.instance;
@@ -67,10 +58,19 @@ WorkerStatus Supervisor::status_of(const Worker& worker) const {
   if (worker.draining) status.state = "leaving";
   if (!worker.running()) {
     status.state = "gone";
-  } else if (is_stopped(status.pid)) {
+  } else if (is_stopped(worker.child->pid())) {
     status.state = "stopped";
   }
   return status;
+}
+
+std::string what_all_do(const Team& team) {
+  std::string text;
+  for (const Worker& worker : team.workers()) {
+    WorkerStatus status = status_of(worker);
+    text += fmt::format("{}{} is {}", text.empty() ? "" : ", ", slot_name(worker.slot), status.state);
+  }
+  return text;
 }
 
 // What a stop waits for.
@@ -109,7 +109,7 @@ std::string Supervisor::status_message() const {
   if (double still = seconds_since(liveness_.moved_at()); still >= kLong) {
     if (status_of(team_.writer()).state == "busy")
       return fmt::format("writer: {:.0f} s in writing to the sink or the ledger", still);
-    return fmt::format("no progress for {:.0f} s: {}", still, what_all_do());
+    return fmt::format("no progress for {:.0f} s: {}", still, what_all_do(team_));
   }
   if (job_.pipeline.has_processors() && !pool_.automatic() && team_.members().all() == 0) {
     return fmt::format("no processor: leat scale {0} processor 1, or systemctl start leat-processor@{0}-1",

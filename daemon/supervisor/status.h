@@ -27,6 +27,11 @@ struct WorkerStatus {
   std::uint64_t memory_bytes = 0;
 };
 
+struct Worker;
+WorkerStatus status_of(const Worker& worker);
+class Team;
+std::string what_all_do(const Team& team);  // "reader-0 is idle, filter-0 is busy"
+
 struct PoolStatus {
   int own = 0;
   int joined = 0;

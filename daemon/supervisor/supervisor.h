@@ -29,9 +29,6 @@ namespace leat::supervisor {
 
 using std::chrono::milliseconds;
 
-// Stopped by a signal (or a debugger)? The kernel answers without waiting for the process.
-bool is_stopped(std::int64_t pid);
-
 class Supervisor {
  public:
   // Makes the runtime folder, binds the control socket and starts the workers. Must be called and used in the main thread
@@ -109,7 +106,6 @@ class Supervisor {
   void replace_all(Worker& cause, milliseconds pause);
   void fill_slots();
   std::uint64_t progress();
-  std::string obituary(const Worker& worker) const;
 
   void check_start_up();
   void check_sink();
@@ -118,11 +114,9 @@ class Supervisor {
   void check_progress();
   void give_up(std::string why);
   Liveness::View view_of_progress() const;
-  std::string what_all_do() const;
 
   std::string status_message() const;
   std::string waited_for() const;
-  WorkerStatus status_of(const Worker& worker) const;
 
   const Job& job_;
   Observer& observer_;

@@ -25,6 +25,15 @@ std::string Worker::activity() const {
   return fmt::format("batch {} of source {}", sequence, read((*page)->source));
 }
 
+std::string Worker::fate() const {
+  return killed_for.empty() ? child->fate() : killed_for;
+}
+
+std::string Worker::obituary() const {
+  std::string at = activity();
+  return fmt::format("{} {}.{}", title(), fate(), at.empty() ? "" : fmt::format(" Its activity: {}.", at));
+}
+
 bool Worker::idle_for(std::chrono::milliseconds time) const {
   if (!is_ready() || !page) return false;
   const stage::Page& now = **page;
@@ -65,8 +74,8 @@ void Team::start(Worker& worker) {
 // Between the other processors and the writer, in the order of the indices.
 std::list<Worker>::iterator Team::new_slot() {
   Slot slot{Stage::kProcessor, 0};
-  while (has_slot(slot)) ++slot.index;
-  auto before = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) {
+  while (std::ranges::find(workers_, slot, &Worker::slot) != workers_.end()) ++slot.index;
+  auto before = std::ranges::find_if(workers_, [&](const Worker& w) {
     return w.slot.stage > slot.stage || (w.slot.stage == slot.stage && w.slot.index > slot.index);
   });
   auto added = workers_.emplace(before);
@@ -137,34 +146,25 @@ void Team::remove_files(const Worker& worker) const {
 
 // Those of the sockets that belong to no one worker are left too. A processor that joined may still hold one: it needs its name no more.
 void Team::remove_sockets() const {
-  std::vector<std::filesystem::path> sockets;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(runtime_, error)) {
-    if (entry.path().filename().string().starts_with(layout_.mark())) sockets.push_back(entry.path());
+    if (entry.path().filename().string().starts_with(layout_.mark())) ::unlink(entry.path().c_str());
   }
-  for (const auto& socket : sockets) ::unlink(socket.c_str());
 }
 
 Worker* Team::find(const std::string& identity) {
-  auto found =
-      std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.identity == identity; });
+  auto found = std::ranges::find(workers_, identity, &Worker::identity);
   return found == workers_.end() ? nullptr : &*found;
 }
 
 Worker* Team::running_as(pid_t pid) {
-  auto found = std::find_if(workers_.begin(), workers_.end(),
-                            [&](const Worker& w) { return w.running() && w.child->pid() == pid; });
+  auto found = std::ranges::find_if(workers_, [&](auto& w) { return w.running() && w.child->pid() == pid; });
   return found == workers_.end() ? nullptr : &*found;
 }
 
-bool Team::has_slot(const Slot& slot) const {
-  return std::any_of(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.slot == slot; });
-}
-
 bool Team::all_but_reader_ready() const {
-  return std::all_of(workers_.begin(), workers_.end(), [](const Worker& w) {
-    return w.is_ready() || w.joined || w.slot.stage == Stage::kReader;
-  });
+  return std::ranges::all_of(
+      workers_, [](const Worker& w) { return w.is_ready() || w.joined || w.slot.stage == Stage::kReader; });
 }
 
 Pool::Members Team::members() const {
@@ -177,7 +177,7 @@ Pool::Members Team::members() const {
 }
 
 bool Team::anyone_left() const {
-  return !leaving_.empty() || std::any_of(workers_.begin(), workers_.end(), [](const Worker& w) {
+  return !leaving_.empty() || std::ranges::any_of(workers_, [](const Worker& w) {
     return w.running() && !(w.joined && w.state == WorkerState::kDismissed);
   });
 }
@@ -195,11 +195,7 @@ void Team::reap() {
     const bool expected = worker.state == WorkerState::kLeaving || worker.state == WorkerState::kDismissed;
     worker.state.enter(expected ? WorkerState::kLeft : WorkerState::kDied);
   }
-  std::vector<Child> left;
-  for (Child& child : leaving_) {
-    if (!child.reap()) left.push_back(std::move(child));
-  }
-  leaving_ = std::move(left);
+  std::erase_if(leaving_, [](Child& child) { return child.reap(); });
 }
 
 bool Team::send(const Worker& worker, const proto::Control& message) const {
@@ -239,15 +235,12 @@ void Team::kill() {
 }
 
 std::vector<Child> Team::take_leftovers() {
-  std::vector<Child> left;
   for (Worker& worker : workers_) {
     if (!worker.running() || worker.joined) continue;
-    left.push_back(std::move(*worker.child));
+    leaving_.push_back(std::move(*worker.child));
     worker.child.reset();
   }
-  for (Child& child : leaving_) left.push_back(std::move(child));
-  leaving_.clear();
-  return left;
+  return std::exchange(leaving_, {});
 }
 
 void Team::count(Snapshot& snapshot) const {
@@ -257,7 +250,7 @@ void Team::count(Snapshot& snapshot) const {
   for (const Worker& worker : workers_) {
     if (!worker.page) continue;
     add_page(snapshot, worker.slot.stage, *worker.page);
-    shares.push_back(shares_of(worker.slot.stage, *worker.page, now));
+    shares.push_back(shares_between(worker.slot.stage, {}, activity_totals(*worker.page, now)));
   }
   snapshot.stages = mean_by_stage(shares);
 }

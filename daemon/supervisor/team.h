@@ -59,6 +59,9 @@ struct Worker {
   bool may_be_at_work() const { return state >= WorkerState::kWelcomed && state <= WorkerState::kFinishing; }
   std::string title() const;     // "leat-filter 0 (pid 123)"
   std::string activity() const;  // of its page, in words; may be empty
+  // Precondition of these: it has ended. "was killed by signal 9 (SIGKILL)", and with its name and activity, as sentences.
+  std::string fate() const;
+  std::string obituary() const;
   // Ready, and nothing to do for so long already.
   bool idle_for(std::chrono::milliseconds time) const;
 };
@@ -78,7 +81,6 @@ class Team {
   const std::list<Worker>& workers() const { return workers_; }
   Worker* find(const std::string& identity);  // nullptr: none, or another has that slot now
   Worker* running_as(pid_t pid);              // nullptr: none
-  bool has_slot(const Slot& slot) const;
   Worker& reader() { return workers_.front(); }
   Worker& writer() { return workers_.back(); }
   const Worker& reader() const { return workers_.front(); }

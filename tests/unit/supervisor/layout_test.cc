@@ -33,27 +33,6 @@ using Texts = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("a slot's name is read back, and nothing else is") {
-  CHECK(parse_slot("filter-0") == Slot{Stage::kFilter, 0});
-  CHECK(parse_slot(slot_name({Stage::kProcessor, 15})) == Slot{Stage::kProcessor, 15});
-  for (const char* bad :
-       {"", "filter", "filter-", "filter-01", "filter-1x", "filter--1", "pump-0", "writer-99999999999"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(parse_slot(bad));
-  }
-}
-
-TEST_CASE("a worker's name says slot and instance") {
-  auto name = parse_worker_name(worker_name({Stage::kProcessor, 3}, 17));
-  REQUIRE(name);
-  CHECK(name->slot == Slot{Stage::kProcessor, 3});
-  CHECK(name->instance == 17);
-  for (const char* bad : {"", "filter-0", "filter-0.", "filter-0.01", "filter-0.x", "pump-0.1", ".1"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(parse_worker_name(bad));
-  }
-}
-
 TEST_CASE("two workers of one slot never take in at the same place") {
   config::Pipeline pipeline = pipeline_with(1, 1);
   Layout layout(pipeline, "/run/leat/x-1", 7);

@@ -54,7 +54,8 @@ TEST_CASE("folders of dead runs are removed, a living run's is not") {
   RuntimeFolder alive(root.path, "other", RuntimeFolder::Kind::kChosen);
   CHECK_FALSE(fs::exists(root.path + "/reviews-1"));
   make_folder(root.path + "/reviews-2", "leat runtime folder\n");
-  CHECK(remove_stale_folders(root.path) == 1);
+  RuntimeFolder third(root.path, "third", RuntimeFolder::Kind::kChosen);
+  CHECK_FALSE(fs::exists(root.path + "/reviews-2"));
   CHECK(fs::exists(alive.path() + "/lock"));
 }
 
@@ -62,7 +63,7 @@ TEST_CASE("a folder of somebody else's in the root is left alone") {
   TempRoot root;
   make_folder(root.path + "/photos-2019", "not ours");
   make_folder(root.path + "/photos", "leat runtime folder\n");
-  CHECK(remove_stale_folders(root.path) == 0);
+  RuntimeFolder other(root.path, "other", RuntimeFolder::Kind::kChosen);
   CHECK(fs::exists(root.path + "/photos-2019/reader-0.page"));
   CHECK(fs::exists(root.path + "/photos/reader-0.page"));
 }
