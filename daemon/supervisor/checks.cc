@@ -97,7 +97,7 @@ void Supervisor::check_stall() {
       break;
     case Liveness::Stall::kResend:
       observer_.warning("batches-lost", "batches were lost on their way: they are sent again");
-      team_.tell_reader(proto::Resend{0});
+      team_.send_to_reader(proto::Resend{0});
       break;
     case Liveness::Stall::kGiveUp:
       give_up(fmt::format("batches were sent again {} times and have not arrived", Liveness::kMostResends));
@@ -158,7 +158,7 @@ void Supervisor::check_progress() {
 // The reader knows what batch it is, and fails with that; if it does not, this is what there is to say.
 void Supervisor::give_up(std::string why) {
   observer_.warning("no-progress", why);
-  team_.tell_reader(proto::GiveUp{why});
+  team_.send_to_reader(proto::GiveUp{why});
   liveness_.give_up(std::move(why), Clock::now());
 }
 

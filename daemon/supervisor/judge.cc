@@ -42,7 +42,7 @@ void Supervisor::judge_deaths() {
 void Supervisor::judge(Worker& worker, bool left) {
   if (!worker.joined && !worker.draining) return judge_own(worker);
   if (left) {
-    tell("worker-left", worker);
+    note_event("worker-left", worker);
   } else {
     observer_.warning("worker-died", worker.obituary());
     blame(worker);
@@ -71,7 +71,7 @@ void Supervisor::take_out(Worker& worker) {
     if (other.draining) other.draining->drained(worker.instance);
   }
   descriptors_.forget(worker.instance);
-  team_.tell_reader(proto::Resend{worker.instance});
+  team_.send_to_reader(proto::Resend{worker.instance});
 }
 
 // Which record was it at? The third death at one makes it a dead letter.
@@ -88,7 +88,7 @@ void Supervisor::blame(Worker& worker) {
   observer_.warning("record-quarantined",
                     fmt::format("the record at offset {} of source {} becomes a dead letter: {}", offset,
                                 source, record.reason));
-  team_.tell_reader(record);
+  team_.send_to_reader(record);
 }
 
 void Supervisor::replace_all(Worker& cause, milliseconds pause) {

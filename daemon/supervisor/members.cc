@@ -100,7 +100,7 @@ void Supervisor::start_draining(Worker& worker) {
   std::vector<std::uint32_t> dealers;
   for (const Worker* dealer : team_.dealers_of(worker)) dealers.push_back(dealer->instance);
   worker.draining.emplace(Clock::now(), std::move(dealers));
-  tell("worker-draining", worker);
+  note_event("worker-draining", worker);
   send_to_dealers(worker, proto::MemberDraining{worker.slot.index, worker.instance});
   if (worker.state == WorkerState::kReady) send_finish(worker);
 }

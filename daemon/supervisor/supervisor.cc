@@ -165,7 +165,7 @@ void Supervisor::end(int exit_code, std::string failure) {
   outcome_.failure = std::move(failure);
 }
 
-void Supervisor::tell(std::string_view event, const Worker& worker) {
+void Supervisor::note_event(std::string_view event, const Worker& worker) {
   observer_.happened(event,
                      {{"worker", slot_name(worker.slot)}, {"pid", std::to_string(worker.child->pid())}});
 }
@@ -289,7 +289,7 @@ void Supervisor::on_report(Worker& worker, const proto::Report& report) {
         send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
                                                    team_.layout().input(worker.slot, worker.instance)});
       }
-      tell(worker.joined ? "worker-joined" : "worker-ready", worker);
+      note_event(worker.joined ? "worker-joined" : "worker-ready", worker);
       break;
     case proto::ReportKind::kWarning:
       observer_.warning(fmt::format("{}-warning", to_string(worker.slot.stage)), report.text);
@@ -323,7 +323,7 @@ void Supervisor::on_failure(Worker& worker, const proto::Report& report) {
 
 void Supervisor::pause(bool on) {
   paused_ = on;
-  team_.tell_reader(proto::Pause{on});
+  team_.send_to_reader(proto::Pause{on});
 }
 
 }  // namespace leat::supervisor

@@ -84,7 +84,7 @@ class Supervisor {
   void end_late(Worker& worker);
   bool is_waited_for(const Worker& worker) const;
   void end(int exit_code, std::string failure);
-  void tell(std::string_view event, const Worker& worker);
+  void note_event(std::string_view event, const Worker& worker);
   void disband();
   void tick(bool last);
 

@@ -203,7 +203,7 @@ bool Team::send(const Worker& worker, const proto::Control& message) const {
   return control_.try_send(worker.identity, bytes);
 }
 
-void Team::tell_reader(const proto::Control& message) const {
+void Team::send_to_reader(const proto::Control& message) const {
   if (reader().is_welcomed()) static_cast<void>(send(reader(), message));
 }
 

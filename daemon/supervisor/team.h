@@ -106,7 +106,7 @@ class Team {
   // False: it cannot be told (not there, or its queue is full).
   bool send(const Worker& worker, const proto::Control& message) const;
   // To the reader, if it is there: what is lost with it is not missed by the next one.
-  void tell_reader(const proto::Control& message) const;
+  void send_to_reader(const proto::Control& message) const;
   std::vector<const Worker*> dealers_of(const Worker& worker) const;  // that are there
   // Sends `stop` with `now` to all that have said hello, as far as it can be sent without waiting; ends those
   // that have not.
