@@ -137,21 +137,19 @@ Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes, PayloadPoo
     return fail(Fault::kReject,
                 fmt::format("batch: {} bytes are over the cap of {}", message.size(), max_bytes));
   }
-  auto header = decode_header(message.view());
-  if (!header) return tl::unexpected(header.error());
-  std::size_t end = Layout(*header).end;
+  auto header = LEAT_TRY(decode_header(message.view()));
+  std::size_t end = Layout(header).end;
   Batch batch;
-  if ((header->flags & kFlagInSlot) != 0) {
+  if ((header.flags & kFlagInSlot) != 0) {
     if (message.size() != kHeaderBytes || end > max_bytes) {
       return fail(Fault::kReject,
                   fmt::format("batch: {} bytes in a slot, announced in {}", end, message.size()));
     }
-    header->flags = static_cast<std::uint8_t>(header->flags & ~kFlagInSlot);
+    header.flags = static_cast<std::uint8_t>(header.flags & ~kFlagInSlot);
     auto number = ByteReader(message.view().substr(kSlotOffset, 4)).get<std::uint32_t>();
     auto arena = ByteReader(message.view().substr(kArenaOffset, 8)).get<std::uint64_t>();
-    auto slot = pool.received(arena, number, end);
-    if (!slot) return tl::unexpected(slot.error());
-    batch.slot_ = *std::move(slot);
+    batch.slot_ = LEAT_TRY(pool.received(arena, number, end));
+
   } else {
     if (end != message.size()) {
       return fail(Fault::kReject,
@@ -159,9 +157,9 @@ Result<Batch> Batch::decode(Message message, std::uint64_t max_bytes, PayloadPoo
     }
     batch.message_ = std::move(message);
   }
-  batch.header_ = *header;
+  batch.header_ = header;
   if (auto records = batch.records();
-      header->kind == BatchKind::kRecords && !records.empty() && records.back() != '\n') {
+      header.kind == BatchKind::kRecords && !records.empty() && records.back() != '\n') {
     return fail(Fault::kReject, "batch: the last record has no newline");
   }
   return batch;

@@ -150,29 +150,25 @@ Result<std::vector<Fd>> DescriptorClient::request(DescriptorRequestKind kind, st
 }
 
 Result<void> DescriptorClient::offer(std::uint64_t arena, int memfd) const {
-  auto granted = request(DescriptorRequestKind::kOffer, arena, {memfd}, 0);
-  if (!granted) return tl::unexpected(granted.error());
+  LEAT_TRY(request(DescriptorRequestKind::kOffer, arena, {memfd}, 0));
   return {};
 }
 
 Result<Fd> DescriptorClient::ask(std::uint64_t arena) const {
-  auto granted = request(DescriptorRequestKind::kAsk, arena, {}, 1);
-  if (!granted) return tl::unexpected(granted.error());
-  return std::move(granted->front());
+  auto granted = LEAT_TRY(request(DescriptorRequestKind::kAsk, arena, {}, 1));
+  return std::move(granted.front());
 }
 
 Result<Fd> DescriptorClient::briefing() const {
-  auto granted = request(DescriptorRequestKind::kBriefing, 0, {}, 1);
-  if (!granted) return tl::unexpected(granted.error());
-  return std::move(granted->front());
+  auto granted = LEAT_TRY(request(DescriptorRequestKind::kBriefing, 0, {}, 1));
+  return std::move(granted.front());
 }
 
 Result<DescriptorClient::Joined> DescriptorClient::join(std::uint64_t number, int pidfd, int memory) const {
   std::vector<int> descriptors{pidfd};
   if (memory >= 0) descriptors.push_back(memory);
-  auto granted = request(DescriptorRequestKind::kJoin, number, std::move(descriptors), 2);
-  if (!granted) return tl::unexpected(granted.error());
-  return Joined{std::move(granted->front()), std::move(granted->back())};
+  auto granted = LEAT_TRY(request(DescriptorRequestKind::kJoin, number, std::move(descriptors), 2));
+  return Joined{std::move(granted.front()), std::move(granted.back())};
 }
 
 DescriptorServer::DescriptorServer(const std::string& path)

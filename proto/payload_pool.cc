@@ -31,13 +31,12 @@ Result<std::shared_ptr<Arena>> PayloadPool::mapped(ArenaId id) {
 }
 
 Result<Slot> PayloadPool::received(ArenaId id, std::uint32_t slot, std::size_t bytes) {
-  auto arena = mapped(id);
-  if (!arena) return tl::unexpected(arena.error());
-  if (slot >= (*arena)->slots() || bytes > (*arena)->slot_bytes()) {
+  auto arena = LEAT_TRY(mapped(id));
+  if (slot >= arena->slots() || bytes > arena->slot_bytes()) {
     return fail(Fault::kReject,
                 fmt::format("batch: {} bytes in slot {} are not in its sender's memory", bytes, slot));
   }
-  return Slot::received(*std::move(arena), slot);
+  return Slot::received(std::move(arena), slot);
 }
 
 void PayloadPool::reclaim(std::uint32_t receiver) const {

@@ -47,20 +47,17 @@ Result<std::optional<ledger::RunLock>> take_state(const RunOptions& options, sup
   job.state =
       options.state.empty() ? ledger::default_state_folder(job.pipeline.name) : plan::absolute(options.state);
   std::string warning;
-  if (auto ready = ledger::prepare_state_folder(job.state, warning); !ready)
-    return tl::unexpected(ready.error());
+  LEAT_TRY(ledger::prepare_state_folder(job.state, warning));
   if (!warning.empty()) progress.warning("state", warning);
-  auto lock = ledger::RunLock::take(job.state, job.pipeline.file);
-  if (!lock) return tl::unexpected(lock.error());
+  auto lock = LEAT_TRY(ledger::RunLock::take(job.state, job.pipeline.file));
   // One that was killed at its end has letters to bring to the dead-letter file before this run appends to it.
-  auto unfinished = replay::unfinished_replay(job.state, job.pipeline.name);
-  if (!unfinished) return tl::unexpected(unfinished.error());
-  if (*unfinished) {
+  auto unfinished = LEAT_TRY(replay::unfinished_replay(job.state, job.pipeline.name));
+  if (unfinished) {
     progress.note("state",
                   fmt::format("a replay of dead letters was interrupted: leat dead replay {}{} continues it",
                               job.pipeline.file, ledger::state_option(job.state, job.pipeline.name)));
   }
-  return std::optional(std::move(*lock));
+  return std::optional(std::move(lock));
 }
 
 supervisor::Job job_of(const RunOptions& options, const plan::Plan& plan) {

@@ -86,11 +86,10 @@ std::size_t before_trailer(std::string_view bytes) {
 
 Result<Call> Call::begin(const std::string& runtime_dir, const Request& request) {
   std::string path = socket_path(runtime_dir);
-  auto address = address_of(path);
-  if (!address) return tl::unexpected(address.error());
+  auto address = LEAT_TRY(address_of(path));
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return cannot_connect(path, errno);
-  if (int error = connect_patiently(socket.get(), *address); error != 0) return cannot_connect(path, error);
+  if (int error = connect_patiently(socket.get(), address); error != 0) return cannot_connect(path, error);
   std::string line = encode(request);
   std::string_view left = line;
   while (!left.empty()) {
@@ -132,9 +131,8 @@ Result<Received> Call::finish(std::optional<std::chrono::milliseconds> limit, in
   if (limit) deadline = Clock::now() + *limit;
   std::size_t end = std::string::npos;
   while ((end = bytes_.find('\n')) == std::string::npos && bytes_.size() <= kMaxAnswerBytes) {
-    auto more = receive(deadline);
-    if (!more) return tl::unexpected(more.error());
-    if (!*more) break;
+    auto more = LEAT_TRY(receive(deadline));
+    if (!more) break;
   }
   if (end == std::string::npos) {
     return fail(Fault::kFatal, fmt::format("the leatd at {} went away before it had answered", path_));
@@ -156,9 +154,8 @@ Result<Received> Call::pass_on(int output) {
       return fail(Fault::kFatal, fmt::format("cannot write: {}", std::strerror(error)));
     }
     bytes_.erase(0, ready);
-    auto more = receive(std::nullopt);
-    if (!more) return tl::unexpected(more.error());
-    if (!*more) break;
+    auto more = LEAT_TRY(receive(std::nullopt));
+    if (!more) break;
   }
   auto received = bytes_.empty() ? std::nullopt : decode_answer(std::string_view(bytes_).substr(1));
   if (!received) {

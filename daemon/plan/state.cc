@@ -26,33 +26,28 @@ Result<std::string> name_of(const std::string& pipeline_file) {
 Result<OpenState> open_state(const StateOf& of) {
   std::string name;
   if (!of.pipeline.empty()) {
-    auto found = name_of(of.pipeline);
-    if (!found) return tl::unexpected(found.error());
-    name = *std::move(found);
+    name = LEAT_TRY(name_of(of.pipeline));
   }
   std::string folder = of.state.empty() ? ledger::default_state_folder(name) : absolute(of.state);
-  auto view = ledger::View::open(folder);
-  if (!view) return tl::unexpected(view.error());
-  if (!*view) {
+  auto view = LEAT_TRY(ledger::View::open(folder));
+  if (!view) {
     return fail(Fault::kFatal,
                 fmt::format("there is no ledger in {}: nothing has been run with this state yet", folder),
                 kExitConfig);
   }
-  auto owner = (*view)->pipeline();
-  if (!owner) return tl::unexpected(owner.error());
-  if (!name.empty() && *owner != name) {
+  auto owner = LEAT_TRY(view->pipeline());
+  if (!name.empty() && owner != name) {
     return fail(Fault::kFatal,
-                fmt::format("the ledger in {} is of the pipeline {}, not of {}", folder, *owner, name),
+                fmt::format("the ledger in {} is of the pipeline {}, not of {}", folder, owner, name),
                 kExitConfig);
   }
-  auto file = (*view)->file();
-  if (!file) return tl::unexpected(file.error());
-  if (!of.pipeline.empty() && !ledger::belongs_to(*file, absolute(of.pipeline))) {
+  auto file = LEAT_TRY(view->file());
+  if (!of.pipeline.empty() && !ledger::belongs_to(file, absolute(of.pipeline))) {
     return fail(Fault::kFatal,
-                fmt::format("the state in {} belongs to {}, not to {}", folder, *file, of.pipeline),
+                fmt::format("the state in {} belongs to {}, not to {}", folder, file, of.pipeline),
                 kExitConfig);
   }
-  return OpenState{std::move(folder), *std::move(owner), **std::move(view)};
+  return OpenState{std::move(folder), std::move(owner), *std::move(view)};
 }
 
 Error refused(const std::vector<config::Problem>& problems) {

@@ -48,10 +48,9 @@ Result<void> for_lines(const std::string& path, std::uint64_t until, Each each) 
   auto lines = Lines::open(path, until);
   if (!lines) return lines.error().exit_code == kExitNoInput ? Result<void>() : tl::unexpected(lines.error());
   for (;;) {
-    auto line = lines->next();
-    if (!line) return tl::unexpected(line.error());
-    if (!*line) return {};
-    if (auto done = each(**line); !done) return done;
+    auto line = LEAT_TRY(lines->next());
+    if (!line) return {};
+    if (auto done = each(*line); !done) return done;
   }
 }
 
@@ -63,27 +62,23 @@ class OwnLedger {
     auto lock = ledger::WriterLock::try_take(state);
     if (!lock) return fail(Fault::kFatal, lock.error().text + "; try again later", kExitIo);
     own.lock_.emplace(std::move(*lock));
-    auto view = ledger::View::open(state);
-    if (!view) return tl::unexpected(view.error());
-    if (!*view) return own;
-    auto opened = ledger::Ledger::open(state, pipeline);
-    if (!opened) return tl::unexpected(opened.error());
-    own.ledger_.emplace(std::move(*opened));
+    auto view = LEAT_TRY(ledger::View::open(state));
+    if (!view) return own;
+    auto opened = LEAT_TRY(ledger::Ledger::open(state, pipeline));
+    own.ledger_.emplace(std::move(opened));
     return own;
   }
   // Letters behind it were never committed: they come again when the run that wrote them continues.
   Result<std::uint64_t> committed(const std::string& file) {
     if (!ledger_) return UINT64_MAX;
-    auto known = ledger_->view().dead_letters();
-    if (!known) return tl::unexpected(known.error());
-    return *known && (*known)->path == file ? (*known)->length : UINT64_MAX;
+    auto known = LEAT_TRY(ledger_->view().dead_letters());
+    return known && known->path == file ? known->length : UINT64_MAX;
   }
   Result<void> forget() {
     if (!ledger_) return {};
-    auto epoch = ledger_->view().epoch();
-    if (!epoch) return tl::unexpected(epoch.error());
+    auto epoch = LEAT_TRY(ledger_->view().epoch());
     ledger::Commit commit;
-    commit.epoch = *epoch;
+    commit.epoch = epoch;
     commit.dead_letters = ledger::DeadLetterFile{};
     return ledger_->commit(commit);
   }
@@ -144,20 +139,17 @@ std::string to_json(const Replay& replay) {
 }
 
 Result<JsonDocument> read_json(const std::string& path) {
-  auto lines = Lines::open(path);
-  if (!lines) return tl::unexpected(lines.error());
-  auto line = lines->next();
-  if (!line) return tl::unexpected(line.error());
-  auto document = *line ? parse_json_object(**line) : std::nullopt;
+  auto lines = LEAT_TRY(Lines::open(path));
+  auto line = LEAT_TRY(lines.next());
+  auto document = line ? parse_json_object(*line) : std::nullopt;
   if (document) return *std::move(document);
   return fail(Fault::kFatal,
               fmt::format("{} is damaged; check what is in its folder, and move that elsewhere", path));
 }
 
 Result<Replay> read_replay(const std::string& folder) {
-  auto document = read_json(folder + "/replay.json");
-  if (!document) return tl::unexpected(document.error());
-  const JsonValue root = document->root();
+  auto document = LEAT_TRY(read_json(folder + "/replay.json"));
+  const JsonValue root = document.root();
   Replay replay;
   replay.folder = folder;
   replay.id = root.text("id");
@@ -202,8 +194,7 @@ Result<std::uint64_t> append_letters(Out& out, const Replay& replay) {
     ++appended;
     return out.add(std::string(line) + '\n');
   };
-  if (auto done = for_lines(replay.kept_file(), UINT64_MAX, count); !done)
-    return tl::unexpected(done.error());
+  LEAT_TRY(for_lines(replay.kept_file(), UINT64_MAX, count));
 
   // Should somebody have removed it, the letters stay as they are: nothing is lost but where they came from.
   auto origins = Lines::open(replay.aside);
@@ -214,10 +205,9 @@ Result<std::uint64_t> append_letters(Out& out, const Replay& replay) {
     auto letter = proto::parse_dead_letter(line);
     if (!letter) return count(line);
     while (origins && at < letter->line) {
-      auto next = origins->next();
-      if (!next) return tl::unexpected(next.error());
-      if (!*next) break;
-      auto read = proto::parse_dead_letter(**next);
+      auto next = LEAT_TRY(origins->next());
+      if (!next) break;
+      auto read = proto::parse_dead_letter(*next);
       if (!read || !read->record || read->record->empty() || read->record->find('\n') != std::string::npos)
         continue;
       origin = std::move(read);
@@ -240,9 +230,8 @@ Result<std::uint64_t> append_letters(Out& out, const Replay& replay) {
 
 Result<std::uint64_t> length_before(const Replay& replay, OwnLedger& own, const std::string& marker, int fd) {
   if (exists(marker)) {
-    auto document = read_json(marker);
-    if (!document) return tl::unexpected(document.error());
-    return document->root().number("length");
+    auto document = LEAT_TRY(read_json(marker));
+    return document.root().number("length");
   }
   auto committed = own.committed(replay.dead_letter);
   if (!committed) return committed;
@@ -270,7 +259,7 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
       auto replay = read_replay(folder);
       if (replay && exists(replay->aside)) {
         std::string whole = fmt::format("{}/{}", state, name.substr(1, name.size() - 1 - kNew.size()));
-        if (auto done = rename_durably(folder, whole); !done) return tl::unexpected(done.error());
+        LEAT_TRY(rename_durably(folder, whole));
         replay->folder = whole;
         found = *std::move(replay);
       } else {
@@ -279,13 +268,11 @@ Result<std::optional<Replay>> unfinished_replay(const std::string& state, const 
     } else if (name.starts_with(hidden) && name.ends_with(kOld)) {
       fs::remove_all(folder, error);
     } else if (name.starts_with(kPrefix) && fs::is_directory(folder, error)) {
-      auto replay = read_replay(folder);
-      if (!replay) return tl::unexpected(replay.error());
+      auto replay = LEAT_TRY(read_replay(folder));
       if (exists(folder + "/end.json")) {
-        auto ended = end_replay(state, pipeline, *replay);
-        if (!ended) return tl::unexpected(ended.error());
+        LEAT_TRY(end_replay(state, pipeline, replay));
       } else {
-        found = *std::move(replay);
+        found = std::move(replay);
       }
     }
   }
@@ -298,13 +285,10 @@ Result<Replay> begin_replay(const std::string& state, const std::string& pipelin
     return fail(Fault::kFatal, fmt::format("{} is not UTF-8; rename it first", config::in_quotes(file)),
                 kExitConfig);
   }
-  auto letters = lock_letters(file, 0);
-  if (!letters) return tl::unexpected(letters.error());
-  auto own = OwnLedger::open(state, pipeline);
-  if (!own) return tl::unexpected(own.error());
-  auto committed = own->committed(file);
-  if (!committed) return tl::unexpected(committed.error());
-  std::uint64_t until = std::min(*committed, size_of(letters->get()));
+  auto letters = LEAT_TRY(lock_letters(file, 0));
+  auto own = LEAT_TRY(OwnLedger::open(state, pipeline));
+  auto committed = LEAT_TRY(own.committed(file));
+  std::uint64_t until = std::min(committed, size_of(letters.get()));
 
   std::string name = std::string(kPrefix) + replay.id;
   std::string folder = state + "/." + name + std::string(kNew);
@@ -320,10 +304,10 @@ Result<Replay> begin_replay(const std::string& state, const std::string& pipelin
     if (!done) return tl::unexpected(done.error());
     return replay;
   }
-  if (until < size_of(letters->get()) && ::ftruncate(letters->get(), static_cast<off_t>(until)) != 0) {
+  if (until < size_of(letters.get()) && ::ftruncate(letters.get(), static_cast<off_t>(until)) != 0) {
     return io_failure("cut", file, errno);
   }
-  done = own->forget();
+  done = own.forget();
   if (done) done = rename_durably(file, replay.aside);
   if (done) done = rename_durably(folder, replay.folder);
   if (!done) return tl::unexpected(done.error());
@@ -332,17 +316,15 @@ Result<Replay> begin_replay(const std::string& state, const std::string& pipelin
 
 Result<std::uint64_t> end_replay(const std::string& state, const std::string& pipeline,
                                  const Replay& replay) {
-  auto letters = lock_letters(replay.dead_letter, O_CREAT);
-  if (!letters) return tl::unexpected(letters.error());
-  auto own = OwnLedger::open(state, pipeline);
-  if (!own) return tl::unexpected(own.error());
-  auto before = length_before(replay, *own, replay.folder + "/end.json", letters->get());
+  auto letters = LEAT_TRY(lock_letters(replay.dead_letter, O_CREAT));
+  auto own = LEAT_TRY(OwnLedger::open(state, pipeline));
+  auto before = length_before(replay, own, replay.folder + "/end.json", letters.get());
   if (!before) return before;
-  if (auto done = own->forget(); !done) return tl::unexpected(done.error());
-  if (::ftruncate(letters->get(), static_cast<off_t>(*before)) != 0)
+  LEAT_TRY(own.forget());
+  if (::ftruncate(letters.get(), static_cast<off_t>(*before)) != 0)
     return io_failure("cut", replay.dead_letter, errno);
   Out out(replay.dead_letter);
-  out.take(letters->get());
+  out.take(letters.get());
   auto appended = append_letters(out, replay);
   if (!appended) return appended;
   Result<void> done = out.close();

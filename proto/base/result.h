@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace leat {
@@ -39,10 +40,24 @@ using Result = tl::expected<T, Error>;
   return tl::unexpected<Error>(Error{fault, std::move(text), exit_code});
 }
 
+template <class T>
+T value_of(Result<T>&& result) {
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
 // A broken invariant: prints file, line and text to stderr and aborts. Stays on in release builds.
 [[noreturn]] void check_failed(const char* file, int line, const char* expression, const std::string& values);
 
 }  // namespace leat
+
+// The value, or the function around it returns the error: `auto fd = LEAT_TRY(open(path));`, `LEAT_TRY(sync(fd));`. A whole
+// statement or initialiser: on the way out nothing else of an expression that it is in would be destroyed.
+#define LEAT_TRY(...)                                                        \
+  __extension__({                                                            \
+    auto leat_result = __VA_ARGS__;                                          \
+    if (!leat_result) return tl::unexpected(std::move(leat_result).error()); \
+    ::leat::value_of(std::move(leat_result));                                \
+  })
 
 #define LEAT_CHECK(condition, values)                                 \
   do {                                                                \

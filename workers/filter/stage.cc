@@ -63,9 +63,8 @@ struct FilterStage::Split {
 
 Result<FilterStage> FilterStage::make(const config::Pipeline& pipeline, const proto::PayloadPool& payloads) {
   json::Paths paths;
-  auto predicates = Predicates::compile(pipeline.filter.keep, paths);
-  if (!predicates) return tl::unexpected(predicates.error());
-  return FilterStage(*std::move(predicates), paths, pipeline.has_processors(), payloads);
+  auto predicates = LEAT_TRY(Predicates::compile(pipeline.filter.keep, paths));
+  return FilterStage(std::move(predicates), paths, pipeline.has_processors(), payloads);
 }
 
 FilterStage::FilterStage(Predicates predicates, const json::Paths& paths, bool origins_wanted,

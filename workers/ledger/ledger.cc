@@ -42,9 +42,8 @@ constexpr const char* kSettings =
 
 Result<void> use_wal(Connection& db, const std::string& file) {
   auto mode = db.query("PRAGMA journal_mode=WAL");
-  auto row = mode.next();
-  if (!row) return tl::unexpected(row.error());
-  if (*row && mode.text(0) == "wal") return {};
+  auto row = LEAT_TRY(mode.next());
+  if (row && mode.text(0) == "wal") return {};
   return fail(
       Fault::kFatal,
       fmt::format(
@@ -84,41 +83,37 @@ bool is_gone(const std::string& path) {
 // moved takes its ledger with it, as nothing is left where it was.
 Result<void> claim_file(Connection& db, View& view, const std::string& pipeline_file, const std::string& file,
                         std::string& note) {
-  auto owner = view.file();
-  if (!owner) return tl::unexpected(owner.error());
-  if (pipeline_file.empty() || *owner == pipeline_file) return {};
-  if (!owner->empty() && !same_file(*owner, pipeline_file)) {
-    if (!belongs_to(*owner, pipeline_file)) {
+  auto owner = LEAT_TRY(view.file());
+  if (pipeline_file.empty() || owner == pipeline_file) return {};
+  if (!owner.empty() && !same_file(owner, pipeline_file)) {
+    if (!belongs_to(owner, pipeline_file)) {
       return fail(Fault::kFatal,
                   fmt::format("the state {} belongs to {}: give {} another name:, or another folder with "
                               "--state; if it takes the place of that file, remove that one",
-                              file, *owner, pipeline_file),
+                              file, owner, pipeline_file),
                   kExitConfig);
     }
-    note = fmt::format("{} does not exist any more: {} continues with its state", *owner, pipeline_file);
+    note = fmt::format("{} does not exist any more: {} continues with its state", owner, pipeline_file);
   }
-  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
+  auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
   auto done = db.query("UPDATE ledger SET file = ?").with(pipeline_file).run();
   if (done) done = seal_ledger(db);
-  return done ? transaction->commit() : done;
+  return done ? transaction.commit() : done;
 }
 
 Result<void> claim(Connection& db, View& view, const std::string& pipeline, const std::string& file) {
-  auto owner = view.pipeline();
-  if (!owner) return tl::unexpected(owner.error());
-  if (*owner == pipeline) return {};
-  if (owner->empty()) {
-    auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-    if (!transaction) return tl::unexpected(transaction.error());
+  auto owner = LEAT_TRY(view.pipeline());
+  if (owner == pipeline) return {};
+  if (owner.empty()) {
+    auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
     auto done = db.query("UPDATE ledger SET pipeline = ?").with(pipeline).run();
     if (done) done = seal_ledger(db);
-    return done ? transaction->commit() : done;
+    return done ? transaction.commit() : done;
   }
   return fail(
       Fault::kFatal,
       fmt::format("{} is the ledger of the pipeline {}, not of {}; choose another folder with --state", file,
-                  *owner, pipeline),
+                  owner, pipeline),
       kExitConfig);
 }
 
@@ -126,9 +121,8 @@ Result<void> claim(Connection& db, View& view, const std::string& pipeline, cons
 Result<void> check(Connection& db, View& view, bool small) {
   auto first = verify(db, small);
   if (!first || small) return first;
-  auto last = view.last_run();
-  if (!last) return tl::unexpected(last.error());
-  bool clean = *last && (*last)->ended_s != 0;
+  auto last = LEAT_TRY(view.last_run());
+  bool clean = last && last->ended_s != 0;
   return clean ? Result<void>{} : verify(db, true);
 }
 
@@ -167,9 +161,8 @@ Result<std::vector<std::uint64_t>> delete_absent(Connection& db) {
   query.with(kScansKept).with(kPruneRows);
   std::vector<std::uint64_t> ids;
   for (;;) {
-    auto row = query.next();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return ids;
+    auto row = LEAT_TRY(query.next());
+    if (!row) return ids;
     ids.push_back(query.number(0));
   }
 }
@@ -271,8 +264,7 @@ Result<Ledger> Ledger::open(const std::string& folder, const std::string& pipeli
   auto reader = std::make_shared<View::Reader>(View::Reader{std::move(*db)});
   Ledger ledger(std::make_unique<Database>(Database{.reader = reader, .view = View(reader)}));
   // Before anything is changed in what may be somebody else's file.
-  auto version = version_of(reader->db, migrations().size(), file);
-  if (!version) return tl::unexpected(version.error());
+  LEAT_TRY(version_of(reader->db, migrations().size(), file));
   Result<void> ready = use_wal(reader->db, file);
   if (ready) ready = reader->db.run(kSettings);
   if (ready) ready = migrate(reader->db, migrations(), file);
@@ -286,8 +278,7 @@ Result<Ledger> Ledger::open(const std::string& folder, const std::string& pipeli
 
 Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
   Connection& db = database_->db();
-  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
+  auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
   auto before = view().epoch();
   if (!before) return before;
   std::uint64_t epoch = *before + 1;
@@ -312,36 +303,33 @@ Result<std::uint64_t> Ledger::begin_epoch(const std::string& run) {
                .with(std::int64_t{kRunsKept})
                .run();
   }
-  if (done) done = transaction->commit();
+  if (done) done = transaction.commit();
   if (!done) return tl::unexpected(done.error());
   return epoch;
 }
 
 Result<void> Ledger::commit(const Commit& commit) {
   Connection& db = database_->db();
-  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
-  auto epoch = view().epoch();
-  if (!epoch) return tl::unexpected(epoch.error());
-  if (*epoch != commit.epoch) {
+  auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
+  auto epoch = LEAT_TRY(view().epoch());
+  if (epoch != commit.epoch) {
     return fail(Fault::kFatal,
                 fmt::format("another writer has taken over: this one is of epoch {}, the ledger is at {}",
-                            commit.epoch, *epoch),
+                            commit.epoch, epoch),
                 kExitBug);
   }
   auto now_s = static_cast<std::int64_t>(std::time(nullptr));
   std::vector<std::uint64_t> new_ids;
   Result<void> done = write_presence(db, commit.presence, now_s);
   if (done) done = write_outputs(db, commit.outputs, now_s, new_ids);
-  auto last_output = view().last_output_id();
-  if (!last_output) return tl::unexpected(last_output.error());
-  if (done) done = write_sources(db, commit.sources, *last_output, now_s);
+  auto last_output = LEAT_TRY(view().last_output_id());
+  if (done) done = write_sources(db, commit.sources, last_output, now_s);
   for (std::uint64_t id : commit.forget_outputs) {
     if (done) done = db.query("DELETE FROM outputs WHERE id = ?").with(id).run();
   }
   if (done && commit.dead_letters) done = write_dead_letters(db, *commit.dead_letters);
   if (done && !commit.run.id.empty()) done = write_run(db, commit.run);
-  if (done) done = transaction->commit();
+  if (done) done = transaction.commit();
   if (!done) return done;
   auto new_id = new_ids.begin();
   for (Output* output : commit.outputs) {
@@ -353,18 +341,16 @@ Result<void> Ledger::commit(const Commit& commit) {
 
 Result<void> Ledger::forget_all() {
   Connection& db = database_->db();
-  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
+  auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
   Result<void> done = db.query("DELETE FROM sources").run();
   if (done) done = db.query("DELETE FROM outputs").run();
   if (done) done = db.query("DELETE FROM dead_letters").run();
-  return done ? transaction->commit() : done;
+  return done ? transaction.commit() : done;
 }
 
 Result<bool> Ledger::start_over(const std::string& path) {
   Connection& db = database_->db();
-  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
+  auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
   auto done =
       db.query(
             "UPDATE sources SET state='reading', size=0, mtime_ns=0, head_bytes=0, head_hash=?, reason='', "
@@ -381,7 +367,7 @@ Result<bool> Ledger::start_over(const std::string& path) {
   bool known = db.changed() > 0;
   if (done)
     done = db.query("UPDATE sources SET row_sum = " LEAT_SOURCE_SUM " WHERE path = ?").with(path).run();
-  if (done) done = transaction->commit();
+  if (done) done = transaction.commit();
   if (!done) return tl::unexpected(done.error());
   return known;
 }
@@ -390,35 +376,30 @@ Result<bool> Ledger::start_over(const std::string& path) {
 Result<std::uint64_t> Ledger::prune() {
   Connection& db = database_->db();
   for (std::uint64_t pruned = 0;;) {
-    auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-    if (!transaction) return tl::unexpected(transaction.error());
-    auto ids = delete_absent(db);
-    if (!ids) return tl::unexpected(ids.error());
-    for (std::uint64_t id : *ids) {
-      auto deleted = db.query("DELETE FROM outputs WHERE source = ?").with(id).run();
-      if (!deleted) return tl::unexpected(deleted.error());
+    auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
+    auto ids = LEAT_TRY(delete_absent(db));
+    for (std::uint64_t id : ids) {
+      LEAT_TRY(db.query("DELETE FROM outputs WHERE source = ?").with(id).run());
     }
-    if (ids->empty()) return pruned;
-    if (auto done = transaction->commit(); !done) return tl::unexpected(done.error());
-    pruned += ids->size();
+    if (ids.empty()) return pruned;
+    LEAT_TRY(transaction.commit());
+    pruned += ids.size();
   }
 }
 
 Result<std::optional<std::uint64_t>> Ledger::fingerprint() {
   auto query = database_->db().query("SELECT fingerprint FROM ledger");
-  auto row = query.next();
-  if (!row) return tl::unexpected(row.error());
-  if (!*row || query.null(0)) return std::optional<std::uint64_t>();
+  auto row = LEAT_TRY(query.next());
+  if (!row || query.null(0)) return std::optional<std::uint64_t>();
   return std::optional(query.number(0));
 }
 
 Result<void> Ledger::set_fingerprint(std::uint64_t fingerprint) {
   Connection& db = database_->db();
-  auto transaction = Transaction::begin(db, Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
+  auto transaction = LEAT_TRY(Transaction::begin(db, Transaction::Kind::kWrite));
   auto done = db.query("UPDATE ledger SET fingerprint = ?").with(fingerprint).run();
   if (done) done = seal_ledger(db);
-  return done ? transaction->commit() : done;
+  return done ? transaction.commit() : done;
 }
 
 }  // namespace leat::ledger

@@ -80,8 +80,7 @@ void bind(sqlite::Query& query, const Counts& counts) {
 }
 
 Result<Source> source_of(const sqlite::Query& row) {
-  auto good = check_sum(row, 28, "the row of source " + std::to_string(row.number(0)));
-  if (!good) return tl::unexpected(good.error());
+  LEAT_TRY(check_sum(row, 28, "the row of source " + std::to_string(row.number(0))));
   Source source;
   source.id = row.number(0);
   source.path = row.text(1);
@@ -120,8 +119,7 @@ void bind(sqlite::Query& query, const Source& source, std::int64_t now_s) {
 }
 
 Result<Output> output_of(const sqlite::Query& row) {
-  auto good = check_sum(row, 10, "the row of output " + std::to_string(row.number(0)));
-  if (!good) return tl::unexpected(good.error());
+  LEAT_TRY(check_sum(row, 10, "the row of output " + std::to_string(row.number(0))));
   Output output;
   output.id = row.number(0);
   output.target = row.text(1);
@@ -143,14 +141,12 @@ void bind(sqlite::Query& query, const Output& output, std::int64_t now_s) {
 }
 
 Result<DeadLetterFile> dead_letters_of(const sqlite::Query& row) {
-  auto good = check_sum(row, 3, "the row of the dead-letter file");
-  if (!good) return tl::unexpected(good.error());
+  LEAT_TRY(check_sum(row, 3, "the row of the dead-letter file"));
   return DeadLetterFile{std::string(row.text(0)), row.number(1), row.number(2)};
 }
 
 Result<Run> run_of(const sqlite::Query& row) {
-  auto good = check_sum(row, 14, "the row of a run");
-  if (!good) return tl::unexpected(good.error());
+  LEAT_TRY(check_sum(row, 14, "the row of a run"));
   Run run;
   run.id = row.text(0);
   run.started_s = row.integer(1);

@@ -153,32 +153,29 @@ std::int64_t sealed_version(sqlite::Connection& db) {
 }  // namespace
 
 Result<std::size_t> version_of(sqlite::Connection& db, std::size_t newest, const std::string& file) {
-  auto owner = db.ask("PRAGMA application_id");
-  if (!owner) return tl::unexpected(owner.error());
-  auto tables = db.ask("SELECT count(*) FROM sqlite_schema");
-  if (!tables) return tl::unexpected(tables.error());
-  auto version = db.ask("PRAGMA user_version");
-  if (!version) return tl::unexpected(version.error());
+  auto owner = LEAT_TRY(db.ask("PRAGMA application_id"));
+  auto tables = LEAT_TRY(db.ask("SELECT count(*) FROM sqlite_schema"));
+  auto version = LEAT_TRY(db.ask("PRAGMA user_version"));
   // One of them is not what was written: the file is damaged, and no later version's.
-  std::int64_t sealed = *tables == 0 ? 0 : sealed_version(db);
-  if (sealed != 0 && (sealed != *version || *owner != kApplicationId)) {
+  std::int64_t sealed = tables == 0 ? 0 : sealed_version(db);
+  if (sealed != 0 && (sealed != version || owner != kApplicationId)) {
     return tl::unexpected(db.damaged("its first page has another version than its rows"));
   }
-  if (*owner != kApplicationId && (*owner != 0 || *tables != 0 || *version != 0)) {
+  if (owner != kApplicationId && (owner != 0 || tables != 0 || version != 0)) {
     return fail(Fault::kFatal,
                 fmt::format("{} is a database of another program; choose another folder with --state", file),
                 kExitConfig);
   }
-  if (*version < 0 || *version > static_cast<std::int64_t>(newest)) {
+  if (version < 0 || version > static_cast<std::int64_t>(newest)) {
     return fail(
         Fault::kFatal,
         fmt::format(
             "the ledger {} is of version {}, made by a later leat; this one knows version {}: use the "
             "later leat, or another folder with --state",
-            file, *version, newest),
+            file, version, newest),
         kExitConfig);
   }
-  return static_cast<std::size_t>(*version);
+  return static_cast<std::size_t>(version);
 }
 
 std::span<const char* const> migrations() {
@@ -186,12 +183,10 @@ std::span<const char* const> migrations() {
 }
 
 Result<void> migrate(sqlite::Connection& db, std::span<const char* const> steps, const std::string& file) {
-  auto transaction = sqlite::Transaction::begin(db, sqlite::Transaction::Kind::kWrite);
-  if (!transaction) return tl::unexpected(transaction.error());
-  auto done = version_of(db, steps.size(), file);
-  if (!done) return tl::unexpected(done.error());
-  if (*done == steps.size()) return {};
-  for (const char* step : steps.subspan(*done)) {
+  auto transaction = LEAT_TRY(sqlite::Transaction::begin(db, sqlite::Transaction::Kind::kWrite));
+  auto done = LEAT_TRY(version_of(db, steps.size(), file));
+  if (done == steps.size()) return {};
+  for (const char* step : steps.subspan(done)) {
     if (auto taken = db.run(step); !taken) return taken;
   }
   auto marked =
@@ -201,19 +196,17 @@ Result<void> migrate(sqlite::Connection& db, std::span<const char* const> steps,
     if (marked) marked = db.run("UPDATE ledger SET row_sum = " LEAT_LEDGER_SUM);
   }
   if (!marked) return marked;
-  return transaction->commit();
+  return transaction.commit();
 }
 
 Result<void> verify(sqlite::Connection& db, bool thorough) {
-  auto known = db.ask(fmt::format(
-      "SELECT count(*) FROM ledger WHERE row_sum IS " LEAT_LEDGER_SUM " AND schema_sum IS {}", kSchemaSum));
-  if (!known) return tl::unexpected(known.error());
-  if (*known != 1) return tl::unexpected(db.damaged("what it says of itself is not what was written"));
+  auto known = LEAT_TRY(db.ask(fmt::format(
+      "SELECT count(*) FROM ledger WHERE row_sum IS " LEAT_LEDGER_SUM " AND schema_sum IS {}", kSchemaSum)));
+  if (known != 1) return tl::unexpected(db.damaged("what it says of itself is not what was written"));
   if (thorough) {
     auto check = db.query("PRAGMA integrity_check(1)");
-    auto row = check.next();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row || check.text(0) != "ok") return tl::unexpected(db.damaged(*row ? check.text(0) : "no answer"));
+    auto row = LEAT_TRY(check.next());
+    if (!row || check.text(0) != "ok") return tl::unexpected(db.damaged(row ? check.text(0) : "no answer"));
   }
   for (const auto& [table, rows] :
        {std::pair{"source",
@@ -224,9 +217,8 @@ Result<void> verify(sqlite::Connection& db, bool thorough) {
                   "SELECT only_row FROM dead_letters WHERE row_sum IS NOT " LEAT_DEAD_LETTER_SUM " LIMIT 1"},
         std::pair{"run", "SELECT number FROM runs WHERE row_sum IS NOT " LEAT_RUN_SUM " LIMIT 1"}}) {
     auto wrong = db.query(rows);
-    auto found = wrong.next();
-    if (!found) return tl::unexpected(found.error());
-    if (*found) {
+    auto found = LEAT_TRY(wrong.next());
+    if (found) {
       return tl::unexpected(
           db.damaged(fmt::format("the row of {} {} is not what was written", table, wrong.number(0))));
     }

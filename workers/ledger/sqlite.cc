@@ -188,9 +188,8 @@ Result<bool> Query::next() {
 
 Result<void> Query::run() {
   for (;;) {
-    auto row = next();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return {};
+    auto row = LEAT_TRY(next());
+    if (!row) return {};
   }
 }
 
@@ -230,8 +229,7 @@ Result<Connection> Connection::open(const std::string& file, Mode mode, int cach
   sqlite3_busy_timeout(db, kBusyMs);
   constexpr int kPure = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
   sqlite3_create_function_v2(db, "leat_sum", -1, kPure, nullptr, sum, nullptr, nullptr, nullptr);
-  auto set = connection.run(fmt::format("PRAGMA cache_size=-{}; PRAGMA temp_store=memory", cache_kib));
-  if (!set) return tl::unexpected(set.error());
+  LEAT_TRY(connection.run(fmt::format("PRAGMA cache_size=-{}; PRAGMA temp_store=memory", cache_kib)));
   return connection;
 }
 
@@ -286,8 +284,7 @@ std::uint64_t Connection::changed() const {
 }
 
 Result<Transaction> Transaction::begin(Connection& db, Kind kind) {
-  auto begun = db.query(kind == Kind::kWrite ? "BEGIN IMMEDIATE" : "BEGIN").run();
-  if (!begun) return tl::unexpected(begun.error());
+  LEAT_TRY(db.query(kind == Kind::kWrite ? "BEGIN IMMEDIATE" : "BEGIN").run());
   return Transaction(db);
 }
 

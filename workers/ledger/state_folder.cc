@@ -206,14 +206,13 @@ Result<void> prepare_state_folder(const std::string& folder, std::string& warnin
 }
 
 Result<RunLock> RunLock::take(const std::string& folder, const std::string& pipeline_file) {
-  auto fd = open_lock(folder + kRunLock);
-  if (!fd) return tl::unexpected(fd.error());
-  auto locked = lock(fd->get(), folder + kRunLock);
+  auto fd = LEAT_TRY(open_lock(folder + kRunLock));
+  auto locked = lock(fd.get(), folder + kRunLock);
   // A run that was just killed may leave its lock for a moment: with a worker that it was about to start, or on a file
   // system that is slow to hear of it.
-  for (int i = 0; i < kLockTries && locked && !*locked && is_gone(holder_of(fd->get())); ++i) {
+  for (int i = 0; i < kLockTries && locked && !*locked && is_gone(holder_of(fd.get())); ++i) {
     ::nanosleep(&kLockPause, nullptr);
-    locked = lock(fd->get(), folder + kRunLock);
+    locked = lock(fd.get(), folder + kRunLock);
   }
   if (!locked) return tl::unexpected(locked.error());
   if (!*locked) {
@@ -221,11 +220,11 @@ Result<RunLock> RunLock::take(const std::string& folder, const std::string& pipe
         Fault::kFatal,
         fmt::format(
             "another run has the state folder {}: {}; wait for it, or choose another one with --state",
-            folder, text_of(holder_of(fd->get()))),
+            folder, text_of(holder_of(fd.get()))),
         kExitConfig);
   }
-  write_note(fd->get(), pipeline_file);
-  return RunLock(std::move(*fd));
+  write_note(fd.get(), pipeline_file);
+  return RunLock(std::move(fd));
 }
 
 std::optional<Holder> RunLock::holder(const std::string& folder) {
@@ -254,16 +253,14 @@ std::optional<Failure> RunLock::failure(const std::string& folder) {
 }
 
 Result<WriterLock> WriterLock::try_take(const std::string& folder) {
-  auto fd = open_lock(folder + kWriterLock);
-  if (!fd) return tl::unexpected(fd.error());
-  auto locked = lock(fd->get(), folder + kWriterLock);
-  if (!locked) return tl::unexpected(locked.error());
-  if (!*locked) {
+  auto fd = LEAT_TRY(open_lock(folder + kWriterLock));
+  auto locked = LEAT_TRY(lock(fd.get(), folder + kWriterLock));
+  if (!locked) {
     return fail(Fault::kRetry, fmt::format("another writer still has the state folder {}: {}", folder,
-                                           text_of(holder_of(fd->get()))));
+                                           text_of(holder_of(fd.get()))));
   }
-  write_note(fd->get(), "");
-  return WriterLock(std::move(*fd));
+  write_note(fd.get(), "");
+  return WriterLock(std::move(fd));
 }
 
 }  // namespace leat::ledger

@@ -32,9 +32,8 @@ Connection::Mode mode_for(const std::string& folder) {
 template <class Each>
 Result<void> for_rows(Query& query, Each each) {
   for (;;) {
-    auto row = query.next();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row || !each(query)) return {};
+    auto row = LEAT_TRY(query.next());
+    if (!row || !each(query)) return {};
   }
 }
 
@@ -78,9 +77,8 @@ Result<std::uint64_t> number_of(const Query& row) {
 
 template <class AnyQuery>
 Result<std::uint64_t> number(AnyQuery&& query) {
-  auto found = first<std::uint64_t>(std::forward<AnyQuery>(query), number_of);
-  if (!found) return tl::unexpected(found.error());
-  return found->value_or(0);
+  auto found = LEAT_TRY(first<std::uint64_t>(std::forward<AnyQuery>(query), number_of));
+  return found.value_or(0);
 }
 
 }  // namespace
@@ -94,36 +92,32 @@ Result<std::optional<View>> View::open(const std::string& folder) {
   std::string file = file_in(folder);
   struct stat info {};
   if (::stat(file.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR)) return std::optional<View>();
-  auto db = Connection::open(file, mode_for(folder), kCacheKib);
-  if (!db) return tl::unexpected(db.error());
-  auto version = version_of(*db, migrations().size(), file);
-  if (!version) return tl::unexpected(version.error());
-  if (*version == 0) return std::optional<View>();
-  if (*version < migrations().size()) {
+  auto db = LEAT_TRY(Connection::open(file, mode_for(folder), kCacheKib));
+  auto version = LEAT_TRY(version_of(db, migrations().size(), file));
+  if (version == 0) return std::optional<View>();
+  if (version < migrations().size()) {
     return fail(
         Fault::kFatal,
         fmt::format("the ledger {} is of version {}, made by an earlier leat; the next run brings it up to "
                     "version {}",
-                    file, *version, migrations().size()),
+                    file, version, migrations().size()),
         kExitConfig);
   }
-  return View(std::make_shared<Reader>(Reader{std::move(*db)}));
+  return View(std::make_shared<Reader>(Reader{std::move(db)}));
 }
 
 Result<std::string> View::pipeline() {
-  auto found =
+  auto found = LEAT_TRY(
       first<std::string>(reader_->db.query("SELECT pipeline FROM ledger"),
-                         [](const Query& row) -> Result<std::string> { return std::string(row.text(0)); });
-  if (!found) return tl::unexpected(found.error());
-  return found->value_or("");
+                         [](const Query& row) -> Result<std::string> { return std::string(row.text(0)); }));
+  return found.value_or("");
 }
 
 Result<std::string> View::file() {
-  auto found =
+  auto found = LEAT_TRY(
       first<std::string>(reader_->db.query("SELECT file FROM ledger"),
-                         [](const Query& row) -> Result<std::string> { return std::string(row.text(0)); });
-  if (!found) return tl::unexpected(found.error());
-  return found->value_or("");
+                         [](const Query& row) -> Result<std::string> { return std::string(row.text(0)); }));
+  return found.value_or("");
 }
 
 Result<std::uint64_t> View::epoch() {
@@ -182,9 +176,8 @@ Result<std::vector<View::Sought>> View::sought_after(std::uint64_t last, std::si
 }
 
 Result<std::int64_t> View::looked_s() {
-  auto found = number(reader_->db.query("SELECT looked_s FROM ledger"));
-  if (!found) return tl::unexpected(found.error());
-  return static_cast<std::int64_t>(*found);
+  auto found = LEAT_TRY(number(reader_->db.query("SELECT looked_s FROM ledger")));
+  return static_cast<std::int64_t>(found);
 }
 
 Result<std::optional<Source>> View::source_at(const std::string& path) {
@@ -280,7 +273,7 @@ Result<std::optional<Run>> View::last_run() {
 
 Result<View::Totals> View::totals() {
   Totals totals;
-  auto done = for_rows(
+  LEAT_TRY(for_rows(
       reader_->db.query("SELECT sum(state = 'reading'), sum(state = 'done'), sum(state = 'changed'), "
                         "sum(state = 'failed'), max(CASE state WHEN 'done' THEN updated_s ELSE 0 END), "
                         "sum(records_in), sum(kept), sum(dropped), sum(dead), sum(dead_by_reference), "
@@ -293,25 +286,22 @@ Result<View::Totals> View::totals() {
         totals.last_done_s = row.integer(4);
         totals.counts = counts_of(row, 5);
         return true;
-      });
-  if (!done) return tl::unexpected(done.error());
+      }));
   return totals;
 }
 
 Result<View::OutputTotals> View::output_totals() {
   OutputTotals totals;
-  auto done =
-      for_rows(reader_->db.query("SELECT sum(state = 'writing'), sum(state = 'complete'), "
-                                 "sum(state = 'published'), "
-                                 "sum(CASE state WHEN 'published' THEN length ELSE 0 END) FROM outputs"),
-               [&](const Query& row) {
-                 totals.writing = row.number(0);
-                 totals.complete = row.number(1);
-                 totals.published = row.number(2);
-                 totals.published_bytes = row.number(3);
-                 return true;
-               });
-  if (!done) return tl::unexpected(done.error());
+  LEAT_TRY(for_rows(reader_->db.query("SELECT sum(state = 'writing'), sum(state = 'complete'), "
+                                      "sum(state = 'published'), "
+                                      "sum(CASE state WHEN 'published' THEN length ELSE 0 END) FROM outputs"),
+                    [&](const Query& row) {
+                      totals.writing = row.number(0);
+                      totals.complete = row.number(1);
+                      totals.published = row.number(2);
+                      totals.published_bytes = row.number(3);
+                      return true;
+                    }));
   return totals;
 }
 

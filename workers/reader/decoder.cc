@@ -44,7 +44,7 @@ Result<Opened> Decoders::open(const std::string& path, Compression compression, 
   if (compression == Compression::kAuto) compression = by_magic(opened.head);
   const bool plain = compression == Compression::kNone;
   if (const std::uint64_t offset = plain ? from.offset - from.tail.bytes : from.frame.offset; offset > 0) {
-    if (Result<void> sought = file->seek(offset); !sought) return tl::unexpected(std::move(sought.error()));
+    LEAT_TRY(file->seek(offset));
   }
   opened.compression = compression;
   opened.file = file->file();

@@ -34,10 +34,9 @@ Result<NulRun> nul_run_at_end(const std::string& path) {
   NulRun run{file->file().size, 0};
   while (run.offset > 0) {
     const std::uint64_t step = std::min<std::uint64_t>(run.offset, kTailBytes);
-    const Result<std::string> bytes = file->bytes(run.offset - step, step);
-    if (!bytes) return tl::unexpected(bytes.error());
-    const std::size_t last = bytes->find_last_not_of('\0');
-    const std::uint64_t nuls = last == std::string::npos ? step : bytes->size() - last - 1;
+    const std::string bytes = LEAT_TRY(file->bytes(run.offset - step, step));
+    const std::size_t last = bytes.find_last_not_of('\0');
+    const std::uint64_t nuls = last == std::string::npos ? step : bytes.size() - last - 1;
     run.offset -= nuls;
     run.bytes += nuls;
     if (nuls < step) break;
@@ -130,10 +129,9 @@ Result<void> InputWindow::want(std::size_t count) {
       end_ -= begin_;
       begin_ = 0;
     }
-    Result<std::size_t> got = file_.read(memory_.data() + end_, memory_.size() - end_);
-    if (!got) return tl::unexpected(std::move(got.error()));
-    if (*got == 0) return {};
-    end_ += *got;
+    std::size_t got = LEAT_TRY(file_.read(memory_.data() + end_, memory_.size() - end_));
+    if (got == 0) return {};
+    end_ += got;
   }
   return {};
 }

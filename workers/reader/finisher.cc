@@ -27,9 +27,8 @@ Result<There> check_path(const std::string& path, const ledger::Source& row) {
     return tl::unexpected(open.error());
   }
   if (open->file().size != row.size || open->file().mtime_ns != row.mtime_ns) return There::kOther;
-  const Result<std::string> head = open->bytes(0, row.head_bytes);
-  if (!head) return tl::unexpected(head.error());
-  return begins_with(*head, {row.head_hash, row.head_bytes}) ? There::kSame : There::kOther;
+  const std::string head = LEAT_TRY(open->bytes(0, row.head_bytes));
+  return begins_with(head, {row.head_hash, row.head_bytes}) ? There::kSame : There::kOther;
 }
 
 Result<SourceFinished> refused(SourceFinished event, int error, const std::string& what) {

@@ -257,16 +257,14 @@ bool IoThread::finish_what_is_due() {
 // Whatever the ledger says is due. kRetry: the mount is unavailable. False: stopped.
 Result<bool> IoThread::finish_some() {
   shared_->set(Doing::kFinishing, "");
-  const Result<std::uint64_t> oldest = known_.oldest_unfinished();
-  if (!oldest) return tl::unexpected(oldest.error());
-  if (*oldest != 0 && finished_before_ == *oldest) return true;  // what there is more of waits for it too
+  const std::uint64_t oldest = LEAT_TRY(known_.oldest_unfinished());
+  if (oldest != 0 && finished_before_ == oldest) return true;  // what there is more of waits for it too
   std::unordered_set<std::uint64_t> seen;
   std::uint64_t last = 0;
   for (bool more = true; more;) {
-    const Result<std::vector<ledger::Source>> due = known_.after_due(last, kAtOnce);
-    if (!due) return tl::unexpected(due.error());
-    more = due->size() == kAtOnce;
-    for (const ledger::Source& row : *due) {
+    const std::vector<ledger::Source> due = LEAT_TRY(known_.after_due(last, kAtOnce));
+    more = due.size() == kAtOnce;
+    for (const ledger::Source& row : due) {
       last = row.id;
       seen.insert(row.id);
       if (finished_.contains(row.id)) continue;
@@ -277,7 +275,7 @@ Result<bool> IoThread::finish_some() {
     }
   }
   finished_ = std::move(seen);  // of the others the ledger has it as done
-  finished_before_ = *oldest;
+  finished_before_ = oldest;
   return true;
 }
 

@@ -29,11 +29,9 @@ bool grows_now(const File& listed) {
 
 Result<bool> begins_like(const File& file, const ledger::Source& row) {
   if (row.head_bytes == 0) return row.size == 0;
-  const Result<InputFile> open = InputFile::open(file.path);
-  if (!open) return tl::unexpected(open.error());
-  const Result<std::string> head = open->bytes(0, row.head_bytes);
-  if (!head) return tl::unexpected(head.error());
-  return begins_with(*head, {row.head_hash, row.head_bytes});
+  const InputFile open = LEAT_TRY(InputFile::open(file.path));
+  const std::string head = LEAT_TRY(open.bytes(0, row.head_bytes));
+  return begins_with(head, {row.head_hash, row.head_bytes});
 }
 
 }  // namespace
@@ -65,15 +63,13 @@ Result<Known> Known::load(std::unique_ptr<Records> records, Options options) {
   Known known(options);
   if (records == nullptr) return known;
   known.records_ = std::move(records);
-  const Result<std::uint64_t> last = known.records_->last_id();
-  if (!last) return tl::unexpected(last.error());
-  known.next_id_ = *last + 1;
-  known.empty_ = *last == 0;
-  const Result<void> read = known.records_->each_done(
+  const std::uint64_t last = LEAT_TRY(known.records_->last_id());
+  known.next_id_ = last + 1;
+  known.empty_ = last == 0;
+  LEAT_TRY(known.records_->each_done(
       [&done = known.done_](std::string_view path, std::uint64_t size, std::int64_t mtime_ns) {
         done.add(path, size, mtime_ns);
-      });
-  if (!read) return tl::unexpected(read.error());
+      }));
   return known;
 }
 
@@ -150,9 +146,8 @@ Result<Decision> Known::judge(const ledger::Source& row, const File& file) {
   // What was read has been moved or deleted by us: this is another file.
   if (row.after_done) return Decision{};
   if (over && !same && options_.one_output_each) {
-    const Result<bool> published = records_->published(row.id);
-    if (!published) return tl::unexpected(published.error());
-    if (*published) {
+    const bool published = LEAT_TRY(records_->published(row.id));
+    if (published) {
       return changed(row, file,
                      fmt::format("it {} after its output was published: it had {} bytes and has {}",
                                  file.size > row.size ? "grew" : "changed", row.size, file.size));
@@ -218,12 +213,10 @@ Result<std::vector<ledger::Source>> Known::open_sources() const {
 }
 
 Result<bool> Known::output_left() const {
-  const Result<std::uint64_t> oldest = oldest_unfinished();
-  if (!oldest) return tl::unexpected(oldest.error());
-  if (*oldest == 0 || options_.numbered) return *oldest != 0;
-  const Result<std::vector<ledger::Source>> open = open_sources();
-  if (!open) return tl::unexpected(open.error());
-  return std::none_of(open->begin(), open->end(), [](const ledger::Source& row) {
+  const std::uint64_t oldest = LEAT_TRY(oldest_unfinished());
+  if (oldest == 0 || options_.numbered) return oldest != 0;
+  const std::vector<ledger::Source> open = LEAT_TRY(open_sources());
+  return std::none_of(open.begin(), open.end(), [](const ledger::Source& row) {
     return row.state == SourceState::kReading && row.place.lines > 0;
   });
 }

@@ -65,7 +65,7 @@ LineReader::LineReader(ByteSource& source, const proto::PayloadPool& payloads, O
 Result<std::optional<Chunk>> LineReader::next(std::size_t target_bytes) {
   const std::size_t target = std::max<std::size_t>(target_bytes, 1);
   step_ = std::clamp(target, kMinStep, kMaxStep);
-  if (Result<void> begun = begin(); !begun) return tl::unexpected(std::move(begun.error()));
+  LEAT_TRY(begin());
   if (done_ && buffer_.empty()) return finish();
   if (buffer_.headroom() == 0) {
     Buffer first = payloads_.payload(target + 1);

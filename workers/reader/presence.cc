@@ -61,14 +61,13 @@ Result<ledger::Presence> PresenceScan::next() {
 }
 
 Result<ledger::Presence> PresenceScan::part() {
-  Result<std::vector<ledger::View::Sought>> sources = known_.sought_after(last_, kAtOnce);
-  if (!sources) return tl::unexpected(sources.error());
+  std::vector<ledger::View::Sought> sources = LEAT_TRY(known_.sought_after(last_, kAtOnce));
   ledger::Presence presence;
-  for (const ledger::View::Sought& source : *sources) {
-    if (auto checked = check(source, presence); !checked) return tl::unexpected(checked.error());
+  for (const ledger::View::Sought& source : sources) {
+    LEAT_TRY(check(source, presence));
     last_ = source.id;
   }
-  presence.whole = sources->size() < kAtOnce;
+  presence.whole = sources.size() < kAtOnce;
   presence.believed = presence.whole && believed_;
   return presence;
 }

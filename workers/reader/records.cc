@@ -29,9 +29,8 @@ class LedgerRecords : public Records {
   }
   Result<std::int64_t> looked_s() override { return view_.looked_s(); }
   Result<bool> published(std::uint64_t id) override {
-    const Result<std::vector<ledger::Output>> outputs = view_.outputs_of_source(id);
-    if (!outputs) return tl::unexpected(outputs.error());
-    return std::any_of(outputs->begin(), outputs->end(), [](const ledger::Output& output) {
+    const std::vector<ledger::Output> outputs = LEAT_TRY(view_.outputs_of_source(id));
+    return std::any_of(outputs.begin(), outputs.end(), [](const ledger::Output& output) {
       return output.state != ledger::OutputState::kWriting;
     });
   }
@@ -44,10 +43,9 @@ class LedgerRecords : public Records {
 
 Result<std::unique_ptr<Records>> open_records(const std::string& state_folder) {
   if (state_folder.empty()) return nullptr;
-  Result<std::optional<ledger::View>> view = ledger::View::open(state_folder);
-  if (!view) return tl::unexpected(std::move(view.error()));
-  if (!*view) return nullptr;
-  return std::make_unique<LedgerRecords>(*std::move(*view));
+  std::optional<ledger::View> view = LEAT_TRY(ledger::View::open(state_folder));
+  if (!view) return nullptr;
+  return std::make_unique<LedgerRecords>(*std::move(view));
 }
 
 }  // namespace leat::reader

@@ -81,18 +81,17 @@ Result<Opened> SourceReader::open() {
 Result<Outcome> SourceReader::read_through() {
   now_.reset();
   cut_short_ = false;
-  Result<Opened> opened = open();
-  if (!opened) return tl::unexpected(std::move(opened.error()));
-  if (std::optional<Outcome> other = compare(*opened)) return *std::move(other);
+  Opened opened = LEAT_TRY(open());
+  if (std::optional<Outcome> other = compare(opened)) return *std::move(other);
   LineReader::Options how{options_.source.max_record_bytes, position_};
-  how.hold_nuls = opened->compression == config::Compression::kNone;
+  how.hold_nuls = opened.compression == config::Compression::kNone;
   how.hold_unterminated = growing();
-  LineReader lines(*opened->source, *options_.payloads, how);
+  LineReader lines(*opened.source, *options_.payloads, how);
   shared_->set(Doing::kReading, file_.path);
-  Result<Outcome> outcome = read_lines(*opened, lines);
+  Result<Outcome> outcome = read_lines(opened, lines);
   if (!outcome) {
-    now_ = stat_file(file_.path, opened->fd);
-    cut_short_ = opened->source->cut_short();
+    now_ = stat_file(file_.path, opened.fd);
+    cut_short_ = opened.source->cut_short();
   }
   return outcome;
 }
@@ -139,13 +138,12 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
     if (!shared_->queue.has_room(1)) shared_->set(Doing::kBlocked, file_.path);
     if (!shared_->queue.wait_for_room()) return Outcome{Kind::kStopped};
     shared_->set(Doing::kReading, file_.path);
-    Result<std::optional<Chunk>> chunk = lines.next(shared_->target.load(std::memory_order_relaxed));
-    if (!chunk) return tl::unexpected(std::move(chunk.error()));
+    std::optional<Chunk> chunk = LEAT_TRY(lines.next(shared_->target.load(std::memory_order_relaxed)));
     progress(*opened.source);
     position_ = lines.position();
-    if (!*chunk) break;
-    if (!shared_->queue.has_room((*chunk)->payload.size())) shared_->set(Doing::kBlocked, file_.path);
-    if (!shared_->queue.push(SourceChunk{id_, std::move(**chunk)})) return Outcome{Kind::kStopped};
+    if (!chunk) break;
+    if (!shared_->queue.has_room(chunk->payload.size())) shared_->set(Doing::kBlocked, file_.path);
+    if (!shared_->queue.push(SourceChunk{id_, std::move(*chunk)})) return Outcome{Kind::kStopped};
     // One that grows as fast as it is read must not keep the others waiting.
     if (growing() && options_.follow && opened.source->consumed() > opened.file.size) {
       return Outcome{Kind::kWaits, "", false, true};

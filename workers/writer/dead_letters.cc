@@ -125,9 +125,8 @@ Result<void> DeadLetters::open() {
   if (!fd_) return io_failure("open the dead-letter file", path(), errno);
   if (auto ours = check_owner(fd_.get(), path()); !ours) return ours;
   if (!regular_) return {};
-  auto locked = lock(fd_.get(), path(), true);
-  if (!locked) return tl::unexpected(locked.error());
-  if (!*locked) {
+  auto locked = LEAT_TRY(lock(fd_.get(), path(), true));
+  if (!locked) {
     return fail(
         Fault::kFatal,
         fmt::format("another leat is writing {}; wait for it, or choose another dead_letter.path", path()),
@@ -152,13 +151,11 @@ Result<void> DeadLetters::cut_uncommitted(const ledger::DeadLetterFile& known, s
 }
 
 Result<void> DeadLetters::cut_partial_line(std::uint64_t size) {
-  auto end = end_of_letters(size);
-  if (!end) return tl::unexpected(end.error());
-  file_.length = *end;
-  if (*end == size) return {};
-  if (auto done = cut(fd_.get(), *end, path()); !done) return done;
-  note_ =
-      fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - *end);
+  auto end = LEAT_TRY(end_of_letters(size));
+  file_.length = end;
+  if (end == size) return {};
+  if (auto done = cut(fd_.get(), end, path()); !done) return done;
+  note_ = fmt::format("{}: cut off {} bytes of an unfinished line that a crash had left", path(), size - end);
   return {};
 }
 

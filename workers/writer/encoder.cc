@@ -88,7 +88,7 @@ class ZstdEncoder final : public Encoder {
     ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
     while (in.pos < in.size) {
       open_ = true;
-      if (auto step = compress(in, ZSTD_e_continue); !step) return tl::unexpected(step.error());
+      LEAT_TRY(compress(in, ZSTD_e_continue));
     }
     return {};
   }
@@ -130,9 +130,7 @@ class ZstdEncoder final : public Encoder {
   Result<void> end() {
     ZSTD_inBuffer none{nullptr, 0, 0};
     for (std::size_t left = 1; left != 0;) {
-      auto step = compress(none, ZSTD_e_end);
-      if (!step) return tl::unexpected(step.error());
-      left = *step;
+      left = LEAT_TRY(compress(none, ZSTD_e_end));
     }
     open_ = false;
     return {};
@@ -224,12 +222,12 @@ Result<std::unique_ptr<Encoder>> make_encoder(config::Compression compression, i
   Drain drain{fd, std::move(path)};
   if (compression == config::Compression::kZstd) {
     auto encoder = std::make_unique<ZstdEncoder>(std::move(drain));
-    if (auto set = encoder->configure(level, threads); !set) return tl::unexpected(set.error());
+    LEAT_TRY(encoder->configure(level, threads));
     return encoder;
   }
   if (compression == config::Compression::kGzip) {
     auto encoder = std::make_unique<GzipEncoder>(std::move(drain));
-    if (auto set = encoder->configure(level); !set) return tl::unexpected(set.error());
+    LEAT_TRY(encoder->configure(level));
     return encoder;
   }
   LEAT_CHECK(compression == config::Compression::kNone, "the config resolves `auto`");

@@ -33,7 +33,7 @@ Result<Fd> open_fifo(const std::string& path) {
     Fd fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | follow));
     if (fd) {
       ::fcntl(fd.get(), F_SETFL, O_WRONLY);
-      if (auto ours = check_owner(fd.get(), path); !ours) return tl::unexpected(ours.error());
+      LEAT_TRY(check_owner(fd.get(), path));
       return fd;
     }
     if (errno != ENXIO) return io_failure("open", path, errno);
@@ -49,7 +49,7 @@ Result<Fd> open_device(const std::string& path) {
                         : ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return io_failure("open", path, errno);
   if (path == kStdout) return fd;
-  if (auto ours = check_owner(fd.get(), path); !ours) return tl::unexpected(ours.error());
+  LEAT_TRY(check_owner(fd.get(), path));
   return fd;
 }
 
@@ -94,9 +94,8 @@ Result<std::unique_ptr<Output>> Output::reopen(const ledger::Output& row, const 
 
 Result<void> Output::check_free() {
   // A link that leads nowhere is in the way too.
-  auto name = stat_file(row_.target);
-  if (!name) return tl::unexpected(name.error());
-  return *name && !options_.force ? exists(row_.target, options_) : Result<void>{};
+  auto name = LEAT_TRY(stat_file(row_.target));
+  return name && !options_.force ? exists(row_.target, options_) : Result<void>{};
 }
 
 // Opens the target if it is one to write in place; refuses what can be neither that nor a new file.
@@ -114,40 +113,36 @@ Result<void> Output::open_special(bool& special) {
     return fail(Fault::kFatal, fmt::format("{} is a {}, not a file: choose another sink.path", target, what),
                 kExitConfig);
   }
-  auto fd = target != kStdout && S_ISFIFO(info.st_mode) ? open_fifo(target) : open_device(target);
-  if (!fd) return tl::unexpected(fd.error());
-  fd_ = std::move(*fd);
+  fd_ = LEAT_TRY(target != kStdout && S_ISFIFO(info.st_mode) ? open_fifo(target) : open_device(target));
   return {};
 }
 
 Result<void> Output::open_temporary() {
   if (auto folder = check_folder(folder_of(row_.target)); !folder) return folder;
-  auto made = create_temporary(row_.target);
-  if (!made) return tl::unexpected(made.error());
+  auto made = LEAT_TRY(create_temporary(row_.target));
   row_.temporary = temporary_of(row_.target);
-  fd_ = std::move(made->fd);
-  info_ = made->info;
+  fd_ = std::move(made.fd);
+  info_ = made.info;
   return {};
 }
 
 Result<void> Output::reopen_temporary() {
-  auto found = writer::open_temporary(row_.temporary);
-  if (!found) return tl::unexpected(found.error());
-  if (!found->fd && row_.length == 0) return open_temporary();
-  if (!found->fd || found->info.size < row_.length) {
-    std::string state = found->fd ? fmt::format("has {} bytes", found->info.size) : "is missing";
+  auto found = LEAT_TRY(writer::open_temporary(row_.temporary));
+  if (!found.fd && row_.length == 0) return open_temporary();
+  if (!found.fd || found.info.size < row_.length) {
+    std::string state = found.fd ? fmt::format("has {} bytes", found.info.size) : "is missing";
     return fail(
         Fault::kFatal,
         fmt::format("{} {}, shorter than what was committed: {} bytes of {} (is its file system mounted?){}",
                     row_.temporary, state, row_.length, row_.target,
                     options_.daemon ? "" : "; --fresh starts over"));
   }
-  fd_ = std::move(found->fd);
-  info_ = found->info;
+  fd_ = std::move(found.fd);
+  info_ = found.info;
   begin_ = row_.length;
   record_bytes_ = row_.record_bytes;
   if (auto same = check_same_compression(); !same) return same;
-  if (found->info.size > row_.length) {
+  if (found.info.size > row_.length) {
     if (auto done = cut(fd_.get(), row_.length, row_.temporary); !done) return done;
   }
   if (::lseek(fd_.get(), 0, SEEK_END) < 0) return io_failure("write to the end of", row_.temporary, errno);
@@ -169,9 +164,7 @@ Result<void> Output::check_same_compression() {
 
 Result<void> Output::begin_encoding() {
   const std::string& path = special() ? row_.target : row_.temporary;
-  auto encoder = make_encoder(options_.compression, options_.level, options_.threads, fd_.get(), path);
-  if (!encoder) return tl::unexpected(encoder.error());
-  encoder_ = std::move(*encoder);
+  encoder_ = LEAT_TRY(make_encoder(options_.compression, options_.level, options_.threads, fd_.get(), path));
   return {};
 }
 
@@ -206,8 +199,7 @@ Result<void> Output::finish() {
 }
 
 Result<void> Output::settle() {
-  auto done = commit();
-  if (!done) return tl::unexpected(done.error());
+  LEAT_TRY(commit());
   fd_.reset();
   return {};
 }

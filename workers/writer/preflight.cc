@@ -50,16 +50,14 @@ class Preflight {
 
   // Is there a file already, where one would be made?
   static Result<bool> is_taken(const std::string& target) {
-    auto there = stat_file(target);
-    if (!there) return tl::unexpected(there.error());
-    return *there && (*there)->regular;
+    auto there = LEAT_TRY(stat_file(target));
+    return there && there->regular;
   }
 
   Result<void> check_reread() {
     for (const std::string& path : options_.reread) {
-      auto known = view_.source_at(path);
-      if (!known) return tl::unexpected(known.error());
-      if (*known) continue;
+      auto known = LEAT_TRY(view_.source_at(path));
+      if (known) continue;
       return fail(
           Fault::kFatal,
           fmt::format("--reread {}: this pipeline has not read it yet; `leat sources` lists what it has",
@@ -68,9 +66,8 @@ class Preflight {
     }
     if (options_.reread.empty() || options_.fresh || target_.per_source() || target_.numbered()) return {};
     std::string target = expand({}, 1);
-    auto taken = is_taken(target);
-    if (!taken) return tl::unexpected(taken.error());
-    if (!*taken) return {};
+    auto taken = LEAT_TRY(is_taken(target));
+    if (!taken) return {};
     return fail(
         Fault::kFatal,
         fmt::format("--reread {}: {} is whole, and holds records of other sources as well: --fresh "
@@ -105,16 +102,14 @@ class Preflight {
   }
 
   Result<void> check_lengths(bool exact) {
-    auto rows = view_.unfinished_outputs();
-    if (!rows) return tl::unexpected(rows.error());
-    for (const ledger::Output& row : *rows) {
-      auto there = stat_file(row.temporary);
-      if (!there) return tl::unexpected(there.error());
+    auto rows = LEAT_TRY(view_.unfinished_outputs());
+    for (const ledger::Output& row : rows) {
+      auto there = LEAT_TRY(stat_file(row.temporary));
       std::uint64_t most = exact ? row.length : row.length + most_uncommitted_;
-      if (!*there || (*there)->size <= most) continue;
-      return older(fmt::format("{} has {} bytes, and the state knows of {}", row.temporary, (*there)->size,
-                               row.length),
-                   fmt::format("`truncate -s {} {}` continues from there", row.length, row.temporary));
+      if (!there || there->size <= most) continue;
+      return older(
+          fmt::format("{} has {} bytes, and the state knows of {}", row.temporary, there->size, row.length),
+          fmt::format("`truncate -s {} {}` continues from there", row.length, row.temporary));
     }
     return {};
   }
@@ -122,15 +117,13 @@ class Preflight {
   // The next number would be new, if the ledger knew of all.
   Result<void> check_next() {
     if (target_.per_source() || !target_.numbered()) return {};
-    auto last = view_.last_n(0);
-    if (!last) return tl::unexpected(last.error());
-    if (*last == 0) return {};
-    std::string next = expand({}, *last + 1);
-    auto taken = is_taken(next);
-    if (!taken) return tl::unexpected(taken.error());
-    if (!*taken) return {};
-    return older(fmt::format("{} is there, and the state knows of outputs up to {} only", next, *last),
-                 fmt::format("move away what is newer than {}", *last));
+    auto last = LEAT_TRY(view_.last_n(0));
+    if (last == 0) return {};
+    std::string next = expand({}, last + 1);
+    auto taken = LEAT_TRY(is_taken(next));
+    if (!taken) return {};
+    return older(fmt::format("{} is there, and the state knows of outputs up to {} only", next, last),
+                 fmt::format("move away what is newer than {}", last));
   }
 
   static Result<void> older(const std::string& what, const std::string& way_out) {

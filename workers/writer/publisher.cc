@@ -24,7 +24,7 @@ void Publisher::add(ledger::Output row) {
 Result<void> Publisher::prepare(ledger::Commit& commit) {
   for (auto& output : waiting_) {
     output->keep();
-    if (auto synced = output->commit(); !synced) return tl::unexpected(synced.error());
+    LEAT_TRY(output->commit());
     output->row().state = ledger::OutputState::kComplete;
     commit.outputs.push_back(&output->row());
   }
@@ -36,10 +36,10 @@ Result<const std::vector<ledger::Output>*> Publisher::committed() {
   rows_.clear();
   std::set<std::string> folders;
   for (auto& output : waiting_) {
-    if (auto named = output->publish(); !named) return tl::unexpected(named.error());
+    LEAT_TRY(output->publish());
     folders.insert(folder_of(output->target()));
   }
-  if (auto synced = sync_folders(folders); !synced) return tl::unexpected(synced.error());
+  LEAT_TRY(sync_folders(folders));
   for (auto& output : waiting_) {
     announce(output->row());
     rows_.push_back(output->row());

@@ -29,26 +29,22 @@ class Recovery {
 
  private:
   Result<std::unique_ptr<Output>> reopen(const ledger::Output& row) {
-    auto replaced = superseded(view_, row);
-    if (!replaced) return tl::unexpected(replaced.error());
+    auto replaced = LEAT_TRY(superseded(view_, row));
     OutputOptions options = options_;
-    options.force = options.force || !replaced->empty();
+    options.force = options.force || !replaced.empty();
     return Output::reopen(row, options);
   }
 
   Result<void> complete(const ledger::Output& row) {
-    auto temporary = stat_file(row.temporary);
-    if (!temporary) return tl::unexpected(temporary.error());
-    if (*temporary) {
-      auto output = reopen(row);
-      if (!output) return tl::unexpected(output.error());
-      found_.whole.push_back(std::move(*output));
+    auto temporary = LEAT_TRY(stat_file(row.temporary));
+    if (temporary) {
+      auto output = LEAT_TRY(reopen(row));
+      found_.whole.push_back(std::move(output));
       return {};
     }
-    auto target = stat_file(row.target);
-    if (!target) return tl::unexpected(target.error());
-    if (!*target || (*target)->size != row.length) {
-      std::string state = *target ? fmt::format("has {} bytes", (*target)->size) : "is missing";
+    auto target = LEAT_TRY(stat_file(row.target));
+    if (!target || target->size != row.length) {
+      std::string state = target ? fmt::format("has {} bytes", target->size) : "is missing";
       std::string text = fmt::format("{} was complete with {} bytes, but {} has gone and {} {}", row.target,
                                      row.length, row.temporary, row.target, state);
       if (!options_.force) {
@@ -72,9 +68,8 @@ class Recovery {
     }
     ledger::Output whole = row;
     whole.state = OutputState::kComplete;
-    auto output = reopen(whole);
-    if (!output) return tl::unexpected(output.error());
-    found_.whole.push_back(std::move(*output));
+    auto output = LEAT_TRY(reopen(whole));
+    found_.whole.push_back(std::move(output));
     return {};
   }
 
@@ -85,16 +80,13 @@ class Recovery {
                               found_.open->target(), row.target),
                   kExitBug);
     }
-    auto output = reopen(row);
-    if (!output) return tl::unexpected(output.error());
-    found_.open = std::move(*output);
+    found_.open = LEAT_TRY(reopen(row));
     return {};
   }
 
   Result<void> check(const ledger::Output& row) {
-    auto source = view_.source_with(row.source);
-    if (!source) return tl::unexpected(source.error());
-    if (*source && (*source)->place.offset == 0 && row.length > 0) {
+    auto source = LEAT_TRY(view_.source_with(row.source));
+    if (source && source->place.offset == 0 && row.length > 0) {
       // It starts over. The ledger first: a file that is shorter than it says is taken for a loss.
       found_.rows.push_back(row);
       found_.rows.back().length = 0;
@@ -115,25 +107,22 @@ class Recovery {
 }  // namespace
 
 Result<Recovered> recover(ledger::View& view, const Target& target, const OutputOptions& options) {
-  auto rows = view.unfinished_outputs();
-  if (!rows) return tl::unexpected(rows.error());
+  auto rows = LEAT_TRY(view.unfinished_outputs());
   Recovery recovery(view, target, options);
-  for (const ledger::Output& row : *rows) {
-    if (auto checked = recovery.check_output(row); !checked) return tl::unexpected(checked.error());
+  for (const ledger::Output& row : rows) {
+    LEAT_TRY(recovery.check_output(row));
   }
   return recovery.take();
 }
 
 Result<std::unique_ptr<Output>> reopen_output(ledger::View& view, std::uint64_t source,
                                               const OutputOptions& options) {
-  auto rows = view.outputs_of_source(source);
-  if (!rows) return tl::unexpected(rows.error());
-  for (const ledger::Output& row : *rows) {
+  auto rows = LEAT_TRY(view.outputs_of_source(source));
+  for (const ledger::Output& row : rows) {
     if (row.state != OutputState::kWriting) continue;
-    auto replaced = superseded(view, row);
-    if (!replaced) return tl::unexpected(replaced.error());
+    auto replaced = LEAT_TRY(superseded(view, row));
     OutputOptions with = options;
-    with.force = with.force || !replaced->empty();
+    with.force = with.force || !replaced.empty();
     return Output::reopen(row, with);
   }
   return std::unique_ptr<Output>();
@@ -142,9 +131,8 @@ Result<std::unique_ptr<Output>> reopen_output(ledger::View& view, std::uint64_t 
 Result<std::vector<std::uint64_t>> superseded(ledger::View& view, const ledger::Output& row) {
   std::vector<std::uint64_t> ids;
   if (row.source == 0) return ids;
-  auto rows = view.outputs_of_source(row.source);
-  if (!rows) return tl::unexpected(rows.error());
-  for (const ledger::Output& other : *rows) {
+  auto rows = LEAT_TRY(view.outputs_of_source(row.source));
+  for (const ledger::Output& other : rows) {
     if (other.target == row.target && other.id != row.id && other.state == OutputState::kPublished) {
       ids.push_back(other.id);
     }

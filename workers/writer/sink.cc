@@ -61,9 +61,8 @@ tl::unexpected<Error> Sink::or_unmounted(const Error& error) const {
 
 Result<void> Sink::start_for_all() {
   Stream& stream = streams_[kAllSources];
-  auto last = view_->last_n(kAllSources);
-  if (!last) return tl::unexpected(last.error());
-  stream.next_n = *last + 1;
+  auto last = LEAT_TRY(view_->last_n(kAllSources));
+  stream.next_n = last + 1;
   if (stream.output) return {};
   // A reader of a FIFO is waited for here, where waiting is looked after.
   std::string target = target_.expand({}, stream.next_n, wall_clock_());
@@ -84,9 +83,8 @@ Result<void> Sink::source_opened(std::uint64_t id, const std::string& path, bool
   stream.id = id;
   stream.source = path;
   stream.from_start = from_start;
-  auto last = view_->last_n(id);
-  if (!last) return tl::unexpected(last.error());
-  stream.next_n = *last + 1;
+  auto last = LEAT_TRY(view_->last_n(id));
+  stream.next_n = last + 1;
   auto reopened = reopen_output(*view_, id, options_);
   if (!reopened) return or_unmounted(reopened.error());
   stream.output = std::move(*reopened);
@@ -187,8 +185,7 @@ Result<void> Sink::finish_numbered() {
 Result<void> Sink::prepare(ledger::Commit& commit) {
   auto add = [&](Output& output) -> Result<void> {
     output.keep();
-    auto length = output.commit();
-    if (!length) return tl::unexpected(length.error());
+    LEAT_TRY(output.commit());
     if (output.dirty() && !output.special()) commit.outputs.push_back(&output.row());
     return {};
   };
@@ -217,21 +214,18 @@ Result<void> Sink::committed() {
   if (!published) return or_unmounted(published.error());
   if (target_.numbered()) return {};
   for (const ledger::Output& row : **published) {
-    auto replaced = superseded(*view_, row);
-    if (!replaced) return tl::unexpected(replaced.error());
-    forgotten_.insert(forgotten_.end(), replaced->begin(), replaced->end());
+    auto replaced = LEAT_TRY(superseded(*view_, row));
+    forgotten_.insert(forgotten_.end(), replaced.begin(), replaced.end());
   }
   return {};
 }
 
 Result<std::string> Sink::missing_output() {
   if (target_.per_source() || target_.numbered()) return std::string();
-  auto known = view_->output_at(target_.expand({}, 1, wall_clock_()));
-  if (!known) return tl::unexpected(known.error());
-  if (!*known || (*known)->state != ledger::OutputState::kPublished) return std::string();
-  auto there = stat_file((*known)->target);
-  if (!there) return tl::unexpected(there.error());
-  return *there ? std::string() : (*known)->target;
+  auto known = LEAT_TRY(view_->output_at(target_.expand({}, 1, wall_clock_())));
+  if (!known || known->state != ledger::OutputState::kPublished) return std::string();
+  auto there = LEAT_TRY(stat_file(known->target));
+  return there ? std::string() : known->target;
 }
 
 std::size_t Sink::open_outputs() const {
@@ -257,8 +251,7 @@ Result<void> Sink::open(Stream& stream) {
                     target, glob),
         kExitConfig);
   }
-  auto replace = may_replace(stream, target);
-  if (!replace) return tl::unexpected(replace.error());
+  auto replace = LEAT_TRY(may_replace(stream, target));
   // Only folders that a placeholder names are created: a folder written out in the config that is
   // missing is more likely a typing mistake, or a mount that is unavailable.
   struct stat info {};
@@ -267,10 +260,8 @@ Result<void> Sink::open(Stream& stream) {
     if (auto made = make_folders(target_.fixed_folder(), folder); !made) return made;
   }
   OutputOptions options = options_;
-  options.force = *replace;
-  auto output = Output::open(std::move(target), options);
-  if (!output) return tl::unexpected(output.error());
-  stream.output = std::move(*output);
+  options.force = replace;
+  stream.output = LEAT_TRY(Output::open(std::move(target), options));
   stream.output->row().source = stream.id;
   stream.output->row().n = stream.next_n++;
   stream.active = true;
@@ -293,18 +284,16 @@ Result<bool> Sink::may_replace(const Stream& stream, const std::string& target) 
     return fail(Fault::kFatal, fmt::format("sink.path: the output of {} would replace it", stream.source),
                 kExitConfig);
   }
-  if (auto free = check_other_sources(stream, target); !free) return tl::unexpected(free.error());
-  auto known = view_->output_at(target);
-  if (!known) return tl::unexpected(known.error());
-  bool published = *known && (*known)->state == ledger::OutputState::kPublished;
+  LEAT_TRY(check_other_sources(stream, target));
+  auto known = LEAT_TRY(view_->output_at(target));
+  bool published = known && known->state == ledger::OutputState::kPublished;
   if (!published) return options_.force;
-  auto there = stat_file(target);
-  if (!there) return tl::unexpected(there.error());
-  if (!*there) {  // it was taken away from outside
-    forgotten_.push_back((*known)->id);
+  auto there = LEAT_TRY(stat_file(target));
+  if (!there) {  // it was taken away from outside
+    forgotten_.push_back(known->id);
     return options_.force;
   }
-  if (stream.id != kAllSources && (*known)->source == stream.id && stream.from_start) return true;
+  if (stream.id != kAllSources && known->source == stream.id && stream.from_start) return true;
   std::string advice = stream.id == kAllSources ? "--fresh --force makes it again from all sources, {n} or "
                                                   "{stem} in sink.path gives new records a file of their own"
                                                 : fmt::format("--reread {} makes it again", stream.source);
@@ -328,12 +317,10 @@ Result<void> Sink::check_other_sources(const Stream& stream, const std::string& 
     other = claim->second;
   }
   if (stream.id != kAllSources && other.empty()) {
-    auto known = view_->output_at(target);
-    if (!known) return tl::unexpected(known.error());
-    if (*known && (*known)->source != stream.id) {
-      auto source = view_->source_with((*known)->source);
-      if (!source) return tl::unexpected(source.error());
-      if (*source) other = (*source)->path;
+    auto known = LEAT_TRY(view_->output_at(target));
+    if (known && known->source != stream.id) {
+      auto source = LEAT_TRY(view_->source_with(known->source));
+      if (source) other = source->path;
     }
   }
   if (other.empty()) return {};

@@ -31,39 +31,37 @@ bool goes_on(const ledger::Place& place, const proto::Header& header) {
 }  // namespace
 
 Result<const ledger::Source*> Sources::open(const proto::Header& header, const proto::SourceOpened& event) {
-  auto row = find_or_make(header, event.path);
-  if (!row) return tl::unexpected(row.error());
+  auto row = LEAT_TRY(find_or_make(header, event.path));
   // source.after has moved or deleted what it was: its path holds another file now. That stays so until something of the
   // new one was read: what the old one has become must not be taken for an output of this one.
-  const bool another = row->after_done && header.end_offset == 0;
+  const bool another = row.after_done && header.end_offset == 0;
   if (another) {
-    row->place = {};
-    row->counts = {};
+    row.place = {};
+    row.counts = {};
   }
-  if (!goes_on(row->place, header)) {
-    return fail(
-        Fault::kFatal,
-        fmt::format("{} was opened at line {}, offset {}; the ledger is at line {}, offset {}", row->path,
-                    header.end_line, header.end_offset, row->place.lines, row->place.offset),
-        kExitBug);
+  if (!goes_on(row.place, header)) {
+    return fail(Fault::kFatal,
+                fmt::format("{} was opened at line {}, offset {}; the ledger is at line {}, offset {}",
+                            row.path, header.end_line, header.end_offset, row.place.lines, row.place.offset),
+                kExitBug);
   }
-  if (row->run == run_.id) count(row->state, -1);
-  if (!row->run.empty() && row->run != run_.id && row->place.offset > 0) resumed_ = true;
-  row->size = event.size;
-  row->mtime_ns = event.mtime_ns;
+  if (row.run == run_.id) count(row.state, -1);
+  if (!row.run.empty() && row.run != run_.id && row.place.offset > 0) resumed_ = true;
+  row.size = event.size;
+  row.mtime_ns = event.mtime_ns;
   if (event.head_bytes > 0) {
-    row->head_bytes = event.head_bytes;
-    row->head_hash = event.head_hash;
+    row.head_bytes = event.head_bytes;
+    row.head_hash = event.head_hash;
   }
-  row->state = SourceState::kReading;
-  row->reason.clear();
-  row->retry = false;
-  row->after.clear();
-  row->held_by = 0;
-  row->after_done = another;
-  row->run = run_.id;
-  if (header.end_offset != row->place.offset) row->place = place_of(header);
-  auto [at, fresh] = open_.try_emplace(header.source, Open{*std::move(row)});
+  row.state = SourceState::kReading;
+  row.reason.clear();
+  row.retry = false;
+  row.after.clear();
+  row.held_by = 0;
+  row.after_done = another;
+  row.run = run_.id;
+  if (header.end_offset != row.place.offset) row.place = place_of(header);
+  auto [at, fresh] = open_.try_emplace(header.source, Open{std::move(row)});
   if (!fresh) {
     return fail(Fault::kFatal, fmt::format("source {} opened twice: {}", header.source, event.path),
                 kExitBug);
@@ -144,9 +142,7 @@ Result<bool> Sources::close(const proto::Header& header, const std::string& path
     // A change is noticed anywhere: its place is the last one that was applied.
     if (state != SourceState::kChanged) row.place = place_of(header);
   } else {
-    auto found = find_or_make(header, path);
-    if (!found) return tl::unexpected(found.error());
-    row = *std::move(found);
+    row = LEAT_TRY(find_or_make(header, path));
     if (row.run == run_.id) count(row.state, -1);
   }
   row.state = state;
@@ -160,17 +156,15 @@ Result<bool> Sources::close(const proto::Header& header, const std::string& path
 }
 
 Result<void> Sources::move(const proto::Header& header, const proto::SourceMoved& event) {
-  auto row = look_up(header, event.path);
-  if (!row) return tl::unexpected(row.error());
-  (*row)->path = event.path;
+  auto row = LEAT_TRY(look_up(header, event.path));
+  row->path = event.path;
   return {};
 }
 
 Result<void> Sources::finish(const proto::Header& header, const proto::SourceFinished& event) {
   if (!event.reason.empty()) return {};
-  auto row = look_up(header, event.path);
-  if (!row) return tl::unexpected(row.error());
-  (*row)->after_done = true;
+  auto row = LEAT_TRY(look_up(header, event.path));
+  row->after_done = true;
   return {};
 }
 
@@ -181,16 +175,14 @@ Result<ledger::Source*> Sources::look_up(const proto::Header& header, const std:
     at->second.changed = true;
     return &at->second.row;
   }
-  auto row = find_or_make(header, path);
-  if (!row) return tl::unexpected(row.error());
-  return &(ended_[header.source] = *std::move(row));
+  auto row = LEAT_TRY(find_or_make(header, path));
+  return &(ended_[header.source] = std::move(row));
 }
 
 Result<ledger::Source> Sources::find_or_make(const proto::Header& header, const std::string& path) {
   if (auto at = ended_.find(header.source); at != ended_.end()) return at->second;
-  auto known = view_.source_with(header.source);
-  if (!known) return tl::unexpected(known.error());
-  if (*known) return **known;
+  auto known = LEAT_TRY(view_.source_with(header.source));
+  if (known) return *known;
   ledger::Source row;
   row.id = header.source;
   row.path = path;

@@ -28,24 +28,19 @@ WriterStage::WriterStage(const config::Pipeline& pipeline, ledger::Ledger& ledge
 
 Result<std::uint64_t> WriterStage::begin() {
   ledger::View& view = ledger_.view();
-  auto last = view.last_run();
-  if (!last) return tl::unexpected(last.error());
-  if (*last && (*last)->id != options_.run) whole_before_ = (*last)->ended_s != 0;
-  auto known = view.run(options_.run);
-  if (!known) return tl::unexpected(known.error());
-  if (!*known) {
-    if (auto begun = begin_run(ledger_, pipeline_, options_, whole_before_, dead_letters_.get(), on_warning_);
-        !begun)
-      return tl::unexpected(begun.error());
+  auto last = LEAT_TRY(view.last_run());
+  if (last && last->id != options_.run) whole_before_ = last->ended_s != 0;
+  auto known = LEAT_TRY(view.run(options_.run));
+  if (!known) {
+    LEAT_TRY(begin_run(ledger_, pipeline_, options_, whole_before_, dead_letters_.get(), on_warning_));
   }
   auto epoch = ledger_.begin_epoch(options_.run);
   if (!epoch) return epoch;
-  auto run = view.run(options_.run);
-  if (!run) return tl::unexpected(run.error());
-  LEAT_CHECK(run->has_value(), options_.run);
-  run_ = **run;
+  auto run = LEAT_TRY(view.run(options_.run));
+  LEAT_CHECK(run.has_value(), options_.run);
+  run_ = *run;
   done_at_begin_ = run_.sources_done;
-  if (auto recalled = recall_published(); !recalled) return tl::unexpected(recalled.error());
+  LEAT_TRY(recall_published());
   return epoch;
 }
 
@@ -53,9 +48,8 @@ Result<void> WriterStage::recover() {
   bool begun = run_.counts.in > 0 || run_.sources_done > 0;
   if (auto started = sink_.start(ledger_.view(), begun); !started) return started;
   if (dead_letters_) {
-    auto known = ledger_.view().dead_letters();
-    if (!known) return tl::unexpected(known.error());
-    if (auto started = dead_letters_->start(*known, whole_before_); !started) return started;
+    auto known = LEAT_TRY(ledger_.view().dead_letters());
+    if (auto started = dead_letters_->start(known, whole_before_); !started) return started;
     if (std::string note = dead_letters_->take_note(); !note.empty()) on_warning_(note);
   }
   if (std::string note = ledger_.take_note(); !note.empty()) on_warning_(note);
@@ -67,15 +61,13 @@ Result<void> WriterStage::recover() {
 
 Result<void> WriterStage::apply(const proto::Batch& batch) {
   if (batch.header().kind == proto::BatchKind::kRecords) return apply_records(batch);
-  auto event = proto::decode_source_event(batch.header().kind, batch.records());
-  if (!event) return tl::unexpected(event.error());
-  return std::visit([&](const auto& what) { return on(batch.header(), what); }, *event);
+  auto event = LEAT_TRY(proto::decode_source_event(batch.header().kind, batch.records()));
+  return std::visit([&](const auto& what) { return on(batch.header(), what); }, event);
 }
 
 Result<void> WriterStage::apply_records(const proto::Batch& batch) {
-  auto source = sources_.apply(batch.header());
-  if (!source) return tl::unexpected(source.error());
-  if (auto applied = apply_rejects(batch, (*source)->path); !applied) return applied;
+  auto source = LEAT_TRY(sources_.apply(batch.header()));
+  if (auto applied = apply_rejects(batch, source->path); !applied) return applied;
   return batch.records().empty() ? Result<void>{} : sink_.write(batch.header().source, batch.records());
 }
 
@@ -124,10 +116,9 @@ Result<void> WriterStage::on(const proto::Header& header, const proto::SourceOpe
   if (sources_.ended_unreported(header.source)) {
     if (auto committed = commit(); !committed) return committed;
   }
-  auto source = sources_.open(header, event);
-  if (!source) return tl::unexpected(source.error());
-  bool from_start = (*source)->place.offset == 0 && !(*source)->after_done;
-  return sink_.source_opened(header.source, (*source)->path, from_start);
+  auto source = LEAT_TRY(sources_.open(header, event));
+  bool from_start = source->place.offset == 0 && !source->after_done;
+  return sink_.source_opened(header.source, source->path, from_start);
 }
 
 Result<void> WriterStage::on(const proto::Header& header, const proto::SourceEnded& event) {
@@ -137,8 +128,7 @@ Result<void> WriterStage::on(const proto::Header& header, const proto::SourceEnd
 
 Result<void> WriterStage::on(const proto::Header& header, const proto::SourceFailed& event) {
   warn_of(event.path, event.reason);
-  auto failed = sources_.fail_at(header, event);
-  if (!failed) return tl::unexpected(failed.error());
+  LEAT_TRY(sources_.fail_at(header, event));
   return event.retry ? sink_.source_suspended(header.source) : sink_.source_ended(header.source);
 }
 
@@ -220,7 +210,7 @@ Result<void> WriterStage::commit() {
   ++commits_;
   sources_.committed();
   if (std::exchange(presence_, {}).whole) {
-    if (auto pruned = ledger_.prune(); !pruned) return tl::unexpected(pruned.error());
+    LEAT_TRY(ledger_.prune());
   }
   if (dead_letters_) dead_letters_->committed();
   run_changed_ = false;
@@ -246,24 +236,22 @@ Result<void> WriterStage::finish() {
 }
 
 Result<void> WriterStage::check_sums() {
-  auto totals = ledger_.view().totals();
-  if (!totals) return tl::unexpected(totals.error());
-  summary_.last_done_s = totals->last_done_s;
-  if (totals->counts.adds_up() && run_.counts.adds_up()) return {};
+  auto totals = LEAT_TRY(ledger_.view().totals());
+  summary_.last_done_s = totals.last_done_s;
+  if (totals.counts.adds_up() && run_.counts.adds_up()) return {};
   return fail(Fault::kFatal,
-              fmt::format("the ledger does not add up: in {} kept {} dropped {} dead {}", totals->counts.in,
-                          totals->counts.kept, totals->counts.dropped, totals->counts.dead),
+              fmt::format("the ledger does not add up: in {} kept {} dropped {} dead {}", totals.counts.in,
+                          totals.counts.kept, totals.counts.dropped, totals.counts.dead),
               kExitBug);
 }
 
 // Nothing to do is no news, unless what was done is not there any more.
 Result<void> WriterStage::report_missing() {
   if (summary_.stopped || options_.follow || run_.sources_done > 0) return {};
-  auto gone = sink_.missing_output();
-  if (!gone) return tl::unexpected(gone.error());
-  if (!gone->empty()) {
+  auto gone = LEAT_TRY(sink_.missing_output());
+  if (!gone.empty()) {
     on_warning_(
-        fmt::format("nothing to do, and the output {} is gone: --fresh --force makes it again", *gone));
+        fmt::format("nothing to do, and the output {} is gone: --fresh --force makes it again", gone));
   }
   return {};
 }
@@ -273,9 +261,8 @@ Result<void> WriterStage::recall_published() {
   summary_.outputs.clear();
   summary_.outputs_count = 0;
   summary_.outputs_empty = 0;
-  auto rows = ledger_.view().outputs_of_run(run_.id);
-  if (!rows) return tl::unexpected(rows.error());
-  for (const ledger::Output& row : *rows) {
+  auto rows = LEAT_TRY(ledger_.view().outputs_of_run(run_.id));
+  for (const ledger::Output& row : rows) {
     if (row.state == ledger::OutputState::kPublished) list({row.target, row.record_bytes, row.length});
   }
   return {};
@@ -296,11 +283,10 @@ Result<std::string> WriterStage::summary_json() {
   summary_.dead_letter_path = pipeline_.dead_letter_path;
   summary_.problems.clear();
   if (run_.sources_failed + run_.sources_changed > 0) {
-    auto open = ledger_.view().open_sources();
-    if (!open) return tl::unexpected(open.error());
+    auto open = LEAT_TRY(ledger_.view().open_sources());
     std::uint64_t failed = 0;
     std::uint64_t changed = 0;
-    for (ledger::Source& source : *open) {
+    for (ledger::Source& source : open) {
       if (source.run != run_.id) continue;
       bool listed = (source.state == ledger::SourceState::kFailed && failed++ < kProblemsListed) ||
                     (source.state == ledger::SourceState::kChanged && changed++ < kProblemsListed);

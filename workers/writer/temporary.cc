@@ -39,16 +39,12 @@ Result<Temporary> open_existing(const std::string& path, bool alone, bool& locke
   Temporary found;
   found.fd = Fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!found.fd) return errno == ENOENT ? Result<Temporary>{} : io_failure("open", path, errno);
-  auto info = stat_file(found.fd.get(), path);
-  if (!info) return tl::unexpected(info.error());
-  found.info = *info;
+  found.info = LEAT_TRY(stat_file(found.fd.get(), path));
   if (!found.info.regular) {
     return fail(Fault::kFatal, fmt::format("{} is no regular file: remove it and run again", path),
                 kExitConfig);
   }
-  auto taken = lock(found.fd.get(), path, alone);
-  if (!taken) return tl::unexpected(taken.error());
-  locked = *taken;
+  locked = LEAT_TRY(lock(found.fd.get(), path, alone));
   return found;
 }
 
@@ -56,10 +52,9 @@ Result<Temporary> open_existing(const std::string& path, bool alone, bool& locke
 Result<void> remove_stale(const std::string& target) {
   std::string path = temporary_of(target);
   bool locked = true;
-  auto old = open_existing(path, false, locked);
-  if (!old) return tl::unexpected(old.error());
-  if (!locked) return in_use(target, old->info);
-  if (old->fd && named(old->info, path) && ::unlink(path.c_str()) != 0) {
+  auto old = LEAT_TRY(open_existing(path, false, locked));
+  if (!locked) return in_use(target, old.info);
+  if (old.fd && named(old.info, path) && ::unlink(path.c_str()) != 0) {
     return io_failure("remove the old", path, errno);
   }
   return {};
@@ -80,15 +75,12 @@ Result<Temporary> create_temporary(const std::string& target) {
     made.fd = Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (!made.fd) {
       if (errno != EEXIST) return io_failure("create", path, errno);
-      if (auto removed = remove_stale(target); !removed) return tl::unexpected(removed.error());
+      LEAT_TRY(remove_stale(target));
       continue;
     }
-    auto locked = lock(made.fd.get(), path, true);
-    if (!locked) return tl::unexpected(locked.error());
-    auto info = stat_file(made.fd.get(), path);
-    if (!info) return tl::unexpected(info.error());
-    made.info = *info;
-    if (*locked && named(made.info, path)) return made;
+    auto locked = LEAT_TRY(lock(made.fd.get(), path, true));
+    made.info = LEAT_TRY(stat_file(made.fd.get(), path));
+    if (locked && named(made.info, path)) return made;
     last = made.info;
   }
   return in_use(target, last);
@@ -107,9 +99,8 @@ Result<Temporary> open_temporary(const std::string& path) {
 }
 
 Result<void> remove_temporary(const std::string& path) {
-  auto found = open_temporary(path);
-  if (!found) return tl::unexpected(found.error());
-  if (found->fd && ::unlink(path.c_str()) != 0 && errno != ENOENT) return io_failure("remove", path, errno);
+  auto found = LEAT_TRY(open_temporary(path));
+  if (found.fd && ::unlink(path.c_str()) != 0 && errno != ENOENT) return io_failure("remove", path, errno);
   return {};
 }
 
