@@ -8,6 +8,7 @@
 
 #include "daemon/plan/state.h"
 #include "proto/base/result.h"
+#include "proto/dead_letter.h"
 
 namespace leat::cli {
 
@@ -54,6 +55,9 @@ struct DeadOptions {
   std::string runtime_dir;
 };
 int dead(const DeadOptions& options);
+// Lines of `leat dead ls`; exposed for tests.
+std::string letter_header();
+std::string letter_line(std::uint64_t number, const proto::DeadLetter& letter);
 
 struct ReplayOptions {
   RunOptions run;      // pipeline, state, force, accept_changes, json, quiet, runtime_dir

@@ -17,6 +17,8 @@ namespace leat::cli {
 
 namespace {
 
+constexpr std::size_t kReasonColumns = 100;
+
 // What the argument names: the file itself, or the one that a pipeline names.
 Result<std::string> dead_letter_file(const std::string& from) {
   if (!from.ends_with(".yaml") && !from.ends_with(".yml")) return from;
@@ -70,8 +72,7 @@ int list(const DeadOptions& options) {
     if (options.json) {
       fmt::print("{}\n", printable_json(numbered(lines->number(), **line)));
     } else {
-      fmt::print("{}{}", letters == 0 ? replay::letter_header() : "",
-                 replay::letter_line(lines->number(), *letter));
+      fmt::print("{}{}", letters == 0 ? letter_header() : "", letter_line(lines->number(), *letter));
     }
     ++letters;
     const std::string place =
@@ -124,6 +125,19 @@ int show(const DeadOptions& options) {
 }
 
 }  // namespace
+
+std::string letter_header() {
+  return fmt::format("{:>6}  {:<9} {:>5} {:>9}  {}\n", "NUMBER", "STAGE", "TRIES", "BYTES",
+                     "SOURCE:LINE: REASON");
+}
+
+std::string letter_line(std::uint64_t number, const proto::DeadLetter& letter) {
+  std::uint64_t size = letter.record ? letter.record->size() : letter.length;
+  return fmt::format("{:>6}  {:<9} {:>5} {:>9}  {}:{}: {}{}\n", number, printable(letter.stage),
+                     letter.attempts, human_bytes(size), printable(letter.source), letter.line,
+                     cut_to(printable(letter.reason), kReasonColumns),
+                     letter.record ? "" : " (by reference)");
+}
 
 int dead(const DeadOptions& options) {
   if (is_leatds(options.from)) return leatd_dead(options);

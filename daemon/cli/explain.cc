@@ -25,8 +25,8 @@ constexpr std::size_t kFilesShown = 20;
 
 struct Facts {
   plan::Plan plan;
-  Result<plan::Listing> listing;
-  Result<plan::FilterPlan> filter;
+  Result<proto::Listing> listing;
+  Result<proto::FilterPlan> filter;
 };
 
 std::string_view name(config::Compression compression) {
@@ -45,7 +45,7 @@ std::string sink_text(const config::Sink& sink) {
       sink.threads > 0 ? fmt::format(", {} thread{}", sink.threads, sink.threads == 1 ? "" : "s") : "");
 }
 
-std::uint64_t total(const plan::Listing& listing) {
+std::uint64_t total(const proto::Listing& listing) {
   std::uint64_t bytes = 0;
   for (const auto& file : listing.files) bytes += file.bytes;
   return bytes;
@@ -56,7 +56,7 @@ void print_files(const Facts& facts) {
     fmt::print("\nfiles      cannot be listed: {}\n", printable(facts.listing.error().text));
     return;
   }
-  const plan::Listing& listing = *facts.listing;
+  const proto::Listing& listing = *facts.listing;
   fmt::print("\nfiles      {} {}, {}\n", exact_count(listing.files.size()),
              listing.files.size() == 1 ? "matches" : "match", human_bytes(total(listing)));
   for (std::size_t i = 0; i < listing.files.size() && i < kFilesShown; ++i) {

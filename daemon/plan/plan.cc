@@ -17,7 +17,6 @@
 #include "config/text.h"
 #include "daemon/supervisor/process.h"
 #include "proto/base/fd.h"
-#include "proto/base/json.h"
 
 namespace leat::plan {
 
@@ -93,6 +92,16 @@ std::string pointers(const std::vector<config::Pointer>& fields) {
   return out;
 }
 
+template <class Answer>
+Result<Answer> ask_program(const std::string& folder, const std::string& program, const char* option,
+                           const Plan& plan) {
+  auto text = supervisor::capture(folder + "/" + program, {option, plan.pipeline.file}, kMaxListingBytes);
+  if (!text) return tl::unexpected(text.error());
+  auto answer = decode_fields<Answer>(*text, program + " " + option);
+  if (!answer) return fail(Fault::kFatal, answer.error().text, kExitBug);
+  return answer;
+}
+
 }  // namespace
 
 Plan load_plan(const std::string& file) {
@@ -140,43 +149,12 @@ void check_together(std::vector<Candidate>& candidates) {
   }
 }
 
-Result<Listing> parse_listing(const std::string& json) {
-  const auto document = parse_json_object(json);
-  if (!document || !document->root()["files"].is_array()) {
-    return fail(Fault::kFatal, "leat-reader --list: expected one JSON object with files", kExitBug);
-  }
-  Listing listing;
-  document->root()["files"].each([&](const JsonValue& item) {
-    listing.files.push_back({item.text("path"), item.number("bytes")});
-  });
-  document->root()["skipped"].each([&](const JsonValue& item) {
-    listing.skipped.push_back({item.text("path"), item.text("reason")});
-  });
-  return listing;
+Result<proto::Listing> list_files(const std::string& program_folder, const Plan& plan) {
+  return ask_program<proto::Listing>(program_folder, "leat-reader", "--list", plan);
 }
 
-Result<FilterPlan> parse_filter_plan(const std::string& json) {
-  const auto document = parse_json_object(json);
-  if (!document || !document->root()["predicates"].is_array()) {
-    return fail(Fault::kFatal, "leat-filter --describe: expected one JSON object with predicates", kExitBug);
-  }
-  FilterPlan filter;
-  document->root()["predicates"].each(
-      [&](const JsonValue& item) { filter.predicates.emplace_back(item.as_text().value_or("")); });
-  filter.sets_bytes = document->root().number("sets_bytes");
-  return filter;
-}
-
-Result<Listing> list_files(const std::string& program_folder, const Plan& plan) {
-  return supervisor::capture(program_folder + "/leat-reader", {"--list", plan.pipeline.file},
-                             kMaxListingBytes)
-      .and_then(parse_listing);
-}
-
-Result<FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan) {
-  return supervisor::capture(program_folder + "/leat-filter", {"--describe", plan.pipeline.file},
-                             kMaxListingBytes)
-      .and_then(parse_filter_plan);
+Result<proto::FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan) {
+  return ask_program<proto::FilterPlan>(program_folder, "leat-filter", "--describe", plan);
 }
 
 std::string describe(const Step& step) {

@@ -9,6 +9,7 @@
 #include "config/budget.h"
 #include "config/parse.h"
 #include "proto/base/result.h"
+#include "proto/explain.h"
 
 namespace leat::plan {
 
@@ -33,33 +34,11 @@ struct Candidate {
 // Adds the problems that no file has alone: a name, a sink or a dead-letter file that one before it in the list has already.
 void check_together(std::vector<Candidate>& candidates);
 
-// The files that match now, as the reader sees them (it alone reads source paths).
-struct Listing {
-  struct File {
-    std::string path;
-    std::uint64_t bytes = 0;
-  };
-  struct Skipped {
-    std::string path;
-    std::string reason;
-  };
-  std::vector<File> files;
-  std::vector<Skipped> skipped;
-};
-[[nodiscard]] Result<Listing> list_files(const std::string& program_folder, const Plan& plan);
-
-// The predicates in the order in which the filter tries them.
-struct FilterPlan {
-  std::vector<std::string> predicates;
-  std::uint64_t sets_bytes = 0;
-};
-[[nodiscard]] Result<FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan);
+// What the reader and the filter say of it. kFatal, 70: another program than this one's.
+[[nodiscard]] Result<proto::Listing> list_files(const std::string& program_folder, const Plan& plan);
+[[nodiscard]] Result<proto::FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan);
 
 // A step as one line: "rename /path to /source".
 std::string describe(const config::Step& step);
-
-// Exposed for tests.
-[[nodiscard]] Result<Listing> parse_listing(const std::string& json);
-[[nodiscard]] Result<FilterPlan> parse_filter_plan(const std::string& json);
 
 }  // namespace leat::plan

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include "proto/base/human.h"
 #include "proto/base/text.h"
 
 namespace leat::replay {
@@ -17,7 +16,6 @@ namespace leat::replay {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr std::size_t kReasonColumns = 100;
 
 }  // namespace
 
@@ -51,19 +49,6 @@ Result<std::optional<std::string_view>> Lines::next() {
     buffer_.append(chunk.data(), static_cast<std::size_t>(count));
     left_ -= static_cast<std::uint64_t>(count);
   }
-}
-
-std::string letter_header() {
-  return fmt::format("{:>6}  {:<9} {:>5} {:>9}  {}\n", "NUMBER", "STAGE", "TRIES", "BYTES",
-                     "SOURCE:LINE: REASON");
-}
-
-std::string letter_line(std::uint64_t number, const proto::DeadLetter& letter) {
-  std::uint64_t size = letter.record ? letter.record->size() : letter.length;
-  return fmt::format("{:>6}  {:<9} {:>5} {:>9}  {}:{}: {}{}\n", number, printable(letter.stage),
-                     letter.attempts, human_bytes(size), printable(letter.source), letter.line,
-                     cut_to(printable(letter.reason), kReasonColumns),
-                     letter.record ? "" : " (by reference)");
 }
 
 }  // namespace leat::replay

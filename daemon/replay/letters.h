@@ -36,8 +36,4 @@ class Lines {
   std::uint64_t bytes_given_ = 0;
 };
 
-// One line of `leat dead ls`.
-std::string letter_header();
-std::string letter_line(std::uint64_t number, const proto::DeadLetter& letter);
-
 }  // namespace leat::replay

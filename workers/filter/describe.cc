@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "config/parse.h"
-#include "proto/base/json.h"
 #include "proto/base/text.h"
+#include "proto/explain.h"
 #include "workers/filter/predicates.h"
 #include "workers/stage/worker.h"
 
@@ -127,14 +127,9 @@ int print_description(const std::string& pipeline_file) {
   }
   json::Paths paths;
   auto predicates = stage::value_or_fatal(Predicates::compile(parsed.pipeline.filter.keep, paths));
-  JsonWriter json(JsonFor::kLeat);
-  json.object([&] {
-    json.array("predicates", [&] {
-      for (const auto& predicate : parsed.pipeline.filter.keep) json.item(describe(predicate));
-    });
-    json.put("sets_bytes", predicates.memory_bytes());
-  });
-  std::printf("%s\n", json.text().c_str());
+  proto::FilterPlan plan{{}, predicates.memory_bytes()};
+  for (const auto& predicate : parsed.pipeline.filter.keep) plan.predicates.push_back(describe(predicate));
+  std::printf("%s\n", encode_fields(plan).c_str());
   return kExitOk;
 }
 

@@ -1,9 +1,10 @@
 #include "workers/reader/list.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "config/parse.h"
-#include "proto/base/json.h"
+#include "proto/explain.h"
 #include "workers/reader/listing.h"
 #include "workers/stage/worker.h"
 
@@ -15,26 +16,11 @@ int print_list(const std::string& pipeline_file) {
     throw stage::Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
   }
   auto listing = list_files(parsed.pipeline.source.paths);
-  JsonWriter json(JsonFor::kLeat);
-  json.object([&] {
-    json.array("files", [&] {
-      for (const auto& found : listing.files) {
-        json.object([&] {
-          json.put("path", found.path);
-          json.put("bytes", found.size);
-        });
-      }
-    });
-    json.array("skipped", [&] {
-      for (const auto& skipped : listing.skipped) {
-        json.object([&] {
-          json.put("path", skipped.path);
-          json.put("reason", skipped.reason);
-        });
-      }
-    });
-  });
-  std::printf("%s\n", json.text().c_str());
+  proto::Listing list;
+  for (auto& found : listing.files) list.files.push_back({std::move(found.path), found.size});
+  for (auto& skipped : listing.skipped)
+    list.skipped.push_back({std::move(skipped.path), std::move(skipped.reason)});
+  std::printf("%s\n", encode_fields(list).c_str());
   return kExitOk;
 }
 

@@ -5,8 +5,7 @@
 
 namespace leat::reader {
 
-// Prints {"files": [{"path", "bytes"}], "skipped": [{"path", "reason"}]} for the pipeline file; returns the exit code. Throws
-// stage::Fatal when the file is no pipeline.
+// Prints the proto::Listing of the pipeline file; returns the exit code. Throws stage::Fatal when the file is no pipeline.
 int print_list(const std::string& pipeline_file);
 
 }  // namespace leat::reader

@@ -5,15 +5,6 @@
 using namespace leat;
 using namespace leat::plan;
 
-TEST_CASE("what the reader lists is read, and anything else refused") {
-  auto listing =
-      parse_listing(R"({"files":[{"path":"/a","bytes":5}],"skipped":[{"path":"/b","reason":"hidden"}]})");
-  REQUIRE(listing);
-  CHECK(listing->files.at(0).bytes == 5);
-  CHECK(listing->skipped.at(0).reason == "hidden");
-  for (const char* bad : {"", "[]", "{}", R"({"files":5})"}) CHECK_FALSE(parse_listing(bad));
-}
-
 TEST_CASE("a pipeline file that is not there is one problem") {
   Plan plan = load_plan("/nowhere/p.yaml");
   REQUIRE(plan.problems.size() == 1);

@@ -4,19 +4,11 @@
 
 #include <fstream>
 
-#include "proto/base/human.h"
 #include "tests/unit/folder.h"
 
 using namespace leat;
 using namespace leat::replay;
 using namespace leat::test;
-
-namespace {
-
-constexpr const char* kLine =
-    R"({"source":"/in/a.jsonl","line":7,"offset":2101,"stage":"filter","reason":"no \"value\"","attempts":1,"record":"{\"a\":"})";
-
-}  // namespace
 
 TEST_CASE(
     "lines are given whole, however long, up to where they count and without one that is not finished") {
@@ -43,14 +35,4 @@ TEST_CASE(
   auto missing = Lines::open(folder.path("missing"));
   REQUIRE_FALSE(missing);
   CHECK(missing.error().exit_code == kExitNoInput);
-}
-
-TEST_CASE("what a hostile file says cannot reach the terminal's controls") {
-  proto::DeadLetter letter = *proto::parse_dead_letter(kLine);
-  letter.source = "/in/\x1b]0;x\a";
-  letter.reason = std::string(500, 'r');
-  std::string line = letter_line(3, letter);
-  CHECK(line.find('\x1b') == std::string::npos);
-  CHECK(line.find("...") != std::string::npos);
-  CHECK(line.size() < 200);
 }
