@@ -1,4 +1,4 @@
-// A folder of a test's own.
+// A folder of a test's own, which goes with it.
 #pragma once
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace leat::test {
 
@@ -17,11 +18,15 @@ class Folder {
   Folder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "leat-unit-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    root_ = pattern;
+    root_ = std::filesystem::canonical(pattern).string();
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(root_); }
+  ~Folder() {
+    std::error_code ignored;  // a test may have taken its rights
+    std::filesystem::permissions(root_, std::filesystem::perms::owner_all, ignored);
+    std::filesystem::remove_all(root_, ignored);
+  }
   const std::string& root() const { return root_; }
   std::string path(std::string_view name) const { return root_ + "/" + std::string(name); }
   bool has(std::string_view name) const { return std::filesystem::exists(path(name)); }

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "proto/base/fd.h"
-#include "tests/unit/base/folder.h"
+#include "tests/unit/folder.h"
 
 using namespace leat;
 using leat::test::Folder;
@@ -73,39 +73,39 @@ TEST_CASE("the folder in front of a wildcard holds all that a pattern can match"
 TEST_CASE("without RENAME_NOREPLACE a link does the same: it moves, and does not replace") {
   const Folder folder;
   for (auto* move : {rename_no_replace, link_no_replace}) {
-    write(folder / "from", "new");
-    CHECK(move(folder / "from", folder / "to") == 0);
-    CHECK(content(folder / "to") == "new");
-    write(folder / "from", "newer");
-    CHECK(move(folder / "from", folder / "to") == EEXIST);
-    CHECK(content(folder / "to") == "new");
-    CHECK(content(folder / "from") == "newer");
-    CHECK(move(folder / "nothing", folder / "x") == ENOENT);
-    CHECK(move(folder / "from", folder / "no/x") == ENOENT);
-    std::filesystem::remove(folder / "to");
+    write(folder.path("from"), "new");
+    CHECK(move(folder.path("from"), folder.path("to")) == 0);
+    CHECK(content(folder.path("to")) == "new");
+    write(folder.path("from"), "newer");
+    CHECK(move(folder.path("from"), folder.path("to")) == EEXIST);
+    CHECK(content(folder.path("to")) == "new");
+    CHECK(content(folder.path("from")) == "newer");
+    CHECK(move(folder.path("nothing"), folder.path("x")) == ENOENT);
+    CHECK(move(folder.path("from"), folder.path("no/x")) == ENOENT);
+    std::filesystem::remove(folder.path("to"));
   }
 }
 
 TEST_CASE("a rename that replaces is durable, and says what it could not do") {
   const Folder folder;
-  write(folder / "from", "new");
-  write(folder / "to", "old");
-  CHECK(rename_durably(folder / "from", folder / "to"));
-  CHECK(content(folder / "to") == "new");
-  const Result<void> again = rename_durably(folder / "from", folder / "to");
+  write(folder.path("from"), "new");
+  write(folder.path("to"), "old");
+  CHECK(rename_durably(folder.path("from"), folder.path("to")));
+  CHECK(content(folder.path("to")) == "new");
+  const Result<void> again = rename_durably(folder.path("from"), folder.path("to"));
   REQUIRE_FALSE(again);
-  CHECK(again.error().text == "cannot rename " + (folder / "from") + ": No such file or directory");
+  CHECK(again.error().text == "cannot rename " + (folder.path("from")) + ": No such file or directory");
 }
 
 TEST_CASE("a folder is synced, and one that cannot be is told of") {
   const Folder folder;
-  CHECK(sync_folder(folder.path()));
+  CHECK(sync_folder(folder.root()));
   CHECK(sync_folder("/proc"));  // has no such call
-  const Result<void> gone = sync_folder(folder / "no");
+  const Result<void> gone = sync_folder(folder.path("no"));
   REQUIRE_FALSE(gone);
   CHECK(gone.error().fault == Fault::kFatal);
-  write(folder / "file", "");
-  CHECK_FALSE(sync_folder(folder / "file"));
+  write(folder.path("file"), "");
+  CHECK_FALSE(sync_folder(folder.path("file")));
 }
 
 TEST_CASE("all is written, through a pipe that takes a part at a time too") {

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "tests/unit/base/folder.h"
+#include "tests/unit/folder.h"
 
 using namespace leat;
 using leat::test::Folder;
@@ -69,8 +69,8 @@ TEST_CASE("a mount point is told from a folder, by its name alone") {
 
 TEST_CASE("a link to a mount is no mount point: it may lead elsewhere by the time it is used") {
   const Folder folder;
-  fs::create_directory_symlink("/proc", folder / "link");
-  CHECK_FALSE(Mounts::now().is_mount_point(folder / "link"));
+  fs::create_directory_symlink("/proc", folder.path("link"));
+  CHECK_FALSE(Mounts::now().is_mount_point(folder.path("link")));
 }
 
 TEST_CASE("what lasts is above a network mount, and nothing in there is looked at") {
@@ -78,22 +78,23 @@ TEST_CASE("what lasts is above a network mount, and nothing in there is looked a
   CHECK(mounts.lasting_folder("/mnt/nas/in", "", Lasting::kWhileMountsChange) == "/mnt");
   CHECK(mounts.lasting_folder("/", "", Lasting::kAlways) == "/");
   const Folder folder;
-  fs::create_directories(folder / "in/b");
-  fs::create_directory_symlink("in/b", folder / "link");
-  CHECK(mounts.lasting_folder(folder / "link", "", Lasting::kWhileMountsChange) == folder / "in/b");
-  CHECK(mounts.lasting_folder(folder / "link", "", Lasting::kAlways) == folder / "in");
-  CHECK(mounts.lasting_folder(folder / "in/b", folder / "in", Lasting::kAlways) == folder.path());
-  CHECK(mounts.lasting_folder(folder / "in/b/new/x", "", Lasting::kWhileMountsChange) == folder / "in");
+  fs::create_directories(folder.path("in/b"));
+  fs::create_directory_symlink("in/b", folder.path("link"));
+  CHECK(mounts.lasting_folder(folder.path("link"), "", Lasting::kWhileMountsChange) == folder.path("in/b"));
+  CHECK(mounts.lasting_folder(folder.path("link"), "", Lasting::kAlways) == folder.path("in"));
+  CHECK(mounts.lasting_folder(folder.path("in/b"), folder.path("in"), Lasting::kAlways) == folder.root());
+  CHECK(mounts.lasting_folder(folder.path("in/b/new/x"), "", Lasting::kWhileMountsChange) ==
+        folder.path("in"));
 }
 
 TEST_CASE("a file is seen from a folder by whatever way it is in there") {
   const Folder folder;
   const Mounts mounts = Mounts::now();
-  fs::create_directories(folder / "in/b");
-  fs::create_directory_symlink("in/b", folder / "out");
-  CHECK(mounts.seen_from(folder / "in", folder / "out/x") == folder / "in/b/x");
-  CHECK(mounts.seen_from(folder / "out", folder / "in/b/new/x") == folder / "out/new/x");
-  CHECK(mounts.seen_from(folder / "in", folder / "other/x") == std::nullopt);
-  CHECK(mounts.seen_from(folder / "in/b", folder / "in/bb/x") == std::nullopt);
+  fs::create_directories(folder.path("in/b"));
+  fs::create_directory_symlink("in/b", folder.path("out"));
+  CHECK(mounts.seen_from(folder.path("in"), folder.path("out/x")) == folder.path("in/b/x"));
+  CHECK(mounts.seen_from(folder.path("out"), folder.path("in/b/new/x")) == folder.path("out/new/x"));
+  CHECK(mounts.seen_from(folder.path("in"), folder.path("other/x")) == std::nullopt);
+  CHECK(mounts.seen_from(folder.path("in/b"), folder.path("in/bb/x")) == std::nullopt);
   CHECK(mounts.seen_from("/", "/x") == "/x");
 }

@@ -3,13 +3,11 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
-#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -17,26 +15,15 @@
 #include "daemon/control/address.h"
 #include "daemon/control/server.h"
 #include "proto/base/fd.h"
+#include "tests/unit/folder.h"
 
 namespace leat::control::test {
 
 using namespace std::chrono_literals;
 
-class Folder {
+class Folder : public leat::test::Folder {
  public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "leat-control-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    root_ = pattern;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(root_); }
-  const std::string& root() const { return root_; }
-  std::string socket() const { return socket_path(root_); }
-
- private:
-  std::string root_;
+  std::string socket() const { return socket_path(root()); }
 };
 
 // What somebody sees who knows nothing of client.h.

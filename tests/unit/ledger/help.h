@@ -2,35 +2,19 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <stdexcept>
 #include <string>
 
+#include "tests/unit/folder.h"
 #include "workers/ledger/ledger.h"
 
 namespace leat::ledger::test {
 
-class StateFolder {
+class StateFolder : public leat::test::Folder {
  public:
-  StateFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "leat-ledger-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  StateFolder(const StateFolder&) = delete;
-  StateFolder& operator=(const StateFolder&) = delete;
-  ~StateFolder() {
-    std::error_code ignored;
-    std::filesystem::permissions(path_, std::filesystem::perms::owner_all, ignored);
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-  std::string file() const { return path_ + "/ledger.db"; }
-
- private:
-  std::string path_;
+  const std::string& path() const { return root(); }
+  std::string file() const { return root() + "/ledger.db"; }
 };
 
 template <class T>

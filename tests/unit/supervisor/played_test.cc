@@ -146,6 +146,15 @@ struct Play {
                              false});
     }
   }
+  // It says why it ends, and is killed when the supervisor has heard that.
+  void fail(Actor& actor) {
+    actor.report(proto::ReportKind::kFailed, {}, true);
+    actor.report(proto::ReportKind::kWarning);
+    const std::string warned = std::string(to_string(actor.slot.stage)) + "-warning";
+    const auto before = observer.count(warned);
+    REQUIRE(until([&] { return observer.count(warned) > before; }));
+    ::kill(static_cast<pid_t>(pid_of(actor)), SIGKILL);
+  }
   void start() { supervisor = std::make_unique<Supervisor>(job, observer); }
   void get_ready(Actor& actor) {
     CHECK(until([&] { return actor.last<proto::Welcome>() != nullptr; }));
@@ -240,21 +249,26 @@ TEST_CASE("one that joined and is gone from its socket before it was welcomed le
   play.actors.pop_back();
   play.pass(milliseconds(300));
   play.get_ready(*play.find({Stage::kWriter, 0}));
-  play.pass(milliseconds(500));
-  CHECK(play.supervisor->status().pool.joined == 0);
+  CHECK(play.until([&] { return play.supervisor->status().pool.joined == 0; }));
   CHECK(play.observer.count("worker-lost") <= 1);
 }
 
 TEST_CASE("who waited for the writer longer than a start may take is not late") {
   Play play;
-  play.job.start_up = milliseconds(300);
   play.start();
   play.enter();
-  play.find({Stage::kWriter, 0})->page->set_text("waiting for the sink");
+  for (Actor& actor : play.actors) actor.page->set_text("waiting for the sink");
+  CHECK(play.until([&] {  // all have said hello
+    const auto workers = play.supervisor->status().workers;
+    return std::ranges::none_of(workers, &std::string::empty, &WorkerStatus::activity);
+  }));
+  for (Actor& actor : play.actors) {
+    if (actor.slot.stage != Stage::kWriter) actor.page->set_text("");
+  }
+  play.job.start_up = milliseconds(300);
   play.pass(milliseconds(600));
   play.get_ready(*play.find({Stage::kWriter, 0}));
-  play.pass(milliseconds(100));
-  CHECK(play.find({Stage::kFilter, 0})->last<proto::Welcome>() != nullptr);
+  CHECK(play.until([&] { return play.find({Stage::kFilter, 0})->last<proto::Welcome>() != nullptr; }));
   CHECK(play.find({Stage::kFilter, 0})->last<proto::Stop>() == nullptr);
 }
 
@@ -285,8 +299,7 @@ TEST_CASE("a draining worker that joined gets stop when everything ends") {
   CHECK(joined.last<proto::Stop>()->kind == proto::StopKind::kDrain);
   play.supervisor->leave();
   CHECK(play.until([&] { return play.supervisor->over(); }));
-  play.pass(milliseconds(50));
-  CHECK(joined.last<proto::Stop>()->kind == proto::StopKind::kNow);
+  CHECK(play.until([&] { return joined.was_told(proto::StopKind::kNow); }));
 }
 
 TEST_CASE("a supervisor that goes without a farewell tells those that joined to join again") {
@@ -307,7 +320,8 @@ TEST_CASE("a processor that cannot be started does not take the others with it")
   play.begin();
   fs::remove(play.path + "/leat-processor");
   REQUIRE(play.supervisor->scale(3));
-  CHECK_NOTHROW(play.pass(milliseconds(500)));
+  CHECK(play.until([&] { return play.observer.count("pool-not-grown") == 1; }));
+  CHECK_NOTHROW(play.pass(milliseconds(300)));
   CHECK_FALSE(play.supervisor->over());
   CHECK(play.supervisor->status().pool.own == 2);
   CHECK(play.observer.count("pool-not-grown") == 1);
@@ -317,9 +331,7 @@ TEST_CASE("drained while the sink is unavailable it does not wait for the sink f
   Play play;
   play.job.drain_patience = milliseconds(300);
   play.begin();
-  Actor& writer = *play.find({Stage::kWriter, 0});
-  writer.report(proto::ReportKind::kFailed, {}, true);
-  ::kill(static_cast<pid_t>(play.pid_of(writer)), SIGKILL);
+  play.fail(*play.find({Stage::kWriter, 0}));
   CHECK(play.until([&] { return play.observer.count("sink-unavailable") == 1; }));
   play.supervisor->drain();
   CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
@@ -466,14 +478,8 @@ TEST_CASE("a processor that cannot start a program is tried again, and a plain r
   play.job.follow = false;
   play.job.pipeline.source.give_up = milliseconds(500);
   play.begin();
-  auto fail = [&](std::uint32_t instance) {
-    Actor& actor = *play.find({Stage::kProcessor, 0}, instance);
-    actor.report(proto::ReportKind::kFailed, {}, true);
-    play.pass(milliseconds(50));
-    ::kill(static_cast<pid_t>(play.pid_of(actor)), SIGKILL);
-  };
   std::uint32_t instance = play.find({Stage::kProcessor, 0})->instance;
-  fail(instance);
+  play.fail(*play.find({Stage::kProcessor, 0}, instance));
   CHECK(play.until([&] { return play.observer.count("worker-failed") == 1; }));
   auto again = [&] {
     for (const auto& worker : play.supervisor->status().workers) {
@@ -484,7 +490,7 @@ TEST_CASE("a processor that cannot start a program is tried again, and a plain r
   REQUIRE(play.until([&] { return again() != 0; }));
   CHECK(play.observer.count("sink-unavailable") == 0);
   play.enter();
-  fail(again());
+  play.fail(*play.find({Stage::kProcessor, 0}, again()));
   CHECK(play.until([&] { return play.supervisor->over(); }, seconds(8)));
   CHECK(play.supervisor->take_outcome().exit_code == kExitIo);
 }

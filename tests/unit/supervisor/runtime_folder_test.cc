@@ -13,18 +13,15 @@
 #include <future>
 #include <stdexcept>
 
+#include "tests/unit/folder.h"
+
 using namespace leat::supervisor;
 namespace fs = std::filesystem;
 
 namespace {
 
-struct TempRoot {
-  std::string path;
-  TempRoot() {
-    char name[] = "/tmp/leat-test-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~TempRoot() { fs::remove_all(path); }
+struct TempRoot : leat::test::Folder {
+  std::string path = root();
 };
 
 void make_folder(const std::string& path, const std::string& lock_text) {
