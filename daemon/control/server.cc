@@ -252,8 +252,8 @@ void Server::start_stream(Connection& connection, const Stream& stream) {
         static_cast<ssize_t>(kHead.size())) {
       return drop(connection);
     }
-    connection.child.emplace(
-        supervisor::Child::start(stream.program, stream.arguments, connection.socket.get()));
+    connection.child.emplace(supervisor::Child::start(stream.program, stream.arguments,
+                                                      connection.socket.get(), connection.socket.get()));
     watch(events_.get(), EPOLL_CTL_ADD, connection.child->pidfd(), child_tag(connection.ticket), EPOLLIN);
     connection.phase = Connection::Phase::kStreaming;
     connection.deadline = Clock::now() + options_.stream_limit;

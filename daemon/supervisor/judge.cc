@@ -66,7 +66,7 @@ void Supervisor::judge_own(Worker& worker) {
 
 // A filter or processor that has gone: nothing is dealt to it any more, and what it held is sent again.
 void Supervisor::take_out(Worker& worker) {
-  send_to_dealers(worker, proto::MemberRemoved{worker.slot.index, worker.instance});
+  team_.send_to_dealers(worker, proto::MemberRemoved{worker.slot.index, worker.instance});
   for (Worker& other : team_.workers()) {
     if (other.draining) other.draining->drained(worker.instance);
   }

@@ -101,7 +101,7 @@ void Supervisor::start_draining(Worker& worker) {
   for (const Worker* dealer : team_.dealers_of(worker)) dealers.push_back(dealer->instance);
   worker.draining.emplace(Clock::now(), std::move(dealers));
   note_event("worker-draining", worker);
-  send_to_dealers(worker, proto::MemberDraining{worker.slot.index, worker.instance});
+  team_.send_to_dealers(worker, proto::MemberDraining{worker.slot.index, worker.instance});
   if (worker.state == WorkerState::kReady) send_finish(worker);
 }
 
@@ -136,10 +136,6 @@ void Supervisor::dismiss_drained() {
         }
     }
   }
-}
-
-void Supervisor::send_to_dealers(const Worker& worker, const proto::Control& news) {
-  for (const Worker* dealer : team_.dealers_of(worker)) static_cast<void>(team_.send(*dealer, news));
 }
 
 // Twice a second: samples the load of all workers and asks the controller.

@@ -39,7 +39,6 @@ struct Plan {
   char* const* arguments;
   char* const* environment;
   pid_t parent;
-  bool own_group;
   int out;  // becomes stdout; -1: inherit
   int err;  // becomes stderr; -1: inherit
   int null;
@@ -47,7 +46,7 @@ struct Plan {
 };
 
 [[noreturn]] void become(const Plan& plan) {
-  if (plan.own_group) ::setpgid(0, 0);
+  ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   // The parent died before prctl: the signal will not come.
   if (::getppid() != plan.parent) ::_exit(kExitBug);
@@ -77,17 +76,19 @@ std::vector<char*> environment_for_children() {
   return kept;
 }
 
-// own_group, out, err: as in Plan.
-pid_t launch(const std::string& program, const std::vector<std::string>& arguments, bool own_group, int null,
-             int out, int err = -1) {
+pid_t launch(const std::string& program, const std::vector<std::string>& arguments, int out, int err) {
+  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) throw_errno("/dev/null");
+  if (out == Child::kNull) out = null.get();
+  if (err == Child::kNull) err = null.get();
   std::vector<char*> argv;
   argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> environment = environment_for_children();
   auto [read_end, write_end] = make_pipe();
-  Plan plan{program.c_str(), argv.data(), environment.data(), ::getpid(), own_group, out, err, null,
-            write_end.get()};
+  Plan plan{program.c_str(), argv.data(),    environment.data(), ::getpid(), out, err,
+            null.get(),      write_end.get()};
   pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork");
   if (pid == 0) become(plan);
@@ -103,25 +104,10 @@ pid_t launch(const std::string& program, const std::vector<std::string>& argumen
   return pid;
 }
 
-Fd open_null() {
-  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null) throw_errno("/dev/null");
-  return null;
-}
-
 }  // namespace
 
-Child Child::start(const std::string& program, const std::vector<std::string>& arguments, Stdout out) {
-  Fd null = open_null();
-  return watch(launch(program, arguments, true, null.get(), out == Stdout::kNull ? null.get() : -1));
-}
-
-Child Child::start(const std::string& program, const std::vector<std::string>& arguments, int output) {
-  Fd null = open_null();
-  return watch(launch(program, arguments, true, null.get(), output, output));
-}
-
-Child Child::watch(pid_t pid) {
+Child Child::start(const std::string& program, const std::vector<std::string>& arguments, int out, int err) {
+  const pid_t pid = launch(program, arguments, out, err);
   // The child is ours and not reaped, so its number cannot have been used again.
   auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
   if (pidfd < 0) {
@@ -201,36 +187,28 @@ int Child::exit_code() const {
 
 Result<std::string> capture(const std::string& program, const std::vector<std::string>& arguments,
                             std::size_t max_bytes) {
-  std::string text;
-  pid_t pid = 0;
-  bool over = false;
   try {
-    Fd null = open_null();
     auto [read_end, write_end] = make_pipe();
-    pid = launch(program, arguments, false, null.get(), write_end.get());
+    Child child = Child::start(program, arguments, write_end.get());
     write_end.reset();
+    std::string text;
     std::array<char, 64 * 1024> chunk;
-    while (!over) {
+    while (text.size() <= max_bytes) {
       ssize_t count = ::read(read_end.get(), chunk.data(), chunk.size());
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) break;
       text.append(chunk.data(), static_cast<std::size_t>(count));
-      over = text.size() > max_bytes;
     }
+    if (text.size() > max_bytes)
+      return fail(Fault::kFatal, fmt::format("{}: more than {} bytes of output", program, max_bytes));
+    pollfd ended{child.pidfd(), POLLIN, 0};
+    while (!child.reap()) ::poll(&ended, 1, -1);
+    if (child.exit_code() == kExitOk) return text;
+    return fail(Fault::kFatal, fmt::format("{} {}", program, child.fate()),
+                child.exit_code() < 0 ? int{kExitBug} : child.exit_code());
   } catch (const std::system_error& error) {
     return fail(Fault::kFatal, error.what(), kExitBug);
   }
-  if (over) ::kill(pid, SIGKILL);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (over) return fail(Fault::kFatal, fmt::format("{}: more than {} bytes of output", program, max_bytes));
-  if (!WIFEXITED(status)) return fail(Fault::kFatal, program + " was killed", kExitBug);
-  if (WEXITSTATUS(status) != 0) {
-    return fail(Fault::kFatal, fmt::format("{} exited with {}", program, WEXITSTATUS(status)),
-                WEXITSTATUS(status));
-  }
-  return text;
 }
 
 std::string own_folder() {

@@ -18,14 +18,14 @@ namespace leat::supervisor {
 // both if need be.
 class Child {
  public:
-  enum class Stdout : bool { kNull, kInherit };
+  static constexpr int kInherit = -1;  // stdout or stderr is ours
+  static constexpr int kNull = -2;     // or /dev/null
 
-  // stdin is /dev/null, stderr is ours. Throws std::system_error when it cannot be started, a program that
-  // does not exist included. Call it in the main thread: the kernel ties the child's life to the thread that
-  // forks.
-  static Child start(const std::string& program, const std::vector<std::string>& arguments, Stdout out);
-  // The same with stdout and stderr at `output`, which stays the caller's.
-  static Child start(const std::string& program, const std::vector<std::string>& arguments, int output);
+  // out, err: descriptors, which stay the caller's, or one of these; stdin is /dev/null. Throws std::system_error when it
+  // cannot be started, a program that does not exist included. The kernel ties the child's life to the thread that calls
+  // this.
+  static Child start(const std::string& program, const std::vector<std::string>& arguments, int out = kNull,
+                     int err = kInherit);
   // A process that was not started here. How it ended cannot be known, and whatever else is in its group is not
   // ours. Throws std::system_error: it has gone, its PID namespace cannot be seen from here, or that is no pidfd.
   static Child adopt(Fd pidfd);
@@ -48,7 +48,6 @@ class Child {
 
  private:
   Child(pid_t pid, Fd pidfd, bool adopted) : pid_(pid), adopted_(adopted), pidfd_(std::move(pidfd)) {}
-  static Child watch(pid_t pid);
 
   pid_t pid_;
   bool adopted_;
@@ -56,7 +55,7 @@ class Child {
   int status_ = 0;
 };
 
-// Runs a program to its end in our own process group and gives what it wrote to stdout. Fails when it cannot
+// Runs a program to its end and gives what it wrote to stdout. Fails when it cannot
 // be started, writes more than max_bytes, or does not exit with 0.
 [[nodiscard]] Result<std::string> capture(const std::string& program,
                                           const std::vector<std::string>& arguments, std::size_t max_bytes);

@@ -64,6 +64,16 @@ std::uint64_t epoch_in(const std::string& details) {
   return document ? document->root().number("epoch") : 0;
 }
 
+void report_gaps(Observer& observer) {
+  // What an older Landlock does not know, keepers of programs answer for.
+  const std::string gaps = stage::sandbox_is_off()      ? "LEAT_SANDBOX=off"
+                           : stage::landlock_abi() == 0 ? stage::sandbox_gaps()
+                                                        : "";
+  if (gaps.empty()) return;
+  observer.warning("sandbox",
+                   "workers and programs of exec steps are not confined as they should be: " + gaps);
+}
+
 }  // namespace
 
 Supervisor::Supervisor(const Job& job, Observer& observer)
@@ -78,24 +88,14 @@ Supervisor::Supervisor(const Job& job, Observer& observer)
       runtime_(checked(job.pipeline, folder_)),
       state_(job.volatile_state ? runtime_ : job.state),
       descriptors_(runtime_, briefing(job, runtime_, state_).view()),
-      started_(bind()),
+      started_((control_.bind(Layout(job.pipeline, runtime_, 1).control()), Clock::now())),
       pool_(job),
       budget_(value_of(pool_.budget(pool_.wanted()))),
       team_(job.pipeline, runtime_, job.program_folder, pool_.wanted(), control_),
       judgement_(job),
       liveness_(job.no_progress),
       shutdown_(job) {
-  report_gaps();
-}
-
-void Supervisor::report_gaps() {
-  // What an older Landlock does not know, keepers of programs answer for.
-  const std::string gaps = stage::sandbox_is_off()      ? "LEAT_SANDBOX=off"
-                           : stage::landlock_abi() == 0 ? stage::sandbox_gaps()
-                                                        : "";
-  if (gaps.empty()) return;
-  observer_.warning("sandbox",
-                    "workers and programs of exec steps are not confined as they should be: " + gaps);
+  report_gaps(observer);
 }
 
 // Not at its end: something was thrown. Those that joined cannot see that, as leatd continues, and must join again.
@@ -106,11 +106,6 @@ Supervisor::~Supervisor() {
   } catch (const std::exception&) {
     // Nothing more can be done for them.
   }
-}
-
-Clock::time_point Supervisor::bind() {
-  control_.bind(Layout(job_.pipeline, runtime_, 1).control());
-  return Clock::now();
 }
 
 void Supervisor::step() {
@@ -286,8 +281,8 @@ void Supervisor::on_report(Worker& worker, const proto::Report& report) {
       if (worker.state == WorkerState::kWelcomed) worker.state.enter(WorkerState::kReady);
       if (worker.slot.stage == Stage::kWriter) epoch_ = std::max<std::uint64_t>(epoch_in(report.details), 1);
       if (dies_alone(worker.slot.stage) && !worker.draining) {
-        send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
-                                                   team_.layout().input(worker.slot, worker.instance)});
+        team_.send_to_dealers(worker, proto::MemberAdded{worker.slot.index, worker.instance,
+                                                         team_.layout().input(worker.slot, worker.instance)});
       }
       note_event(worker.joined ? "worker-joined" : "worker-ready", worker);
       break;
@@ -295,7 +290,13 @@ void Supervisor::on_report(Worker& worker, const proto::Report& report) {
       observer_.warning(fmt::format("{}-warning", to_string(worker.slot.stage)), report.text);
       break;
     case proto::ReportKind::kFailed:
-      on_failure(worker, report);
+      if (worker.joined) {
+        observer_.warning("worker-failed", fmt::format("{}: {}", worker.title(), report.text));
+      } else if (report.retry && !job_.volatile_state) {
+        worker.retry = report.text;
+      } else {
+        end(report.exit_code == kExitOk ? int{kExitBug} : report.exit_code, report.text);
+      }
       break;
     case proto::ReportKind::kDone:
       if (worker.slot.stage != Stage::kWriter) break;
@@ -308,16 +309,6 @@ void Supervisor::on_report(Worker& worker, const proto::Report& report) {
     case proto::ReportKind::kLeave:
       if (worker.joined && !worker.draining) start_draining(worker);
       break;
-  }
-}
-
-void Supervisor::on_failure(Worker& worker, const proto::Report& report) {
-  if (worker.joined) {
-    observer_.warning("worker-failed", fmt::format("{}: {}", worker.title(), report.text));
-  } else if (report.retry && !job_.volatile_state) {
-    worker.retry = report.text;
-  } else {
-    end(report.exit_code == kExitOk ? int{kExitBug} : report.exit_code, report.text);
   }
 }
 

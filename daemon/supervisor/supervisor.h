@@ -69,13 +69,10 @@ class Supervisor {
  private:
   static constexpr milliseconds kTick{200};
 
-  Clock::time_point bind();
-  void report_gaps();
   void go_on();
   void receive();
   void on_hello(Worker& worker, const proto::Hello& hello);
   void on_report(Worker& worker, const proto::Report& report);
-  void on_failure(Worker& worker, const proto::Report& report);
   void welcome(Worker& worker);
   void welcome_those_due();
   void see_drain_through();
@@ -96,7 +93,6 @@ class Supervisor {
   void control_pool();
   void note_change(const std::optional<Pool::Change>& change);
   void fit_window();
-  void send_to_dealers(const Worker& worker, const proto::Control& news);
 
   void judge_deaths();
   void judge(Worker& worker, bool left);

@@ -60,7 +60,7 @@ void Team::start(Worker& worker) {
   fresh.identity = worker_name(fresh.slot, fresh.instance);
   fresh.started = Clock::now();
   // A sink may be /dev/stdout; no other process has anything to write there.
-  auto out = fresh.slot.stage == Stage::kWriter ? Child::Stdout::kInherit : Child::Stdout::kNull;
+  auto out = fresh.slot.stage == Stage::kWriter ? Child::kInherit : Child::kNull;
   std::string program = program_folder_ + "/" + program_name(fresh.slot.stage);
   fresh.child.emplace(
       Child::start(program,
@@ -214,6 +214,10 @@ std::vector<const Worker*> Team::dealers_of(const Worker& worker) const {
       dealers.push_back(&other);
   }
   return dealers;
+}
+
+void Team::send_to_dealers(const Worker& worker, const proto::Control& news) const {
+  for (const Worker* dealer : dealers_of(worker)) static_cast<void>(send(*dealer, news));
 }
 
 void Team::dismiss() {

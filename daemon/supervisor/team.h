@@ -108,6 +108,7 @@ class Team {
   // To the reader, if it is there: what is lost with it is not missed by the next one.
   void send_to_reader(const proto::Control& message) const;
   std::vector<const Worker*> dealers_of(const Worker& worker) const;  // that are there
+  void send_to_dealers(const Worker& worker, const proto::Control& news) const;
   // Sends `stop` with `now` to all that have said hello, as far as it can be sent without waiting; ends those
   // that have not.
   void dismiss();

@@ -205,7 +205,7 @@ struct Play {
     asker.join();
   }
   std::int64_t other_process() {
-    others.push_back(Child::start("/bin/sleep", {"60"}, Child::Stdout::kNull));
+    others.push_back(Child::start("/bin/sleep", {"60"}));
     return others.back().pid();
   }
   Actor& join() {

@@ -22,11 +22,11 @@ void wait_for(Child& child) {
 }  // namespace
 
 TEST_CASE("a child's end is told as exit code or signal") {
-  Child failing = Child::start("/bin/sh", {"-c", "exit 70"}, Child::Stdout::kNull);
+  Child failing = Child::start("/bin/sh", {"-c", "exit 70"});
   wait_for(failing);
   CHECK(failing.fate() == "exited with 70");
   CHECK(failing.exit_code() == 70);
-  Child sleeping = Child::start("/bin/sleep", {"60"}, Child::Stdout::kNull);
+  Child sleeping = Child::start("/bin/sleep", {"60"});
   CHECK_FALSE(sleeping.reap());
   sleeping.kill();
   wait_for(sleeping);
@@ -39,7 +39,7 @@ TEST_CASE("what a worker started dies with it") {
   // open.
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
-  Child child = Child::start("/bin/sh", {"-c", "sleep 60 & exit 0"}, Child::Stdout::kNull);
+  Child child = Child::start("/bin/sh", {"-c", "sleep 60 & exit 0"});
   ::close(ends[1]);
   wait_for(child);
   pollfd hangup{ends[0], POLLIN, 0};
@@ -48,8 +48,7 @@ TEST_CASE("what a worker started dies with it") {
 }
 
 TEST_CASE("a program that is not there is an error at once, not a child that dies") {
-  CHECK_THROWS_AS(static_cast<void>(Child::start("/nowhere/leat-reader", {}, Child::Stdout::kNull)),
-                  std::system_error);
+  CHECK_THROWS_AS(static_cast<void>(Child::start("/nowhere/leat-reader", {})), std::system_error);
 }
 
 TEST_CASE("capture gives stdout, and refuses too much of it and a bad exit code") {
