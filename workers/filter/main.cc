@@ -22,7 +22,8 @@ void work(Worker& worker) {
   // The files of in_file are read: this thread, which handles records, needs no more of them.
   worker.confine_further(leat::stage::worker_policy(worker.surroundings()));
   stage.note_records(leat::stage::RecordMark(*worker.page()));
-  leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
+  auto transform = [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); };
+  leat::stage::Pump(worker, {transform, &leat::proto::Header::filter_us, true}).run();
 }
 
 }  // namespace

@@ -45,20 +45,16 @@ Dispatcher::Dispatcher(stage::Worker& worker)
       batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes,
                *worker.payloads()),
       accepted_(worker.context(), proto::SocketKind::kPull, kAcceptedHighWaterMark),
-      outlet_(worker, [this](const proto::Credit& credit) { take(credit); }),
+      outlet_(worker, *this),
       ahead_(read_ahead_options(worker, target_bytes())) {
   accepted_.bind(worker.welcome().accepted);
-  worker.on_control([this](const proto::Control& control) { handle_control(control); });
+  accepted_source_ = worker.loop().add(accepted_);
+  ahead_source_ = worker.loop().add(ahead_.fd());
 }
 
-void Dispatcher::run() {
-  proto::Poller poller;
-  poller.add(accepted_);
-  outlet_.add_to(poller);
-  worker_.add_to(poller);
-  std::size_t ahead_index = poller.add(ahead_.fd());
+std::optional<milliseconds> Dispatcher::on_idle() {
   while (!worker_.leaving()) {
-    if (worker_.finishing()) return wait_to_leave();
+    if (worker_.finishing()) return rest();
     if (worker_.draining() && !ended_) stop();
     if (!next_ && !ended_) fetch();
     if (may_resend() || may_send()) {
@@ -68,13 +64,12 @@ void Dispatcher::run() {
     }
     drain_acks();
     outlet_.collect();
-    if (may_resend() || may_send()) continue;
-    worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
-    poller.watch(ahead_index, !next_ && !ended_);
-    poller.wait(kShowInterval);
-    show();
-    worker_.poll_control();
+    if (!may_resend() && !may_send()) break;
   }
+  worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
+  worker_.loop().watch(ahead_source_, !next_ && !ended_);
+  show();
+  return kShowInterval;
 }
 
 // What has come back: how far the writer is, and with it what a record takes.
@@ -96,7 +91,7 @@ void Dispatcher::drain_acks() {
 }
 
 // Workers come and go, and with them batches; and records that kill are removed from theirs.
-void Dispatcher::handle_control(const proto::Control& control) {
+void Dispatcher::on_control(const proto::Control& control) {
   outlet_.handle_control(control);
   if (const auto* resend = std::get_if<proto::Resend>(&control)) {
     worker_.payloads()->reclaim(resend->instance);
@@ -113,7 +108,7 @@ void Dispatcher::handle_control(const proto::Control& control) {
   }
 }
 
-void Dispatcher::take(const proto::Credit& credit) {
+void Dispatcher::on_credit(const proto::Credit& credit) {
   window_.credit(credit);
   if (const Batch* batch = window_.hopeless()) give_up(batch, "a batch is refused again and again");
 }
@@ -234,11 +229,14 @@ void Dispatcher::book_accepted() {
   page.bytes_out = page.bytes_in - std::min<std::uint64_t>(page.bytes_in, window_.input_bytes());
 }
 
-// What was sent is let go.
-void Dispatcher::wait_to_leave() {
+// Asked to finish: what was sent is let go.
+milliseconds Dispatcher::rest() {
   ahead_.request_stop();
   worker_.page().set_text("stopped before the end of input");
-  worker_.wait_to_leave();
+  worker_.page().enter(Activity::kIdle);
+  for (auto source : {accepted_source_, ahead_source_}) worker_.loop().watch(source, false);
+  outlet_.watch_credits(false);
+  return proto::Loop::kForever;
 }
 
 // Asked to take in nothing new: what has been sent is finished, the rest is for the next run.

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
-#include <poll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -89,13 +88,11 @@ std::string joining_at(const std::string& endpoint) {
 }  // namespace
 
 Worker::Worker(proto::Stage role, const Arguments& arguments)
-    : role_(role),
-      index_(arguments.index),
-      instance_(arguments.instance),
+    : Member(role, arguments.index, arguments.instance),
       control_endpoint_(arguments.join.empty() ? arguments.control : arguments.join),
       join_(arguments.join),
-      signals_(open_signals()),
-      context_(1) {
+      signals_(open_signals()) {
+  loop_.add(signals_.get(), [this] { poll_control(); });
   if (join_.empty()) {
     page_.emplace(MappedPage::create(page_path(arguments.runtime_dir, role, index_, instance_)));
     descriptors_ = arguments.runtime_dir + "/descriptors";
@@ -129,9 +126,7 @@ void Worker::wait_for_supervisor() {
       notify_service_manager("STATUS=" + state);
       said = state;
     }
-    pollfd signals{signals_.get(), POLLIN, 0};
-    ::poll(&signals, 1, static_cast<int>(kAnnounceAgain.count()));
-    poll_control();
+    loop_.run_once(kAnnounceAgain);
   }
 }
 
@@ -145,7 +140,9 @@ bool Worker::announce() {
   if (!self) return false;
   auto joined = client->join(number_, self.get(), memory.get());
   if (!joined) return false;
+  if (supervisor_) loop_.remove(watched_);
   supervisor_ = std::move(joined->supervisor);
+  watched_ = loop_.add(supervisor_.get(), [this] { poll_control(); });
   take_briefing(joined->briefing);
   return true;
 }
@@ -187,14 +184,13 @@ void Worker::connect() {
   control_->set_routing_id(join_.empty() ? fmt::format("{}-{}.{}", proto::to_string(role_), index_, instance_)
                                          : fmt::format("join-{:x}", number_));
   control_->connect(control_endpoint_);
+  loop_.add(*control_, [this] { poll_control(); });
 }
 
 // One that was started by the supervisor is expected there. One that joins waits for as long as it takes, and asks again:
 // the supervisor that it asked may have gone without a word.
 void Worker::join() {
   using Clock = std::chrono::steady_clock;
-  proto::Poller poller;
-  add_to(poller);
   auto begin = Clock::now();
   auto next_hello = begin;
   bool said_hello = false;  // the first announcement was made in learn()
@@ -205,14 +201,13 @@ void Worker::join() {
       next_hello = now + kAnnounceAgain;
     } else if (now >= next_hello) {
       said_hello = true;
-      send(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION, !join_.empty()});
+      send_control(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION, !join_.empty()});
       next_hello = join_.empty() ? begin + kJoinPatience : now + kHelloAgain;
     } else if (now - begin >= kJoinPatience && join_.empty()) {
       throw Fatal({Fault::kFatal, "no answer from a supervisor at the control socket: is leat running there?",
                    kExitIo});
     }
-    bool heard = poller.wait(std::chrono::duration_cast<milliseconds>(next_hello - now) + milliseconds{1});
-    poll_control();
+    bool heard = loop_.run_once(std::chrono::duration_cast<milliseconds>(next_hello - now) + milliseconds{1});
     if (std::string state = joining_at(join_); !heard && !join_.empty() && state != said) {
       say(state);
       notify_service_manager("STATUS=" + state);

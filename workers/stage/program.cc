@@ -119,7 +119,7 @@ int take_part(const Program& program, const Arguments& arguments) {
     error = {Fault::kFatal, exception.what(), kExitBug};
   }
   if (worker && worker->page_) {
-    worker->send(proto::Report{
+    worker->send_control(proto::Report{
         proto::ReportKind::kFailed, error.exit_code, error.text, {}, error.fault == Fault::kRetry});
   }
   if (!worker || !worker->control_ || !worker->join_.empty()) {

@@ -40,10 +40,7 @@ auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(cal
     }
     if (result.error().fault != Fault::kRetry) throw stage::Fatal(std::move(result.error()));
     worker.page().set_text(result.error().text);
-    proto::Poller poller;
-    worker.add_to(poller);
-    poller.wait(pause);
-    worker.poll_control();
+    worker.loop().run_once(pause);
     if (worker.leaving()) return std::nullopt;
   }
 }
