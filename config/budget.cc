@@ -6,7 +6,7 @@
 #include <array>
 #include <set>
 
-#include "config/scalar.h"
+#include "config/units.h"
 
 namespace leat::config {
 namespace {

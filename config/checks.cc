@@ -1,25 +1,29 @@
+#include "config/checks.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "config/glob.h"
-#include "config/sections.h"
+#include "config/keys.h"
 #include "config/text.h"
+#include "proto/base/text.h"
 
 namespace leat::config {
 namespace {
 
-std::optional<Value> find(const Map& root, std::string_view section, std::string_view key) {
-  const auto value = root.find(section);
-  if (!value) return std::nullopt;
-  const auto& names = value->node().keys;
-  const auto found = std::ranges::find(names, key, &Node::Key::text);
-  if (found == names.end()) return std::nullopt;
-  return value->member(static_cast<std::size_t>(found - names.begin()));
-}
+// A key that may not fit.
+struct Key {
+  std::string_view name;
+  const std::string& file;
+  std::vector<Problem>& problems;
+
+  void problem(std::string text) const { problems.push_back({file, {}, std::string(name), std::move(text)}); }
+};
 
 // The braces of a sink path: each pair must be a known placeholder.
-void check_placeholders(const Value& path, const std::string& text, bool rotates) {
+void check_placeholders(const Key& path, const std::string& text, bool rotates) {
   bool numbered = false;
   for (std::size_t at = 0; (at = text.find_first_of("{}", at)) != std::string::npos;) {
     const std::size_t end = text[at] == '{' ? text.find('}', at) : std::string::npos;
@@ -44,7 +48,7 @@ void check_placeholders(const Value& path, const std::string& text, bool rotates
 }
 
 // An output in the folder of the inputs would be read as an input once it is published.
-void check_not_a_source(const Value& value, const std::string& path, const Pipeline& pipeline) {
+void check_not_a_source(const Key& value, const std::string& path, const Pipeline& pipeline) {
   for (const std::string& example : pipeline.source.paths) {
     const std::string output = example_output(path, glob_example(example));
     for (const std::string& glob : pipeline.source.paths) {
@@ -58,7 +62,7 @@ void check_not_a_source(const Value& value, const std::string& path, const Pipel
   }
 }
 
-void check_dead_letter(const Value& value, const Pipeline& pipeline) {
+void check_dead_letter(const Key& value, const Pipeline& pipeline) {
   const std::string& path = pipeline.dead_letter_path;
   for (const std::string_view placeholder : names::kPlaceholders) {
     if (path.find(placeholder) == std::string::npos) continue;
@@ -74,7 +78,7 @@ void check_dead_letter(const Value& value, const Pipeline& pipeline) {
 }
 
 // Nothing more fits into an output that has its name, and such a source always gets more.
-void check_growing(const Value& growing, const Pipeline& pipeline) {
+void check_growing(const Key& growing, const Pipeline& pipeline) {
   const auto holds = [&pipeline](std::string_view name) {
     return pipeline.sink.path.find(name) != std::string::npos;
   };
@@ -86,7 +90,7 @@ void check_growing(const Value& growing, const Pipeline& pipeline) {
 }
 
 // A source that is moved must not be found again, and one that is never finished is never done with.
-void check_after(const Value& after, const Pipeline& pipeline) {
+void check_after(const Key& after, const Pipeline& pipeline) {
   if (pipeline.source.growing) {
     after.problem("a source that is growing is never finished: remove source.growing or source.after");
   }
@@ -107,6 +111,13 @@ void check_after(const Value& after, const Pipeline& pipeline) {
 }
 
 }  // namespace
+
+std::string to_string(const Problem& problem) {
+  std::string out = problem.file;
+  if (problem.where.line > 0) out += fmt::format(":{}:{}", problem.where.line, problem.where.column);
+  if (!problem.key.empty()) out += ": " + problem.key;
+  return printable(out + ": " + problem.text);
+}
 
 std::string example_output(const std::string& sink_path, const std::string& source_path) {
   std::string stem = source_path.substr(source_path.rfind('/') + 1);
@@ -129,18 +140,17 @@ std::string example_output(const std::string& sink_path, const std::string& sour
   return out;
 }
 
-void check_sections(const Map& root, const Pipeline& pipeline) {
-  if (const auto growing = find(root, "source", "growing")) check_growing(*growing, pipeline);
-  if (const auto after = find(root, "source", "after"); after && !pipeline.source.after.empty()) {
-    check_after(*after, pipeline);
+std::vector<Problem> misfits(const Pipeline& pipeline) {
+  std::vector<Problem> problems;
+  const auto key = [&](std::string_view name) { return Key{name, pipeline.file, problems}; };
+  check_growing(key("source.growing"), pipeline);
+  if (!pipeline.source.after.empty()) check_after(key("source.after"), pipeline);
+  if (!pipeline.sink.path.empty()) {
+    check_placeholders(key("sink.path"), pipeline.sink.path, pipeline.sink.rotate != Rotate{});
+    check_not_a_source(key("sink.path"), pipeline.sink.path, pipeline);
   }
-  if (const auto path = find(root, "sink", "path"); path && !pipeline.sink.path.empty()) {
-    check_placeholders(*path, pipeline.sink.path, find(root, "sink", "rotate").has_value());
-    check_not_a_source(*path, pipeline.sink.path, pipeline);
-  }
-  if (const auto path = find(root, "dead_letter", "path"); path && !pipeline.dead_letter_path.empty()) {
-    check_dead_letter(*path, pipeline);
-  }
+  if (!pipeline.dead_letter_path.empty()) check_dead_letter(key("dead_letter.path"), pipeline);
+  return problems;
 }
 
 }  // namespace leat::config

@@ -34,7 +34,7 @@ class Text {
   // Not the timeout: how long a step may take changes no record that it gets done.
   void put(const Step& step) {
     put(static_cast<std::uint64_t>(step.op));
-    put_all(step.fields);
+    put_all(step.pointers);
     put_pairs(step.moves);
     put_pairs(step.values);
     put(step.from);

@@ -2,7 +2,9 @@
 // unit test compares them with pipeline.schema.json, so that the two cannot drift apart.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <span>
 #include <string_view>
 
@@ -21,10 +23,11 @@ struct KeyTable {
 namespace names {
 using std::string_view;
 
-// In the order of the enumerators they stand for.
+// In the order of the enumerators they stand for; so are kOperators and kStep.
 inline constexpr string_view kCompressions[] = {"auto", "none", "zstd", "gzip"};
 inline constexpr string_view kHashAlgorithms[] = {"xxh64", "sha256"};
 inline constexpr string_view kTypes[] = {"null", "boolean", "number", "integer", "string", "array", "object"};
+inline constexpr string_view kLiterals[] = {"null", "boolean", "number", "string"};
 inline constexpr string_view kPlaceholders[] = {"{stem}", "{path}", "{n}", "{date}"};
 // Of these, those by which an output ends before its run does: with its source, or with the number.
 inline constexpr string_view kEndingPlaceholders[] = {"{stem}", "{path}", "{n}"};
@@ -37,15 +40,21 @@ inline constexpr string_view kSource[] = {"paths",         "compression", "poll"
 inline constexpr string_view kAfter[] = {"move"};
 inline constexpr string_view kAfters[] = {"keep", "delete"};
 inline constexpr string_view kFilter[] = {"workers", "keep"};
-inline constexpr string_view kPredicate[] = {
-    "field", "exists",     "missing",    "eq",      "ne",          "lt",       "le",          "gt",
-    "ge",    "in",         "not_in",     "in_file", "not_in_file", "contains", "starts_with", "matches",
-    "type",  "min_length", "max_length", "all",     "any",         "not"};
+inline constexpr string_view kOperators[] = {
+    "all",         "any",      "not",         "exists",  "missing", "eq",         "ne",
+    "lt",          "le",       "gt",          "ge",      "in",      "not_in",     "in_file",
+    "not_in_file", "contains", "starts_with", "matches", "type",    "min_length", "max_length"};
+// Those that join others stand last.
+inline constexpr auto kPredicate = [] {
+  std::array<string_view, 1 + std::size(kOperators)> keys{"field"};
+  std::ranges::rotate_copy(kOperators, kOperators + 3, keys.begin() + 1);
+  return keys;
+}();
 inline constexpr string_view kPredicateLater[] = {"schema"};
 inline constexpr string_view kProcess[] = {"workers", "timeout", "steps"};
 inline constexpr string_view kWorkers[] = {"min", "max"};
-inline constexpr string_view kStep[] = {"drop",   "keep",     "rename",  "copy", "set", "default",
-                                        "length", "truncate", "replace", "hash", "exec"};
+inline constexpr string_view kStep[] = {"drop",   "keep", "rename",   "copy",    "set", "default",
+                                        "length", "hash", "truncate", "replace", "exec"};
 inline constexpr string_view kStepLater[] = {"lua", "plugin"};
 inline constexpr string_view kLength[] = {"from", "to"};
 inline constexpr string_view kTruncate[] = {"field", "to"};

@@ -1,11 +1,13 @@
 // What a user writes in a pipeline file, after parsing and validation. Values only: no I/O, no defaults left open.
-// DESIGN.md section 2 is the reference for keys and meaning; config/pipeline.schema.json is the same for editors.
+// DESIGN.md section 2 is the reference for keys and meaning; config/pipeline.schema.json is the same for editors. So it travels
+// from the one that has checked it to the workers (encoding.h).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,11 @@ enum class Compression : std::uint8_t { kAuto = 0, kNone = 1, kZstd = 2, kGzip =
 struct Where {
   int line = 0;
   int column = 0;
+  bool operator==(const Where&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("line", self.line, "column", self.column);
+  }
 };
 
 // A JSON scalar from the config, to compare a field with.
@@ -33,6 +40,11 @@ struct Literal {
   Type type = Type::kNull;
   bool boolean = false;
   std::string text;  // kNumber: the number as JSON text (never hex, inf, nan); kString: decoded UTF-8
+  bool operator==(const Literal&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("type", self.type, "boolean", self.boolean, "text", self.text);
+  }
 };
 
 struct Predicate {
@@ -66,6 +78,12 @@ struct Predicate {
   std::uint64_t length = 0;
   std::vector<Predicate> children;
   Where where;
+  bool operator==(const Predicate&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("op", self.op, "field", self.field, "values", self.values, "text", self.text, "length",
+            self.length, "children", self.children, "where", self.where);
+  }
 };
 
 enum class HashAlgorithm : std::uint8_t { kXxh64, kSha256 };
@@ -73,12 +91,17 @@ enum class HashAlgorithm : std::uint8_t { kXxh64, kSha256 };
 struct EnvironmentVariable {
   std::string name;
   std::optional<std::string> value;  // none: as it is in leat's own environment
+  bool operator==(const EnvironmentVariable&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("name", self.name, "value", self.value);
+  }
 };
 
 struct Step {
   enum class Op : std::uint8_t {
     kDrop,
-    kKeep,  // fields
+    kKeep,  // pointers
     kRename,
     kCopy,  // moves: from -> to, in the order written
     kSet,
@@ -90,7 +113,7 @@ struct Step {
     kExec,      // command, timeout, and what its program is given and may do
   };
   Op op = Op::kDrop;
-  std::vector<Pointer> fields;
+  std::vector<Pointer> pointers;
   std::vector<std::pair<Pointer, Pointer>> moves;
   std::vector<std::pair<Pointer, std::string>> values;
   Pointer from;
@@ -108,6 +131,16 @@ struct Step {
   bool unix_sockets = false;
   bool file_attributes = false;
   Where where;
+  bool operator==(const Step&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("op", self.op, "pointers", self.pointers, "moves", self.moves, "values", self.values, "from",
+            self.from, "to", self.to, "length", self.length, "pattern", self.pattern, "with", self.with,
+            "algorithm", self.algorithm, "command", self.command, "timeout", self.timeout);
+    archive("environment", self.environment, "write", self.write, "memory_bytes", self.memory_bytes,
+            "processes", self.processes, "unix_sockets", self.unix_sockets, "file_attributes",
+            self.file_attributes, "where", self.where);
+  }
 };
 
 struct Source {
@@ -120,11 +153,23 @@ struct Source {
   milliseconds give_up{600'000};  // a plain run: an outage longer than this ends it
   std::uint64_t max_record_bytes = 16 * kMiB;
   std::string after;  // what becomes of a source that is done: "" it stays, "delete", "move:/absolute/folder"
+  bool operator==(const Source&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("paths", self.paths, "compression", self.compression, "poll", self.poll, "settle", self.settle,
+            "growing", self.growing, "require_mount", self.require_mount, "give_up", self.give_up,
+            "max_record_bytes", self.max_record_bytes, "after", self.after);
+  }
 };
 
 struct Filter {
   int workers = 1;
   std::vector<Predicate> keep;  // all must hold
+  bool operator==(const Filter&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("workers", self.workers, "keep", self.keep);
+  }
 };
 
 // How many processors leat starts itself: a fixed number, or as many between the two as bring something. 0: none, they join
@@ -134,27 +179,57 @@ struct Workers {
   int max = 1;  // at least min; `auto` in the file is 1 to the number of online cores
   bool automatic() const { return min != max; }
   bool operator==(const Workers&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("min", self.min, "max", self.max);
+  }
 };
 
 struct Process {
   Workers workers;  // used only when there are steps
   milliseconds timeout{300'000};
   std::vector<Step> steps;
+  bool operator==(const Process&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("workers", self.workers, "timeout", self.timeout, "steps", self.steps);
+  }
 };
 
 struct Rotate {
   std::uint64_t bytes = 0;  // uncompressed; 0: not by size
   milliseconds idle{0};     // 0: not by idleness
+  bool operator==(const Rotate&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("bytes", self.bytes, "idle", self.idle);
+  }
 };
 
 struct Sink {
   std::string path;                              // absolute; may hold {stem} {path} {n} {date}
   Compression compression = Compression::kNone;  // resolved: never kAuto
+  bool by_name = true;                           // the path decided it
   int level = 3;                                 // zstd 1..22 (and below 0), gzip 1..9
   int threads = 0;  // zstd worker threads; 0: compress in the writer's own thread
   Rotate rotate;
   std::string require_mount;
+  bool operator==(const Sink&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("path", self.path, "compression", self.compression, "by_name", self.by_name, "level", self.level,
+            "threads", self.threads, "rotate", self.rotate, "require_mount", self.require_mount);
+  }
 };
+
+// What `auto` means for an output, and its default level.
+constexpr Compression compression_of(std::string_view path) {
+  if (path.ends_with(".zst")) return Compression::kZstd;
+  return path.ends_with(".gz") ? Compression::kGzip : Compression::kNone;
+}
+constexpr int default_level(Compression compression) {
+  return compression == Compression::kGzip ? 6 : 3;
+}
 
 struct Limits {
   std::uint64_t memory_bytes = 64 * kMiB;
@@ -162,6 +237,13 @@ struct Limits {
   milliseconds commit_interval{1'000};
   std::uint64_t commit_bytes = 64 * kMiB;
   std::uint64_t zstd_window_bytes = 8 * kMiB;
+  bool operator==(const Limits&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("memory_bytes", self.memory_bytes, "batch_bytes", self.batch_bytes, "commit_interval",
+            self.commit_interval, "commit_bytes", self.commit_bytes, "zstd_window_bytes",
+            self.zstd_window_bytes);
+  }
 };
 
 struct Pipeline {
@@ -176,6 +258,13 @@ struct Pipeline {
   Limits limits;
 
   bool has_processors() const { return !process.steps.empty(); }
+  bool operator==(const Pipeline&) const = default;
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("name", self.name, "file", self.file, "base_dir", self.base_dir, "source", self.source, "filter",
+            self.filter, "process", self.process, "sink", self.sink, "dead_letter_path",
+            self.dead_letter_path, "limits", self.limits);
+  }
 };
 
 }  // namespace leat::config

@@ -2,7 +2,7 @@
 //
 //   worker                     supervisor
 //   hello   ------------------>             identity: role, index, instance, pid, version
-//           <------------------ welcome     the pipeline, the endpoints, the window
+//           <------------------ welcome     the endpoints, and what is for its role
 //           <------------------ stop        leave now, finish the record at hand, or drain
 //           <------------------ member_added, member_draining, member_removed   (dealers) a worker of the pool
 //           <------------------ resend      (reader) send again what a dead worker held, or everything
@@ -20,6 +20,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,70 +45,61 @@ struct Hello {
   bool joins = false;   // not started by this supervisor: it asks for a slot; index and instance mean nothing
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("role", self.role);
-    archive("index", self.index);
-    archive("instance", self.instance);
-    archive("pid", self.pid);
-    archive("version", self.version);
-    archive("joins", self.joins);
+    archive("role", self.role, "index", self.index, "instance", self.instance, "pid", self.pid, "version",
+            self.version, "joins", self.joins);
   }
 };
 
+// What this worker needs beyond its briefing (descriptors.h), which is the same for all.
 struct Welcome {
   static constexpr const char* kType = "welcome";
+
+  struct Reader {
+    std::uint64_t window_bytes = 0;
+    std::uint32_t window_batches = 0;
+    std::string accepted;  // where it binds its PULL for accepted positions
+    template <class Archive, class Self>
+    static void fields(Archive& archive, Self& self) {
+      archive("window_bytes", self.window_bytes, "window_batches", self.window_batches, "accepted",
+              self.accepted);
+    }
+  };
+  struct Writer {
+    std::uint32_t window_batches = 0;
+    std::string accepted;         // where it connects its PUSH for accepted positions
+    std::string run;              // names this run, whatever is started again in it
+    bool force = false;           // replace outputs that exist
+    bool fresh = false;           // once a run: forget all sources and outputs
+    bool accept_changes = false;  // once a run: resume although filter, steps or sink are not what they were
+    std::uint64_t fingerprint = 0;    // of filter, steps and sink (config/fingerprint.h)
+    std::vector<std::string> reread;  // once a run: sources to start over
+    template <class Archive, class Self>
+    static void fields(Archive& archive, Self& self) {
+      archive("window_batches", self.window_batches, "accepted", self.accepted, "run", self.run, "force",
+              self.force);
+      archive("fresh", self.fresh, "accept_changes", self.accept_changes, "fingerprint", self.fingerprint,
+              "reread", self.reread);
+    }
+  };
+
   std::uint64_t epoch = 0;
-  std::string pipeline_file;  // where the text came from: relative paths start from its folder
-  std::string pipeline_text;  // YAML, already validated by the supervisor
-  std::uint64_t window_bytes = 0;
-  std::uint32_t window_batches = 0;
-  bool force = false;           // replace outputs that exist
-  bool follow = false;          // continue with new files as they come
-  bool daemon = false;          // it is leatd's: options of `leat run` are no advice
-  std::string state;            // reader, writer: folder of the ledger
-  std::string run;              // writer: names this run, whatever is started again in it
-  bool volatile_state = false;  // writer: the ledger ends with the run (the sink is a pipe or a device)
-  bool fresh = false;           // writer, once a run: forget all sources and outputs
-  // writer, once a run: resume although filter, steps or sink are not what they were
-  bool accept_changes = false;
-  std::uint64_t fingerprint = 0;     // writer: of filter, steps and sink (config/fingerprint.h)
-  std::vector<std::string> reread;   // writer, once a run: sources to start over
+  std::uint64_t briefing = 0;  // its digest: of another one nothing here holds
+  std::uint32_t index = 0;     // for a worker that joins: what others get when they are started
+  std::uint32_t instance = 0;
   std::string input;                 // where this worker binds its PULL for batches; empty for the reader
   std::vector<std::string> outputs;  // the inputs of the next stage, by index; empty for the writer
   std::vector<std::uint64_t> output_instances;  // their workers; 0: none yet (member_added will come)
   std::string credits;  // where this worker binds its PULL for credits; empty: it deals to no pool
   // credits of the stage before, by Header::dealt_by; empty: none are wanted
   std::vector<std::string> credit_to;
-  std::string accepted;  // reader: where it binds its PULL for accepted positions; writer: where it connects
-  // For a worker that joins: what others get when they are started.
-  std::uint32_t index = 0;
-  std::uint32_t instance = 0;
-  std::string runtime;  // folder for its page
+  std::optional<Reader> reader;  // of its role only
+  std::optional<Writer> writer;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("epoch", self.epoch);
-    archive("pipeline_file", self.pipeline_file);
-    archive("pipeline_text", self.pipeline_text);
-    archive("window_bytes", self.window_bytes);
-    archive("window_batches", self.window_batches);
-    archive("force", self.force);
-    archive("follow", self.follow);
-    archive("daemon", self.daemon);
-    archive("state", self.state);
-    archive("run", self.run);
-    archive("volatile_state", self.volatile_state);
-    archive("fresh", self.fresh);
-    archive("accept_changes", self.accept_changes);
-    archive("fingerprint", self.fingerprint);
-    archive("reread", self.reread);
-    archive("input", self.input);
-    archive("credits", self.credits);
-    archive("accepted", self.accepted);
-    archive("outputs", self.outputs);
-    archive("output_instances", self.output_instances);
-    archive("credit_to", self.credit_to);
-    archive("index", self.index);
-    archive("instance", self.instance);
-    archive("runtime", self.runtime);
+    archive("epoch", self.epoch, "briefing", self.briefing, "index", self.index, "instance", self.instance);
+    archive("input", self.input, "outputs", self.outputs, "output_instances", self.output_instances);
+    archive("credits", self.credits, "credit_to", self.credit_to, "reader", self.reader, "writer",
+            self.writer);
   }
 };
 
@@ -126,8 +118,7 @@ struct Stop {
   bool rejoin = false;  // to a worker that joined: join again when there is something to join
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("kind", self.kind);
-    archive("rejoin", self.rejoin);
+    archive("kind", self.kind, "rejoin", self.rejoin);
   }
 };
 
@@ -139,9 +130,7 @@ struct MemberAdded {
   std::string endpoint;  // of its input
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("index", self.index);
-    archive("instance", self.instance);
-    archive("endpoint", self.endpoint);
+    archive("index", self.index, "instance", self.instance, "endpoint", self.endpoint);
   }
 };
 
@@ -152,8 +141,7 @@ struct MemberDraining {
   std::uint32_t instance = 0;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("index", self.index);
-    archive("instance", self.instance);
+    archive("index", self.index, "instance", self.instance);
   }
 };
 
@@ -164,8 +152,7 @@ struct MemberRemoved {
   std::uint32_t instance = 0;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("index", self.index);
-    archive("instance", self.instance);
+    archive("index", self.index, "instance", self.instance);
   }
 };
 
@@ -175,8 +162,7 @@ struct MemberDrained {
   std::uint32_t instance = 0;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("index", self.index);
-    archive("instance", self.instance);
+    archive("index", self.index, "instance", self.instance);
   }
 };
 
@@ -195,8 +181,7 @@ struct WindowSize {
   std::uint32_t batches = 0;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("bytes", self.bytes);
-    archive("batches", self.batches);
+    archive("bytes", self.bytes, "batches", self.batches);
   }
 };
 
@@ -238,11 +223,8 @@ struct Quarantine {
   std::string reason;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("source", self.source);
-    archive("offset", self.offset);
-    archive("role", self.stage);
-    archive("attempts", self.attempts);
-    archive("reason", self.reason);
+    archive("source", self.source, "offset", self.offset, "role", self.stage, "attempts", self.attempts,
+            "reason", self.reason);
   }
 };
 
@@ -265,11 +247,8 @@ struct Report {
   bool retry = false;   // kFailed: it may pass; restart what depends on it
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("kind", self.kind);
-    archive("exit_code", self.exit_code);
-    archive("text", self.text);
-    archive("details", self.details);
-    archive("retry", self.retry);
+    archive("kind", self.kind, "exit_code", self.exit_code, "text", self.text, "details", self.details,
+            "retry", self.retry);
   }
 };
 

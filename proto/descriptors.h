@@ -38,7 +38,7 @@ class DescriptorClient {
 
   [[nodiscard]] Result<void> offer(std::uint64_t arena, int memfd) const;
   [[nodiscard]] Result<Fd> ask(std::uint64_t arena) const;
-  // A file that holds an encoded Welcome: of it only pipeline_file, pipeline_text, state, volatile_state and runtime.
+  // A file that holds an encoded stage::Briefing.
   [[nodiscard]] Result<Fd> briefing() const;
   struct Joined {
     Fd supervisor;  // a pidfd

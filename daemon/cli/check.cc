@@ -29,15 +29,14 @@ bool has_run(const config::Pipeline& pipeline) {
   return view && *view;
 }
 
-Checked check_file(const plan::Candidate& candidate, const std::string& program_folder,
-                   const std::optional<plan::Sandbox>& sandbox) {
+Checked check_file(const plan::Candidate& candidate, const std::optional<plan::Sandbox>& sandbox) {
   Checked checked{candidate.file, candidate.plan.problems, {}};
   const config::Pipeline& pipeline = candidate.plan.pipeline;
   if (checked.problems.empty() && sandbox)
     checked.problems = plan::wrong_for_service(pipeline, candidate.file, *sandbox);
   if (!checked.problems.empty()) return checked;
   checked.warnings = plan::wrong_with_outputs(pipeline, has_run(pipeline));
-  auto listing = plan::list_files(program_folder, candidate.plan);
+  auto listing = plan::list_files(candidate.plan);
   if (!listing) {
     checked.warnings.push_back(
         fmt::format("the files that match could not be listed: {}", listing.error().text));
@@ -80,7 +79,6 @@ void put(JsonWriter& json, const Checked& checked) {
 }  // namespace
 
 int check(const std::vector<std::string>& pipelines, bool for_service, bool as_json) {
-  std::string program_folder = supervisor::own_folder();
   bool good = true;
   std::vector<plan::Candidate> candidates;
   candidates.reserve(pipelines.size());
@@ -91,7 +89,7 @@ int check(const std::vector<std::string>& pipelines, bool for_service, bool as_j
   JsonWriter json;
   json.array([&] {
     for (const auto& candidate : candidates) {
-      Checked checked = check_file(candidate, program_folder, sandbox);
+      Checked checked = check_file(candidate, sandbox);
       good = good && checked.problems.empty();
       if (as_json)
         put(json, checked);

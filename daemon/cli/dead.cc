@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_set>
 
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/leatd.h"
 #include "daemon/replay/letters.h"

@@ -17,7 +17,6 @@ namespace leat::cli {
 supervisor::Job job_for(const plan::Plan& plan, const Manner& manner) {
   supervisor::Job job;
   job.pipeline = plan.pipeline;
-  job.pipeline_text = plan.text;
   job.in_file_bytes = plan.in_file_bytes;
   job.fingerprint = config::fingerprint(plan.pipeline);
   job.program_folder = supervisor::own_folder();

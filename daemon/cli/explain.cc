@@ -9,7 +9,6 @@
 #include "daemon/cli/commands.h"
 #include "daemon/plan/plan.h"
 #include "daemon/plan/state.h"
-#include "daemon/supervisor/process.h"
 #include "daemon/supervisor/runtime_folder.h"
 #include "proto/base/human.h"
 #include "proto/base/json.h"
@@ -214,23 +213,15 @@ void print_json(const Facts& facts) {
 namespace {
 
 // What each worker may do, as it says itself.
-int explain_sandbox(const std::string& file, const plan::Plan& plan) {
+int explain_sandbox(const plan::Plan& plan) {
   const config::Pipeline& pipeline = plan.pipeline;
-  std::vector<std::string> arguments{"--show-sandbox", file};
-  const std::string root = supervisor::default_runtime_root();
-  for (const auto& more : {std::string("--runtime"), root + "/" + pipeline.name + "-PID",
-                           std::string("--control"), std::string("none")}) {
-    arguments.push_back(more);
-  }
-  if (!plan::is_volatile(pipeline.sink.path)) {
-    arguments.emplace_back("--state");
-    arguments.push_back(ledger::default_state_folder(pipeline.name));
-  }
-  constexpr std::size_t kMostBytes = 1U << 20U;
+  const std::string runtime = supervisor::default_runtime_root() + "/" + pipeline.name + "-PID";
+  const bool is_volatile = plan::is_volatile(pipeline.sink.path);
+  const std::string state = is_volatile ? runtime : ledger::default_state_folder(pipeline.name);
   for (std::string_view role : {"reader", "filter", "processor", "writer"}) {
     if (role == "processor" && !pipeline.has_processors()) continue;
-    auto lines =
-        supervisor::capture(fmt::format("{}/leat-{}", supervisor::own_folder(), role), arguments, kMostBytes);
+    auto lines = plan::ask_worker(role, "--show-sandbox",
+                                  {.pipeline = pipeline, .surroundings = {runtime, state, is_volatile}});
     if (!lines) {
       fmt::print(stderr, "{}\n", lines.error().text);
       return lines.error().exit_code;
@@ -255,10 +246,9 @@ int explain(const std::string& file, bool as_json, bool sandbox) {
     for (const auto& problem : plan.problems) fmt::print(stderr, "{}\n", to_string(problem));
     return kExitConfig;
   }
-  if (sandbox) return explain_sandbox(file, plan);
-  std::string folder = supervisor::own_folder();
-  auto listing = plan::list_files(folder, plan);
-  auto filter = plan::describe_filter(folder, plan);
+  if (sandbox) return explain_sandbox(plan);
+  auto listing = plan::list_files(plan);
+  auto filter = plan::describe_filter(plan);
   Facts facts{std::move(plan), std::move(listing), std::move(filter)};
   if (as_json)
     print_json(facts);

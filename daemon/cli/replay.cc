@@ -4,13 +4,12 @@
 #include <optional>
 #include <utility>
 
-#include "config/parse.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/execute.h"
 #include "daemon/plan/plan.h"
 #include "daemon/plan/state.h"
 #include "daemon/replay/folder.h"
-#include "daemon/replay/pipeline_text.h"
+#include "daemon/replay/pipeline.h"
 #include "proto/base/human.h"
 #include "proto/base/text.h"
 #include "workers/ledger/ledger.h"
@@ -84,18 +83,11 @@ Result<replay::Replay> take_up_or_begin(const ReplayOptions& options, const plan
 // A run over all of the replay's records, in a state of its own.
 Result<supervisor::Job> job_of(const ReplayOptions& options, const plan::Plan& plan,
                                const replay::Replay& replay, const Manner& manner) {
-  auto text = replay::changed_pipeline(
-      plan.text, {replay.source(), replay.dead_file(), replay.sink, replay.keep_rotate});
-  if (!text) return tl::unexpected(text.error());
-  config::Parsed parsed = config::parse_pipeline(*text, plan.pipeline.file);
-  if (!parsed.problems.empty()) {
-    return refuse(
-        "the pipeline of the replay is wrong: " + parsed.problems[0].key + ": " + parsed.problems[0].text,
-        kExitConfig);
-  }
+  auto pipeline = replay::changed_pipeline(
+      plan.pipeline, {replay.source(), replay.dead_file(), replay.sink, replay.keep_rotate});
+  if (!pipeline) return tl::unexpected(pipeline.error());
   plan::Plan changed = plan;
-  changed.pipeline = std::move(parsed.pipeline);
-  changed.text = *std::move(text);
+  changed.pipeline = *std::move(pipeline);
   supervisor::Job job = job_for(changed, manner);
   job.run = plan::new_run_id();
   job.state = replay.folder;

@@ -8,7 +8,7 @@
 #include <set>
 #include <system_error>
 
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 
 namespace leat::generator {
 

@@ -19,8 +19,7 @@ namespace {
 
 // Also the files of its sets: who changes a list of hosts reloads to have it used.
 bool is_same(const plan::Plan& running, const plan::Plan& plan) {
-  return running.text == plan.text && running.pipeline.file == plan.pipeline.file &&
-         running.in_file_state == plan.in_file_state;
+  return running.pipeline == plan.pipeline && running.in_file_state == plan.in_file_state;
 }
 
 auto named(std::string_view name) {

@@ -67,7 +67,6 @@ Result<void> Runner::try_start() {
     return allowed;
   auto job = std::make_unique<supervisor::Job>();
   job->pipeline = plan_.pipeline;
-  job->pipeline_text = plan_.text;
   job->in_file_bytes = plan_.in_file_bytes;
   job->follow = true;
   job->daemon = true;

@@ -1,22 +1,18 @@
 #include "daemon/plan/plan.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <optional>
 
+#include "config/checks.h"
 #include "config/glob.h"
-#include "config/scalar.h"
-#include "config/sections.h"
 #include "config/text.h"
+#include "config/units.h"
 #include "daemon/supervisor/process.h"
-#include "proto/base/fd.h"
 
 namespace leat::plan {
 
@@ -24,23 +20,7 @@ namespace {
 
 using config::Predicate;
 using config::Step;
-constexpr std::size_t kMaxFileBytes = 1024 * 1024;
-constexpr std::size_t kMaxListingBytes = 256 * 1024 * 1024;
-
-// nullopt: it cannot be read. A longer file is cut one byte over the limit, for the parser to refuse.
-std::optional<std::string> read_file(const std::string& file) {
-  Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return std::nullopt;
-  std::string text;
-  std::array<char, 16 * 1024> chunk;
-  while (text.size() <= kMaxFileBytes) {
-    ssize_t count = ::read(fd.get(), chunk.data(), chunk.size());
-    if (count < 0) return std::nullopt;
-    if (count == 0) break;
-    text.append(chunk.data(), static_cast<std::size_t>(count));
-  }
-  return text;
-}
+constexpr std::size_t kMaxAnswerBytes = 256 * 1024 * 1024;
 
 void find_missing_sets(const std::vector<Predicate>& predicates, const std::string& file,
                        std::vector<config::Problem>& problems) {
@@ -93,28 +73,19 @@ std::string pointers(const std::vector<config::Pointer>& fields) {
 }
 
 template <class Answer>
-Result<Answer> ask_program(const std::string& folder, const std::string& program, const char* option,
-                           const Plan& plan) {
-  auto text = supervisor::capture(folder + "/" + program, {option, plan.pipeline.file}, kMaxListingBytes);
+Result<Answer> answer(std::string_view role, const char* question, const Plan& plan) {
+  auto text = ask_worker(role, question, {.pipeline = plan.pipeline});
   if (!text) return tl::unexpected(text.error());
-  auto answer = decode_fields<Answer>(*text, program + " " + option);
-  if (!answer) return fail(Fault::kFatal, answer.error().text, kExitBug);
-  return answer;
+  auto decoded = decode_fields<Answer>(*text, fmt::format("leat-{} {}", role, question));
+  if (!decoded) return fail(Fault::kFatal, decoded.error().text, kExitBug);
+  return decoded;
 }
 
 }  // namespace
 
 Plan load_plan(const std::string& file) {
   Plan plan;
-  std::optional<std::string> source = read_file(file);
-  if (!source) {
-    const char* why = std::strerror(errno);
-    const char* hint = file == "-" ? "; a pipeline is read from a file, or from /dev/stdin" : "";
-    plan.problems.push_back({file, {}, "", fmt::format("cannot be read: {}{}", why, hint)});
-    return plan;
-  }
-  plan.text = *std::move(source);
-  config::Parsed parsed = config::parse_pipeline(plan.text, file);
+  config::Parsed parsed = config::load_pipeline(file);
   plan.pipeline = std::move(parsed.pipeline);
   plan.problems = std::move(parsed.problems);
   if (!plan.problems.empty()) return plan;
@@ -149,12 +120,17 @@ void check_together(std::vector<Candidate>& candidates) {
   }
 }
 
-Result<proto::Listing> list_files(const std::string& program_folder, const Plan& plan) {
-  return ask_program<proto::Listing>(program_folder, "leat-reader", "--list", plan);
+Result<std::string> ask_worker(std::string_view role, const char* question, const stage::Briefing& briefing) {
+  return supervisor::capture(fmt::format("{}/leat-{}", supervisor::own_folder(), role), {question},
+                             kMaxAnswerBytes, stage::briefing_file(encode(briefing)).get());
 }
 
-Result<proto::FilterPlan> describe_filter(const std::string& program_folder, const Plan& plan) {
-  return ask_program<proto::FilterPlan>(program_folder, "leat-filter", "--describe", plan);
+Result<proto::Listing> list_files(const Plan& plan) {
+  return answer<proto::Listing>("reader", "--list", plan);
+}
+
+Result<proto::FilterPlan> describe_filter(const Plan& plan) {
+  return answer<proto::FilterPlan>("filter", "--describe", plan);
 }
 
 std::string describe(const Step& step) {
@@ -170,9 +146,9 @@ std::string describe(const Step& step) {
   };
   switch (step.op) {
     case Step::Op::kDrop:
-      return "drop" + pointers(step.fields);
+      return "drop" + pointers(step.pointers);
     case Step::Op::kKeep:
-      return "keep only" + pointers(step.fields);
+      return "keep only" + pointers(step.pointers);
     case Step::Op::kRename:
       return pairs("rename");
     case Step::Op::kCopy:

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 #include "proto/base/result.h"
 #include "workers/ledger/ledger.h"
 

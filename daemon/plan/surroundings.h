@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 
 namespace leat::plan {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/scalar.h"
+#include "config/units.h"
 #include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "proto/arena.h"
+#include "workers/stage/briefing.h"
 
 namespace leat::supervisor {
 
@@ -31,16 +31,6 @@ Fd pidfd_of_self() {
   return self;
 }
 
-// No process that gets it can change it.
-Fd file_of(std::string_view bytes) {
-  Fd file(::memfd_create("leat-briefing", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file || ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
-      ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-    throw std::system_error(errno, std::generic_category(), "memfd_create");
-  }
-  return file;
-}
-
 // Reading anything else could wait.
 bool is_smaps_rollup(int fd) {
   struct statfs system {};
@@ -53,7 +43,10 @@ bool is_smaps_rollup(int fd) {
 }  // namespace
 
 Descriptors::Descriptors(const std::string& runtime, std::string_view briefing)
-    : server_(runtime + "/descriptors"), briefing_(file_of(briefing)), self_(pidfd_of_self()) {}
+    : server_(runtime + "/descriptors"),
+      briefing_(stage::briefing_file(briefing)),
+      digest_(stage::digest(briefing)),
+      self_(pidfd_of_self()) {}
 
 void Descriptors::serve(Team& team) {
   for (int i = 0; i < kAtOnce; ++i) {

@@ -27,9 +27,10 @@ class Descriptors {
     Fd memory;  // its smaps_rollup; may be none
   };
 
-  // briefing: what each worker is to know before all else, an encoded Welcome. Throws std::system_error.
+  // briefing: an encoded stage::Briefing, which each worker gets before all else. Throws std::system_error.
   Descriptors(const std::string& runtime, std::string_view briefing);
   int fd() const { return server_.fd(); }
+  std::uint64_t briefing_digest() const { return digest_; }
   // Answers what has come. Arenas are for the workers of the team alone.
   void serve(Team& team);
   // The one that says hello as join-NUMBER.
@@ -48,6 +49,7 @@ class Descriptors {
 
   proto::DescriptorServer server_;
   Fd briefing_;
+  std::uint64_t digest_;
   Fd self_;                                // a pidfd of this process, for those that join
   std::map<std::uint64_t, Arena> arenas_;  // one a worker
   std::deque<Arrival> arrivals_;

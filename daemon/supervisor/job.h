@@ -17,7 +17,6 @@ namespace leat::supervisor {
 
 struct Job {
   config::Pipeline pipeline;        // valid
-  std::string pipeline_text;        // the YAML it was parsed from
   std::uint64_t in_file_bytes = 0;  // as plan_budget() wants it
   bool force = false;
   bool follow = false;

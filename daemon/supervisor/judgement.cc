@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "config/scalar.h"
+#include "config/units.h"
 
 namespace leat::supervisor {
 

@@ -68,11 +68,6 @@ std::optional<Stage> Layout::dealer_of(Stage stage) const {
 
 void Layout::fill(proto::Welcome& welcome, const Slot& slot, std::uint32_t instance, std::uint32_t places,
                   const InstanceOf& instance_of) const {
-  welcome.accepted.clear();
-  welcome.credits.clear();
-  welcome.credit_to.clear();
-  welcome.outputs.clear();
-  welcome.output_instances.clear();
   welcome.input = input(slot, instance);
   auto deal_to = [&](Stage stage) {
     for (std::uint32_t i = 0; i < pool_size(pipeline_, stage, places); ++i) {
@@ -85,7 +80,7 @@ void Layout::fill(proto::Welcome& welcome, const Slot& slot, std::uint32_t insta
     case Stage::kReader:
       deal_to(Stage::kFilter);
       welcome.credits = endpoint("reader.credits");
-      welcome.accepted = endpoint("reader.accepted");
+      welcome.reader->accepted = endpoint("reader.accepted");
       break;
     case Stage::kFilter:
       welcome.credit_to = {endpoint("reader.credits")};
@@ -99,7 +94,7 @@ void Layout::fill(proto::Welcome& welcome, const Slot& slot, std::uint32_t insta
       }
       break;
     case Stage::kWriter:
-      welcome.accepted = endpoint("reader.accepted");
+      welcome.writer->accepted = endpoint("reader.accepted");
       break;
   }
 }

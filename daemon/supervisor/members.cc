@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include "config/scalar.h"
+#include "config/units.h"
 #include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {

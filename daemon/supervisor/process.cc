@@ -41,7 +41,7 @@ struct Plan {
   pid_t parent;
   int out;  // becomes stdout; -1: inherit
   int err;  // becomes stderr; -1: inherit
-  int null;
+  int in;
   int report;  // errno goes here when exec fails
 };
 
@@ -54,7 +54,7 @@ struct Plan {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
-  ::dup2(plan.null, STDIN_FILENO);
+  ::dup2(plan.in, STDIN_FILENO);
   if (plan.out >= 0) ::dup2(plan.out, STDOUT_FILENO);
   if (plan.err >= 0) ::dup2(plan.err, STDERR_FILENO);
   ::execve(plan.program, plan.arguments, plan.environment);
@@ -76,19 +76,20 @@ std::vector<char*> environment_for_children() {
   return kept;
 }
 
-pid_t launch(const std::string& program, const std::vector<std::string>& arguments, int out, int err) {
+pid_t launch(const std::string& program, const std::vector<std::string>& arguments, int out, int err,
+             int in) {
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) throw_errno("/dev/null");
   if (out == Child::kNull) out = null.get();
   if (err == Child::kNull) err = null.get();
+  if (in == Child::kNull) in = null.get();
   std::vector<char*> argv;
   argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> environment = environment_for_children();
   auto [read_end, write_end] = make_pipe();
-  Plan plan{program.c_str(), argv.data(),    environment.data(), ::getpid(), out, err,
-            null.get(),      write_end.get()};
+  Plan plan{program.c_str(), argv.data(), environment.data(), ::getpid(), out, err, in, write_end.get()};
   pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork");
   if (pid == 0) become(plan);
@@ -106,8 +107,9 @@ pid_t launch(const std::string& program, const std::vector<std::string>& argumen
 
 }  // namespace
 
-Child Child::start(const std::string& program, const std::vector<std::string>& arguments, int out, int err) {
-  const pid_t pid = launch(program, arguments, out, err);
+Child Child::start(const std::string& program, const std::vector<std::string>& arguments, int out, int err,
+                   int in) {
+  const pid_t pid = launch(program, arguments, out, err, in);
   // The child is ours and not reaped, so its number cannot have been used again.
   auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
   if (pidfd < 0) {
@@ -186,10 +188,10 @@ int Child::exit_code() const {
 }
 
 Result<std::string> capture(const std::string& program, const std::vector<std::string>& arguments,
-                            std::size_t max_bytes) {
+                            std::size_t max_bytes, int input) {
   try {
     auto [read_end, write_end] = make_pipe();
-    Child child = Child::start(program, arguments, write_end.get());
+    Child child = Child::start(program, arguments, write_end.get(), Child::kInherit, input);
     write_end.reset();
     std::string text;
     std::array<char, 64 * 1024> chunk;

@@ -21,11 +21,11 @@ class Child {
   static constexpr int kInherit = -1;  // stdout or stderr is ours
   static constexpr int kNull = -2;     // or /dev/null
 
-  // out, err: descriptors, which stay the caller's, or one of these; stdin is /dev/null. Throws std::system_error when it
+  // in, out, err: descriptors, which stay the caller's, or one of these. Throws std::system_error when it
   // cannot be started, a program that does not exist included. The kernel ties the child's life to the thread that calls
   // this.
   static Child start(const std::string& program, const std::vector<std::string>& arguments, int out = kNull,
-                     int err = kInherit);
+                     int err = kInherit, int in = kNull);
   // A process that was not started here. How it ended cannot be known, and whatever else is in its group is not
   // ours. Throws std::system_error: it has gone, its PID namespace cannot be seen from here, or that is no pidfd.
   static Child adopt(Fd pidfd);
@@ -55,10 +55,11 @@ class Child {
   int status_ = 0;
 };
 
-// Runs a program to its end and gives what it wrote to stdout. Fails when it cannot
+// Runs a program to its end and gives what it wrote to stdout. input: its stdin. Fails when it cannot
 // be started, writes more than max_bytes, or does not exit with 0.
 [[nodiscard]] Result<std::string> capture(const std::string& program,
-                                          const std::vector<std::string>& arguments, std::size_t max_bytes);
+                                          const std::vector<std::string>& arguments, std::size_t max_bytes,
+                                          int input = Child::kNull);
 
 // The folder of the running executable: the workers are beside it. Throws std::system_error.
 std::string own_folder();

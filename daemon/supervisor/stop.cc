@@ -3,7 +3,7 @@
 // In a stop all workers stay until the writer is through: their memory holds what it has yet to take.
 #include <fmt/format.h>
 
-#include "config/scalar.h"
+#include "config/units.h"
 #include "daemon/supervisor/supervisor.h"
 
 namespace leat::supervisor {

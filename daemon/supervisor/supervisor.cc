@@ -22,6 +22,7 @@
 #include "config/text.h"
 #include "daemon/supervisor/supervisor.h"
 #include "proto/base/json.h"
+#include "workers/stage/briefing.h"
 #include "workers/stage/sandbox.h"
 
 namespace leat::supervisor {
@@ -43,14 +44,12 @@ std::string checked(const config::Pipeline& pipeline, const RuntimeFolder& folde
   return folder.path();
 }
 
-proto::Message briefing(const Job& job, const std::string& runtime, const std::string& state) {
-  proto::Welcome welcome;
-  welcome.pipeline_file = job.pipeline.file;
-  welcome.pipeline_text = job.pipeline_text;
-  welcome.state = state;
-  welcome.volatile_state = job.volatile_state;
-  welcome.runtime = runtime;
-  return encode(welcome);
+std::string briefing(const Job& job, const std::string& runtime) {
+  return encode(
+      stage::Briefing{.pipeline = job.pipeline,
+                      .surroundings = {runtime, job.volatile_state ? runtime : job.state, job.volatile_state},
+                      .follow = job.follow,
+                      .daemon = job.daemon});
 }
 
 config::Budget value_of(Result<config::Budget> budget) {
@@ -86,8 +85,7 @@ Supervisor::Supervisor(const Job& job, Observer& observer)
       context_(1),
       control_(context_, proto::SocketKind::kRouter, kControlQueue, proto::kMaxControlBytes),
       runtime_(checked(job.pipeline, folder_)),
-      state_(job.volatile_state ? runtime_ : job.state),
-      descriptors_(runtime_, briefing(job, runtime_, state_).view()),
+      descriptors_(runtime_, briefing(job, runtime_)),
       started_((control_.bind(Layout(job.pipeline, runtime_, 1).control()), Clock::now())),
       pool_(job),
       budget_(value_of(pool_.budget(pool_.wanted()))),
@@ -222,24 +220,16 @@ void Supervisor::on_hello(Worker& worker, const proto::Hello& hello) {
 void Supervisor::welcome(Worker& worker) {
   proto::Welcome message;
   message.epoch = epoch_;
-  message.pipeline_file = job_.pipeline.file;
-  message.pipeline_text = job_.pipeline_text;
-  message.window_bytes = budget_.window_bytes;
-  message.window_batches = static_cast<std::uint32_t>(budget_.window_batches);
-  message.force = job_.force;
-  message.follow = job_.follow;
-  message.daemon = job_.daemon;
-  message.state = state_;
-  message.run = job_.run;
-  message.volatile_state = job_.volatile_state;
-  message.fresh = job_.fresh;
-  message.accept_changes = job_.accept_changes;
-  message.fingerprint = job_.fingerprint;
-  message.reread = job_.reread;
-  team_.welcome_endpoints(message, worker);
+  message.briefing = descriptors_.briefing_digest();
   message.index = worker.slot.index;
   message.instance = worker.instance;
-  message.runtime = runtime_;
+  const auto window_batches = static_cast<std::uint32_t>(budget_.window_batches);
+  if (worker.slot.stage == Stage::kReader) message.reader = {budget_.window_bytes, window_batches, {}};
+  if (worker.slot.stage == Stage::kWriter) {
+    message.writer = {window_batches,   {},         job_.run, job_.force, job_.fresh, job_.accept_changes,
+                      job_.fingerprint, job_.reread};
+  }
+  team_.welcome_endpoints(message, worker);
   if (team_.send(worker, message)) worker.state.enter(WorkerState::kWelcomed);
   worker.started = Clock::now();  // before that it waited for others
   if (worker.state == WorkerState::kGreeted && worker.running()) {

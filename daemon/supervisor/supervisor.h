@@ -120,7 +120,6 @@ class Supervisor {
   proto::Context context_;
   proto::Socket control_;
   std::string runtime_;
-  std::string state_;
   Descriptors descriptors_;
   Clock::time_point started_;
   Pool pool_;

@@ -74,7 +74,7 @@ config::Step step(FuzzedDataProvider& input) {
     switch (step.op) {
       case Op::kDrop:
       case Op::kKeep:
-        step.fields.push_back(pointer(input));
+        step.pointers.push_back(pointer(input));
         break;
       case Op::kRename:
       case Op::kCopy:

@@ -4,7 +4,6 @@
 
 #include <cstdio>
 
-#include "config/parse.h"
 #include "proto/base/text.h"
 #include "proto/explain.h"
 #include "workers/filter/predicates.h"
@@ -120,15 +119,11 @@ std::string describe(const Predicate& predicate) {
   return (predicate.field.empty() ? "record" : predicate.field.text()) + " " + condition(predicate);
 }
 
-int print_description(const std::string& pipeline_file) {
-  auto parsed = config::load_pipeline(pipeline_file);
-  if (!parsed.problems.empty()) {
-    throw stage::Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
-  }
+int print_description(const config::Pipeline& pipeline) {
   json::Paths paths;
-  auto predicates = stage::value_or_fatal(Predicates::compile(parsed.pipeline.filter.keep, paths));
+  auto predicates = stage::value_or_fatal(Predicates::compile(pipeline.filter.keep, paths));
   proto::FilterPlan plan{{}, predicates.memory_bytes()};
-  for (const auto& predicate : parsed.pipeline.filter.keep) plan.predicates.push_back(describe(predicate));
+  for (const auto& predicate : pipeline.filter.keep) plan.predicates.push_back(describe(predicate));
   std::printf("%s\n", encode_fields(plan).c_str());
   return kExitOk;
 }

@@ -20,10 +20,9 @@ using leat::stage::Worker;
 void work(Worker& worker) {
   auto stage = value_or_fatal(leat::filter::FilterStage::make(worker.pipeline(), *worker.payloads()));
   // The files of in_file are read: this thread, which handles records, needs no more of them.
-  worker.confine_further(leat::stage::worker_policy(worker.surroundings()));
+  worker.confine_further(leat::stage::worker_policy(worker.briefing().surroundings));
   stage.note_records(leat::stage::RecordMark(*worker.page()));
-  auto transform = [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); };
-  leat::stage::Pump(worker, {transform, &leat::proto::Header::filter_us, true}).run();
+  leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
 }
 
 }  // namespace

@@ -28,8 +28,7 @@ void work(Worker& worker) {
   auto stage = value_or_fatal(
       leat::processor::ProcessorStage::make(worker.pipeline(), *worker.payloads(), std::move(callbacks)));
   stage.note_records(leat::stage::RecordMark(*worker.page()));
-  auto transform = [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); };
-  leat::stage::Pump(worker, {transform, &leat::proto::Header::process_us, false}).run();
+  leat::stage::pump(worker, [&](leat::proto::Batch batch) { return stage.transform(std::move(batch)); });
 }
 
 }  // namespace

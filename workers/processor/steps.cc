@@ -119,7 +119,7 @@ Result<Steps> Steps::compile(std::span<const config::Step> steps, std::size_t ma
     step.from = make_path(source.from);
     step.to = make_path(source.to);
     step.length = source.length;
-    for (const config::Pointer& field : source.fields) step.fields.push_back(make_path(field));
+    for (const config::Pointer& field : source.pointers) step.fields.push_back(make_path(field));
     for (const auto& [field, json] : source.values) step.values.emplace_back(make_path(field), json);
     for (const auto& [from, to] : source.moves) {
       std::span<const config::PointerToken> tokens = from.tokens();

@@ -41,20 +41,25 @@ Dispatcher::Dispatcher(stage::Worker& worker)
     : worker_(worker),
       pace_(worker.pipeline().limits.batch_bytes),
       growth_(worker.pipeline().limits.batch_bytes, config::max_result_bytes(worker.pipeline())),
-      window_(worker.welcome().window_bytes, worker.welcome().window_batches, *worker.payloads()),
+      window_(worker.welcome().reader->window_bytes, worker.welcome().reader->window_batches,
+              *worker.payloads()),
       batches_(worker.pipeline_id(), worker.welcome().epoch, worker.pipeline().source.max_record_bytes,
                *worker.payloads()),
       accepted_(worker.context(), proto::SocketKind::kPull, kAcceptedHighWaterMark),
-      outlet_(worker, *this),
+      outlet_(worker, [this](const proto::Credit& credit) { take(credit); }),
       ahead_(read_ahead_options(worker, target_bytes())) {
-  accepted_.bind(worker.welcome().accepted);
-  accepted_source_ = worker.loop().add(accepted_);
-  ahead_source_ = worker.loop().add(ahead_.fd());
+  accepted_.bind(worker.welcome().reader->accepted);
+  worker.on_control([this](const proto::Control& control) { handle_control(control); });
 }
 
-std::optional<milliseconds> Dispatcher::on_idle() {
+void Dispatcher::run() {
+  proto::Poller poller;
+  poller.add(accepted_);
+  outlet_.add_to(poller);
+  worker_.add_to(poller);
+  std::size_t ahead_index = poller.add(ahead_.fd());
   while (!worker_.leaving()) {
-    if (worker_.finishing()) return rest();
+    if (worker_.finishing()) return wait_to_leave();
     if (worker_.draining() && !ended_) stop();
     if (!next_ && !ended_) fetch();
     if (may_resend() || may_send()) {
@@ -64,12 +69,13 @@ std::optional<milliseconds> Dispatcher::on_idle() {
     }
     drain_acks();
     outlet_.collect();
-    if (!may_resend() && !may_send()) break;
+    if (may_resend() || may_send()) continue;
+    worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
+    poller.watch(ahead_index, !next_ && !ended_);
+    poller.wait(kShowInterval);
+    show();
+    worker_.poll_control();
   }
-  worker_.page().enter(next_ ? Activity::kBlocked : Activity::kIdle);
-  worker_.loop().watch(ahead_source_, !next_ && !ended_);
-  show();
-  return kShowInterval;
 }
 
 // What has come back: how far the writer is, and with it what a record takes.
@@ -91,7 +97,7 @@ void Dispatcher::drain_acks() {
 }
 
 // Workers come and go, and with them batches; and records that kill are removed from theirs.
-void Dispatcher::on_control(const proto::Control& control) {
+void Dispatcher::handle_control(const proto::Control& control) {
   outlet_.handle_control(control);
   if (const auto* resend = std::get_if<proto::Resend>(&control)) {
     worker_.payloads()->reclaim(resend->instance);
@@ -108,7 +114,7 @@ void Dispatcher::on_control(const proto::Control& control) {
   }
 }
 
-void Dispatcher::on_credit(const proto::Credit& credit) {
+void Dispatcher::take(const proto::Credit& credit) {
   window_.credit(credit);
   if (const Batch* batch = window_.hopeless()) give_up(batch, "a batch is refused again and again");
 }
@@ -175,7 +181,7 @@ void Dispatcher::fetch() {
 void Dispatcher::take(const Listed& listed) {
   done_ = listed.done;
   bool nothing = listed.files == 0 && listed.done == 0 && !listed.output_left;
-  if (nothing && !worker_.welcome().follow) {
+  if (nothing && !worker_.briefing().follow) {
     throw stage::Fatal({Fault::kFatal, no_match_text(worker_.pipeline().source, listed), kExitNoInput});
   }
   for (const auto& skipped : listed.skipped)
@@ -229,14 +235,11 @@ void Dispatcher::book_accepted() {
   page.bytes_out = page.bytes_in - std::min<std::uint64_t>(page.bytes_in, window_.input_bytes());
 }
 
-// Asked to finish: what was sent is let go.
-milliseconds Dispatcher::rest() {
+// What was sent is let go.
+void Dispatcher::wait_to_leave() {
   ahead_.request_stop();
   worker_.page().set_text("stopped before the end of input");
-  worker_.page().enter(Activity::kIdle);
-  for (auto source : {accepted_source_, ahead_source_}) worker_.loop().watch(source, false);
-  outlet_.watch_credits(false);
-  return proto::Loop::kForever;
+  worker_.wait_to_leave();
 }
 
 // Asked to take in nothing new: what has been sent is finished, the rest is for the next run.

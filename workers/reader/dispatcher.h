@@ -26,21 +26,20 @@
 
 namespace leat::reader {
 
-class Dispatcher final : public stage::Stage {
+class Dispatcher {
  public:
   // Starts the I/O thread. Throws stage::Fatal as read_ahead_options() does.
   explicit Dispatcher(stage::Worker& worker);
 
   // Until the worker is asked to leave. Throws stage::Fatal: no input, an I/O error that retries did not cure, or a batch that
   // does not get through.
-  void run() { worker_.run(*this); }
-  void on_control(const proto::Control& control) override;
-  void on_credit(const proto::Credit& credit) override;
-  std::optional<std::chrono::milliseconds> on_idle() override;
+  void run();
 
  private:
   void drain_acks();
+  void handle_control(const proto::Control& control);
   std::size_t target_bytes() const { return std::min(pace_.target_bytes(), growth_.input_bytes()); }
+  void take(const proto::Credit& credit);
   [[noreturn]] void give_up(const proto::Batch* batch, const std::string& why) const;
   bool may_resend() { return window_.wants_resend() && outlet_.has_room(); }
   void resend();
@@ -51,7 +50,7 @@ class Dispatcher final : public stage::Stage {
   void count(const Event& event);
   void send();
   void book_accepted();
-  std::chrono::milliseconds rest();
+  void wait_to_leave();
   void stop();
   void finish(bool stopped);
   void show();
@@ -64,8 +63,6 @@ class Dispatcher final : public stage::Stage {
   proto::Socket accepted_;
   stage::Outlet outlet_;
   ReadAhead ahead_;
-  proto::Loop::Id accepted_source_;
-  proto::Loop::Id ahead_source_;
   Commits commits_;
   std::optional<proto::Batch> next_;            // to be sent, without a sequence number
   std::map<std::uint64_t, std::string> paths_;  // of the sources that were opened last

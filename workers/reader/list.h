@@ -1,11 +1,11 @@
 // What `leat explain` shows of the reader: which files it would read.
 #pragma once
 
-#include <string>
+#include "config/pipeline.h"
 
 namespace leat::reader {
 
-// Prints the proto::Listing of the pipeline file; returns the exit code. Throws stage::Fatal when the file is no pipeline.
-int print_list(const std::string& pipeline_file);
+// Prints the proto::Listing and returns the exit code.
+int print_list(const config::Pipeline& pipeline);
 
 }  // namespace leat::reader

@@ -18,7 +18,12 @@ namespace leat::stage {
 struct Surroundings {
   std::string runtime;          // its own sockets and page
   std::string state;            // the ledger
-  bool volatile_state = false;  // the sink is a pipe or a device
+  bool volatile_state = false;  // the ledger ends with the run: the sink is a pipe or a device
+
+  template <class Archive, class Self>
+  static void fields(Archive& archive, Self& self) {
+    archive("runtime", self.runtime, "state", self.state, "volatile_state", self.volatile_state);
+  }
 };
 
 // What a stage may do; starts from worker_policy().

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -17,7 +18,6 @@
 #include <utility>
 
 #include "config/budget.h"
-#include "config/parse.h"
 #include "proto/descriptors.h"
 #include "workers/stage/limits.h"
 #include "workers/stage/service.h"
@@ -88,11 +88,13 @@ std::string joining_at(const std::string& endpoint) {
 }  // namespace
 
 Worker::Worker(proto::Stage role, const Arguments& arguments)
-    : Member(role, arguments.index, arguments.instance),
+    : role_(role),
+      index_(arguments.index),
+      instance_(arguments.instance),
       control_endpoint_(arguments.join.empty() ? arguments.control : arguments.join),
       join_(arguments.join),
-      signals_(open_signals()) {
-  loop_.add(signals_.get(), [this] { poll_control(); });
+      signals_(open_signals()),
+      context_(1) {
   if (join_.empty()) {
     page_.emplace(MappedPage::create(page_path(arguments.runtime_dir, role, index_, instance_)));
     descriptors_ = arguments.runtime_dir + "/descriptors";
@@ -114,7 +116,7 @@ void Worker::learn(const Confinement& confinement) {
     auto client = value_or_fatal(proto::DescriptorClient::connect(descriptors_));
     take_briefing(value_or_fatal(client.briefing()));
   }
-  confine_by(confinement);
+  if (!failure_) confine_by(confinement);
   connect();
 }
 
@@ -126,7 +128,9 @@ void Worker::wait_for_supervisor() {
       notify_service_manager("STATUS=" + state);
       said = state;
     }
-    loop_.run_once(kAnnounceAgain);
+    pollfd signals{signals_.get(), POLLIN, 0};
+    ::poll(&signals, 1, static_cast<int>(kAnnounceAgain.count()));
+    poll_control();
   }
 }
 
@@ -140,42 +144,30 @@ bool Worker::announce() {
   if (!self) return false;
   auto joined = client->join(number_, self.get(), memory.get());
   if (!joined) return false;
-  if (supervisor_) loop_.remove(watched_);
   supervisor_ = std::move(joined->supervisor);
-  watched_ = loop_.add(supervisor_.get(), [this] { poll_control(); });
   take_briefing(joined->briefing);
   return true;
 }
 
 void Worker::take_briefing(const Fd& file) {
-  struct stat found {};
-  if (::fstat(file.get(), &found) != 0 || found.st_size <= 0 ||
-      found.st_size > static_cast<off_t>(proto::kMaxControlBytes)) {
-    throw Fatal({Fault::kFatal, "the supervisor has sent a briefing of no size", kExitBug});
+  auto read = read_briefing(file.get());
+  if (!read) {
+    failure_ =
+        read.error();  // after a hello, so that the supervisor knows; it refuses what is of another release
+  } else if (digest_ != 0 && read->digest != digest_) {
+    leave(true);  // it has confined itself for the one that it knows
+  } else {
+    briefing_ = std::move(read->briefing);
+    digest_ = read->digest;
   }
-  std::string bytes(static_cast<std::size_t>(found.st_size), '\0');
-  bool whole = ::pread(file.get(), bytes.data(), bytes.size(), 0) == found.st_size;
-  auto control = proto::decode_control(bytes);
-  const auto* briefing = control ? std::get_if<proto::Welcome>(&*control) : nullptr;
-  if (!whole || briefing == nullptr) {
-    throw Fatal({Fault::kFatal, "the supervisor has sent a briefing that cannot be read", kExitBug});
-  }
-  // It has confined itself for the one that it knows.
-  if (!briefing_.pipeline_text.empty() && briefing_.pipeline_text != briefing->pipeline_text) leave(true);
-  briefing_ = *briefing;
 }
 
 void Worker::confine_by(const Confinement& confinement) {
-  auto parsed = config::parse_pipeline(briefing_.pipeline_text, briefing_.pipeline_file);
-  if (!parsed.problems.empty()) {
-    failure_ = {Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig};
-    return;
-  }
-  pipeline_ = std::move(parsed.pipeline);
-  tune_malloc(pipeline_.limits.batch_bytes);
+  tune_malloc(pipeline().limits.batch_bytes);
   // One that the supervisor has started inherits what is needed; one that joins has the limit of its unit or shell.
-  if (auto allowed = allow_descriptors(descriptors_for(pipeline_)); !allowed) throw Fatal(allowed.error());
-  if (auto confined = confine(confinement(pipeline_, surroundings())); !confined) failure_ = confined.error();
+  if (auto allowed = allow_descriptors(descriptors_for(pipeline())); !allowed) throw Fatal(allowed.error());
+  if (auto confined = confine(confinement(pipeline(), briefing_.surroundings)); !confined)
+    failure_ = confined.error();
 }
 
 void Worker::connect() {
@@ -184,30 +176,32 @@ void Worker::connect() {
   control_->set_routing_id(join_.empty() ? fmt::format("{}-{}.{}", proto::to_string(role_), index_, instance_)
                                          : fmt::format("join-{:x}", number_));
   control_->connect(control_endpoint_);
-  loop_.add(*control_, [this] { poll_control(); });
 }
 
 // One that was started by the supervisor is expected there. One that joins waits for as long as it takes, and asks again:
 // the supervisor that it asked may have gone without a word.
 void Worker::join() {
   using Clock = std::chrono::steady_clock;
+  proto::Poller poller;
+  add_to(poller);
   auto begin = Clock::now();
   auto next_hello = begin;
   bool said_hello = false;  // the first announcement was made in learn()
   std::string said;
-  while (welcome_.pipeline_text.empty() && !leaving_ && refusal_.empty()) {
+  while (!welcome_ && !leaving_ && refusal_.empty()) {
     auto now = Clock::now();
     if (now >= next_hello && said_hello && !join_.empty() && !announce()) {
       next_hello = now + kAnnounceAgain;
     } else if (now >= next_hello) {
       said_hello = true;
-      send_control(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION, !join_.empty()});
+      send(proto::Hello{role_, index_, instance_, ::getpid(), LEAT_VERSION, !join_.empty()});
       next_hello = join_.empty() ? begin + kJoinPatience : now + kHelloAgain;
     } else if (now - begin >= kJoinPatience && join_.empty()) {
       throw Fatal({Fault::kFatal, "no answer from a supervisor at the control socket: is leat running there?",
                    kExitIo});
     }
-    bool heard = loop_.run_once(std::chrono::duration_cast<milliseconds>(next_hello - now) + milliseconds{1});
+    bool heard = poller.wait(std::chrono::duration_cast<milliseconds>(next_hello - now) + milliseconds{1});
+    poll_control();
     if (std::string state = joining_at(join_); !heard && !join_.empty() && state != said) {
       say(state);
       notify_service_manager("STATUS=" + state);
@@ -216,11 +210,15 @@ void Worker::join() {
   }
   if (!refusal_.empty()) throw Fatal({Fault::kFatal, refusal_, kExitConfig});
   if (leaving_) return;
-  if (!join_.empty()) take_place();
+  if (!join_.empty() && digest_ != 0) take_place();
   if (failure_) throw Fatal(*failure_);
-  if (welcome_.pipeline_text != briefing_.pipeline_text) return leave(true);
-  pipeline_id_ = proto::pipeline_id(pipeline_.name);
-  (*page_)->epoch = welcome_.epoch;
+  if (welcome_->briefing != digest_) return leave(true);
+  if ((role_ == proto::Stage::kReader && !welcome_->reader) ||
+      (role_ == proto::Stage::kWriter && !welcome_->writer)) {
+    throw Fatal({Fault::kFatal, "the supervisor has sent the welcome of another role", kExitBug});
+  }
+  pipeline_id_ = proto::pipeline_id(pipeline().name);
+  (*page_)->epoch = welcome_->epoch;
   share_memory();
 }
 
@@ -256,10 +254,10 @@ std::shared_ptr<proto::Arena> Worker::make_arena(const proto::DescriptorClient& 
   constexpr std::uint32_t kPool = 16;  // that may come while it runs; memory is taken when a slot is used
   std::uint32_t slots =
       role_ == proto::Stage::kReader
-          ? welcome_.window_batches + kReadAhead
-          : kMadeHere + 2 * std::max(kPool, static_cast<std::uint32_t>(welcome_.outputs.size()));
+          ? welcome_->reader->window_batches + kReadAhead
+          : kMadeHere + 2 * std::max(kPool, static_cast<std::uint32_t>(welcome_->outputs.size()));
   // Room for the table of short records, and for records that steps made longer.
-  std::uint64_t slot_bytes = pipeline_.limits.batch_bytes * 3 / 2 + 8 * config::kKiB;
+  std::uint64_t slot_bytes = pipeline().limits.batch_bytes * 3 / 2 + 8 * config::kKiB;
   try {
     auto arena = proto::Arena::create(std::min(slots, proto::Arena::kMaxSlots), slot_bytes);
     auto offered = client.offer(arena->id(), arena->memory());
@@ -273,9 +271,9 @@ std::shared_ptr<proto::Arena> Worker::make_arena(const proto::DescriptorClient& 
 
 // The name under which it is known from now on is the supervisor's to give.
 void Worker::take_place() {
-  index_ = welcome_.index;
-  instance_ = welcome_.instance;
-  page_.emplace(MappedPage::create(page_path(welcome_.runtime, role_, index_, instance_)));
+  index_ = welcome_->index;
+  instance_ = welcome_->instance;
+  page_.emplace(MappedPage::create(page_path(briefing_.surroundings.runtime, role_, index_, instance_)));
 }
 
 }  // namespace leat::stage

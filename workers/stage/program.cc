@@ -13,7 +13,6 @@
 #include <memory>
 #include <system_error>
 
-#include "config/parse.h"
 #include "proto/base/text.h"
 
 namespace leat::stage {
@@ -40,16 +39,9 @@ void add_joining(CLI::App& app, std::string& join, std::string& unit, std::strin
   app.add_option("--runtime-dir", runtime_dir, "leatd's runtime folder, for --unit")->capture_default_str();
 }
 
-// In words: for `leat explain --sandbox`, which gives no state folder when the sink is a pipe or a device.
-int show_sandbox(const Program& program, const Arguments& arguments) {
-  auto parsed = config::load_pipeline(arguments.show_sandbox);
-  if (!parsed.problems.empty()) {
-    throw Fatal({Fault::kFatal, config::to_string(parsed.problems.front()), kExitConfig});
-  }
-  const bool is_volatile = arguments.state.empty();
-  const Surroundings surroundings{arguments.runtime_dir,
-                                  is_volatile ? arguments.runtime_dir : arguments.state, is_volatile};
-  for (const auto& line : describe(program.confinement(parsed.pipeline, surroundings)))
+// In words: for `leat explain --sandbox`.
+int show_sandbox(const Program& program, const Briefing& briefing) {
+  for (const auto& line : describe(program.confinement(briefing.pipeline, briefing.surroundings)))
     fmt::print("{}\n", line);
   return kExitOk;
 }
@@ -119,7 +111,7 @@ int take_part(const Program& program, const Arguments& arguments) {
     error = {Fault::kFatal, exception.what(), kExitBug};
   }
   if (worker && worker->page_) {
-    worker->send_control(proto::Report{
+    worker->send(proto::Report{
         proto::ReportKind::kFailed, error.exit_code, error.text, {}, error.fault == Fault::kRetry});
   }
   if (!worker || !worker->control_ || !worker->join_.empty()) {
@@ -137,9 +129,8 @@ int run_worker(const Program& program, int argc, char** argv) {
       fmt::format("{}: a worker of leat. It is started by `leat run` and joins its control socket.", name),
       name);
   app.set_version_flag("--version", LEAT_VERSION);
-  app.add_option("--show-sandbox", arguments.show_sandbox,
-                 "print what this worker may do for a pipeline file, a line each, and exit");
-  app.add_option("--state", arguments.state, "state folder, for --show-sandbox");
+  app.add_flag("--show-sandbox", arguments.show_sandbox,
+               "print what this worker may do, a line each, and exit");
   auto* control = app.add_option("--control", arguments.control, "ZeroMQ endpoint of the supervisor");
   auto* runtime = app.add_option("--runtime", arguments.runtime_dir, "runtime folder of the run");
   control->needs(runtime);
@@ -150,8 +141,9 @@ int run_worker(const Program& program, int argc, char** argv) {
   app.add_option("--index", arguments.index, "which worker of its stage, from 0")->check(CLI::Range(0, 1023));
   app.add_option("--instance", arguments.instance, "which worker of this run, from 1");
   if (inspect) {
-    app.add_option(role == proto::Stage::kReader ? "--list" : "--describe", arguments.inspect,
-                   "print as JSON what a pipeline file means for this stage, and exit")
+    app.add_flag(
+           role == proto::Stage::kReader ? "--list" : "--describe", arguments.inspect,
+           "print as JSON what the pipeline means for this stage, and exit (`leat explain` has it on stdin)")
         ->excludes(control);
   }
   try {
@@ -160,16 +152,17 @@ int run_worker(const Program& program, int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  if (arguments.control.empty() && arguments.inspect.empty() && arguments.join.empty() &&
-      arguments.show_sandbox.empty()) {
+  if (arguments.control.empty() && !arguments.inspect && arguments.join.empty() && !arguments.show_sandbox) {
     std::fprintf(stderr,
                  "%s: --control and --runtime are needed; `leat run PIPELINE` starts workers by itself%s\n",
                  name.c_str(), role == proto::Stage::kProcessor ? ". --join ENDPOINT joins a pool" : "");
     return kExitUsage;
   }
   try {
-    if (!arguments.show_sandbox.empty()) return show_sandbox(program, arguments);
-    if (!arguments.inspect.empty()) return inspect(arguments.inspect);
+    if (arguments.show_sandbox || arguments.inspect) {
+      const Briefing briefing = value_or_fatal(read_briefing(STDIN_FILENO)).briefing;
+      return arguments.inspect ? inspect(briefing.pipeline) : show_sandbox(program, briefing);
+    }
   } catch (const Fatal& fatal) {
     fmt::print(stderr, "{}: {}\n", name, printable(fatal.what()));
     return fatal.error().exit_code;

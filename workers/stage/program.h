@@ -10,8 +10,8 @@ namespace leat::stage {
 
 struct Program {
   proto::Stage role;
-  // what --list (reader) or --describe (filter) FILE prints; or empty
-  std::function<int(const std::string&)> inspect;
+  // what --list (reader) or --describe (filter) prints; or empty
+  std::function<int(const config::Pipeline&)> inspect;
   Confinement confinement;
   std::function<void(Worker&)> work;
 };

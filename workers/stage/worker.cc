@@ -7,10 +7,37 @@
 
 #include <utility>
 
+#include "config/budget.h"
 #include "proto/base/text.h"
 #include "workers/stage/service.h"
 
 namespace leat::stage {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// A batch is made to take about 100 ms.
+constexpr milliseconds kFinishBatch{300};
+
+}  // namespace
+
+std::uint64_t Worker::max_message_bytes() const {
+  // A grant, which is a quarter more than one record's results at the most, for records and rejects, and once more for the
+  // table; the reader's batches may be twice their target.
+  return 4 * (config::max_result_bytes(pipeline()) + pipeline().limits.batch_bytes) + 64 * config::kKiB;
+}
+
+void Worker::add_to(proto::Poller& poller) {
+  poller.add(*control_);
+  poller.add(signals_.get());
+  if (supervisor_) poller.add(supervisor_.get());
+}
+
+void Worker::leave(bool rejoin) {
+  leaving_ = true;
+  rejoin_ = rejoin && !asked_to_leave_;
+}
 
 // Told to go by a person or systemd. One that joined asks its supervisor first, so that nothing is dealt to it any more;
 // the second signal is meant.
@@ -19,7 +46,7 @@ void Worker::on_signal() {
   asked_to_leave_ = true;
   say("leaving when it is drained (a second signal: at once)");
   notify_service_manager("STOPPING=1\nSTATUS=draining");
-  send_control(proto::Report{proto::ReportKind::kLeave, 0, {}, {}, false});
+  send(proto::Report{proto::ReportKind::kLeave, 0, {}, {}, false});
 }
 
 void Worker::say(const std::string& text) const {
@@ -27,20 +54,15 @@ void Worker::say(const std::string& text) const {
 }
 
 void Worker::poll_control() {
-  Member::poll_control();
+  polled_ns_ = monotonic_ns();
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) on_signal();
   while (auto message = control_ ? control_->try_receive() : std::nullopt) {
     auto control = proto::decode_control(message->view());
-    const auto* welcome = control ? std::get_if<proto::Welcome>(&*control) : nullptr;
-    if (!control) {
-      say(control.error().text);
-    } else if (welcome != nullptr && welcome_.pipeline_text.empty()) {
-      welcome_ = *welcome;
-    } else if (const auto* refusal = std::get_if<proto::Refusal>(&*control)) {
-      refusal_ = refusal->text;
-    } else {
+    if (control) {
       take_in(*control);
+    } else {
+      say(control.error().text);
     }
   }
   if (!supervisor_ || leaving_) return;
@@ -48,7 +70,36 @@ void Worker::poll_control() {
   if (::poll(&gone, 1, 0) == 1) leave(true);
 }
 
-void Worker::send_control(const proto::Control& control) {
+void Worker::take_in(const proto::Control& control) {
+  if (const auto* stop = std::get_if<proto::Stop>(&control)) {
+    switch (stop->kind) {
+      case proto::StopKind::kNow:
+        leave(stop->rejoin);
+        break;
+      case proto::StopKind::kFinish:
+        if (!finishing_since_) finishing_since_ = std::chrono::steady_clock::now();
+        break;
+      case proto::StopKind::kDrain:
+        draining_ = true;
+        break;
+    }
+  } else if (const auto* welcome = std::get_if<proto::Welcome>(&control); welcome && !welcome_) {
+    welcome_ = *welcome;
+  } else if (const auto* refusal = std::get_if<proto::Refusal>(&control)) {
+    refusal_ = refusal->text;
+  } else if (on_control_) {
+    on_control_(control);
+  } else if (welcome_) {
+    early_controls_.push_back(control);
+  }
+}
+
+void Worker::on_control(std::function<void(const proto::Control&)> on_control) {
+  on_control_ = std::move(on_control);
+  for (const auto& control : std::exchange(early_controls_, {})) on_control_(control);
+}
+
+void Worker::send(const proto::Control& control) {
   if (!control_) return;
   proto::Message message = proto::encode(control);
   // The supervisor always receives; a full queue means that it has gone, and then there is nothing to report to.
@@ -56,11 +107,39 @@ void Worker::send_control(const proto::Control& control) {
 }
 
 void Worker::ready(std::string details_json) {
+  page_->enter(Activity::kIdle);
   if (!join_.empty()) {
-    say(fmt::format("joined {} as processor {}", pipeline_.name, index_));
-    notify_service_manager(fmt::format("READY=1\nSTATUS=processor {} of {}", index_, pipeline_.name));
+    say(fmt::format("joined {} as processor {}", pipeline().name, index_));
+    notify_service_manager(fmt::format("READY=1\nSTATUS=processor {} of {}", index_, pipeline().name));
   }
-  Member::ready(std::move(details_json));
+  send(proto::Report{proto::ReportKind::kReady, 0, {}, std::move(details_json), false});
+}
+
+void Worker::warn(const std::string& text) {
+  send(proto::Report{proto::ReportKind::kWarning, 0, text, {}, false});
+}
+
+void Worker::done(std::string details_json) {
+  send(proto::Report{proto::ReportKind::kDone, 0, {}, std::move(details_json), false});
+}
+
+bool Worker::finishing_is_late() const {
+  return finishing_since_ && std::chrono::steady_clock::now() - *finishing_since_ >= kFinishBatch;
+}
+
+void Worker::finished() {
+  if (std::exchange(finished_, true)) return;
+  send(proto::Report{proto::ReportKind::kFinished, 0, {}, {}, false});
+}
+
+void Worker::wait_to_leave() {
+  page_->enter(Activity::kIdle);
+  proto::Poller poller;
+  add_to(poller);
+  while (!leaving_) {
+    poller.wait(milliseconds(-1));
+    poll_control();
+  }
 }
 
 }  // namespace leat::stage

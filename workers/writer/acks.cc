@@ -18,7 +18,7 @@ constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
 Acks::Acks(stage::Worker& worker, std::uint64_t epoch)
     : socket_(worker.context(), proto::SocketKind::kPush, kAcceptedHighWaterMark) {
   message_.epoch = epoch;
-  socket_.connect(worker.welcome().accepted);
+  socket_.connect(worker.welcome().writer->accepted);
 }
 
 void Acks::applied(const Batch& batch) {

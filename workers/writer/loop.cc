@@ -32,47 +32,52 @@ void book(stage::Page& page, const WriterStage& stage) {
 }
 
 Loop::Loop(Worker& worker, WriterStage& stage, std::uint64_t epoch, proto::Socket& input, Acks& acks)
-    : worker_(worker), stage_(stage), epoch_(epoch), input_(input), acks_(acks) {}
+    : worker_(worker), stage_(stage), epoch_(epoch), input_(input), acks_(acks) {
+  poller_.add(input);
+  worker.add_to(poller_);
+}
 
-void Loop::on_batch(proto::Message message) {
+void Loop::run() {
+  while (!worker_.leaving() && !stage_.ended()) {
+    if (!receive()) stage_.stop();
+    while (auto batch = reorder_.pop()) {
+      worker_.page()->sequence = batch->header().sequence;
+      commit_before_parts(batch->header());
+      hook_.on_record(batch->records());
+      value_or_fatal(stage_.apply(*batch));
+      acks_.applied(*batch);
+      if (may_commit() && stage_.commit_due()) commit();
+    }
+    book(*worker_.page(), stage_);
+    auto now = Clock::now();
+    value_or_fatal(stage_.tick(now));
+    if (may_commit() && (stage_.commit_due() || now - committed_at_ >= interval_)) commit();
+  }
+}
+
+// False: asked to finish, and nothing has come for a while.
+bool Loop::receive() {
+  auto message = input_.try_receive();
+  if (!message) {
+    acks_.send();
+    worker_.page().enter(Activity::kIdle);
+    bool finishing = worker_.finishing();
+    milliseconds tick = stage_.pending() ? std::min(kTick, interval_) : kTick;
+    bool came = poller_.wait(finishing ? kQuiet : tick);
+    worker_.poll_control();
+    return came || !finishing;
+  }
+  worker_.poll_control_at_times();
   worker_.page().enter(Activity::kBusy);
-  auto batch = Batch::decode(std::move(message), worker_.max_message_bytes(), *worker_.payloads());
+  auto batch = Batch::decode(std::move(*message), worker_.max_message_bytes(), *worker_.payloads());
   if (!batch) {
     // Damaged, or its payload went with the worker that made it: the reader sees the gap and sends it again.
     worker_.warn(fmt::format("a batch was refused: {}", batch.error().text));
-  } else if (batch->header().epoch == epoch_ && batch->header().pipeline == worker_.pipeline_id()) {
-    reorder_.push(*std::move(batch));
+    return true;
   }
-  while (auto next = reorder_.pop()) {
-    worker_.page()->sequence = next->header().sequence;
-    commit_before_parts(next->header());
-    hook_.on_record(next->records());
-    value_or_fatal(stage_.apply(*next));
-    acks_.applied(*next);
-    if (may_commit() && stage_.commit_due()) commit();
-  }
-  see_to_output();
-}
-
-// What the clock asks for.
-void Loop::see_to_output() {
-  book(*worker_.page(), stage_);
-  auto now = Clock::now();
-  value_or_fatal(stage_.tick(now));
-  if (may_commit() && (stage_.commit_due() || now - committed_at_ >= interval_)) commit();
-}
-
-std::optional<milliseconds> Loop::on_idle() {
-  see_to_output();
-  if (stage_.ended()) return std::nullopt;
-  acks_.send();
-  worker_.page().enter(Activity::kIdle);
-  if (worker_.finishing()) return kQuiet;
-  return stage_.pending() ? std::min(kTick, interval_) : kTick;
-}
-
-void Loop::on_timer() {
-  if (worker_.finishing()) stage_.stop();
+  bool ours = batch->header().epoch == epoch_ && batch->header().pipeline == worker_.pipeline_id();
+  if (ours) reorder_.push(*std::move(batch));
+  return true;
 }
 
 void Loop::commit_before_parts(const proto::Header& header) {

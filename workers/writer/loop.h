@@ -17,22 +17,18 @@ namespace leat::writer {
 // The counts of the run, for the page.
 void book(stage::Page& page, const WriterStage& stage);
 
-class Loop final : public stage::Stage {
+class Loop {
  public:
   Loop(stage::Worker& worker, WriterStage& stage, std::uint64_t epoch, proto::Socket& input, Acks& acks);
 
   // Receives until the end of the input has been applied, or until asked to leave. Throws stage::Fatal as the stage fails.
-  void run() { worker_.run(*this, &input_); }
-  bool wants_batch() override { return !stage_.ended(); }
-  void on_batch(proto::Message message) override;
-  std::optional<std::chrono::milliseconds> on_idle() override;
-  void on_timer() override;
+  void run();
   bool ended_within_a_batch() const { return !may_commit(); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  void see_to_output();
+  bool receive();
   // In the middle of a sequence number nothing says how its source's position could be known again. So what comes before it
   // is committed, or a stop would lose that too.
   bool may_commit() const { return reorder_.part() == 0; }
@@ -44,6 +40,7 @@ class Loop final : public stage::Stage {
   std::uint64_t epoch_;
   proto::Socket& input_;
   Acks& acks_;
+  proto::Poller poller_;
   Reorder reorder_;
   stage::TestHook hook_{proto::Stage::kWriter};
   std::chrono::milliseconds interval_ = worker_.pipeline().limits.commit_interval;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -40,26 +39,30 @@ auto patiently(Worker& worker, Call call) -> std::optional<typename decltype(cal
     }
     if (result.error().fault != Fault::kRetry) throw stage::Fatal(std::move(result.error()));
     worker.page().set_text(result.error().text);
-    worker.loop().run_once(pause);
+    proto::Poller poller;
+    worker.add_to(poller);
+    poller.wait(pause);
+    worker.poll_control();
     if (worker.leaving()) return std::nullopt;
   }
 }
 
-RunOptions options_of(const proto::Welcome& welcome) {
-  return {.run = welcome.run,
-          .force = welcome.force,
-          .daemon = welcome.daemon,
-          .follow = welcome.follow,
-          .fresh = welcome.fresh,
-          .accept_changes = welcome.accept_changes,
-          .fingerprint = welcome.fingerprint,
-          .reread = welcome.reread};
+RunOptions options_of(const Worker& worker) {
+  const auto& orders = *worker.welcome().writer;
+  return {.run = orders.run,
+          .force = orders.force,
+          .daemon = worker.briefing().daemon,
+          .follow = worker.briefing().follow,
+          .fresh = orders.fresh,
+          .accept_changes = orders.accept_changes,
+          .fingerprint = orders.fingerprint,
+          .reread = orders.reread};
 }
 
 // A stage that continues from what the ledger says; what was in `stage` is let go first. Its epoch; nullopt: asked to leave.
 std::optional<std::uint64_t> begin(Worker& worker, Ledger& ledger, std::optional<WriterStage>& stage) {
   stage.reset();
-  stage.emplace(worker.pipeline(), ledger, options_of(worker.welcome()),
+  stage.emplace(worker.pipeline(), ledger, options_of(worker),
                 [&worker](const std::string& text) { worker.warn(text); });
   auto epoch = patiently(worker, [&] { return stage->begin(); });
   if (!epoch) return std::nullopt;
@@ -74,13 +77,12 @@ std::optional<std::uint64_t> begin(Worker& worker, Ledger& ledger, std::optional
 }  // namespace
 
 void write_all(Worker& worker) {
-  const auto& welcome = worker.welcome();
+  const stage::Surroundings& surroundings = worker.briefing().surroundings;
   // A writer of before that hangs in a system call is not dead: nothing is touched until its lock is free.
-  auto lock = patiently(worker, [&] { return WriterLock::try_take(welcome.state); });
+  auto lock = patiently(worker, [&] { return WriterLock::try_take(surroundings.state); });
   if (!lock) return;
   auto ledger = patiently(worker, [&] {
-    return Ledger::open(welcome.state, worker.pipeline().name,
-                        std::filesystem::absolute(welcome.pipeline_file).lexically_normal().string());
+    return Ledger::open(surroundings.state, worker.pipeline().name, worker.pipeline().file);
   });
   if (!ledger) return;
   std::optional<WriterStage> stage;
@@ -89,8 +91,9 @@ void write_all(Worker& worker) {
   worker.page()->epoch = *epoch;
 
   proto::Socket input(worker.context(), proto::SocketKind::kPull,
-                      static_cast<int>(welcome.window_batches) + 8, worker.max_message_bytes());
-  input.bind(welcome.input);
+                      static_cast<int>(worker.welcome().writer->window_batches) + 8,
+                      worker.max_message_bytes());
+  input.bind(worker.welcome().input);
   Acks acks(worker, *epoch);
   book(*worker.page(), *stage);
   worker.ready(fmt::format("{{\"epoch\":{}}}", *epoch));
@@ -98,7 +101,7 @@ void write_all(Worker& worker) {
   Loop loop(worker, *stage, *epoch, input, acks);
   loop.run();
   if (!stage->ended()) return;  // asked to leave at once: what is not committed comes again
-  if (loop.ended_within_a_batch() && !welcome.volatile_state) {
+  if (loop.ended_within_a_batch() && !surroundings.volatile_state) {
     // What was taken of it cannot be kept without the rest: as after a death, the outputs go back to the last commit.
     if (!begin(worker, *ledger, stage)) return;
     stage->stop();

@@ -196,8 +196,8 @@ TEST_CASE("all, any and not nest") {
 }
 
 TEST_CASE("every step is read") {
-  CHECK(step("drop: /a").fields.size() == 1);
-  CHECK(step("keep: [/a, /b/c]").fields[1].text() == "/b/c");
+  CHECK(step("drop: /a").pointers.size() == 1);
+  CHECK(step("keep: [/a, /b/c]").pointers[1].text() == "/b/c");
   CHECK(step("rename: {/a: /b, /c: /d}").moves[1].second.text() == "/d");
   CHECK(step("copy: {/a: /a/b}").op == SOp::kCopy);
   CHECK(step("length: {from: /a, to: /n}").to.text() == "/n");

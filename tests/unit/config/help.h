@@ -5,7 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "config/parse.h"
+#include "config/encoding.h"
+#include "config/yaml/parse.h"
 
 namespace leat::config::test {
 
@@ -33,9 +34,13 @@ inline std::string problems_after_head(const std::string& text) {
   return problems(kHead + text);
 }
 
+// As a worker gets it.
 inline Pipeline good(const std::string& text) {
   Parsed parsed = parse(text);
   if (!parsed.problems.empty()) throw std::runtime_error(to_string(parsed.problems[0]));
+  auto decoded = decode_fields<Pipeline>(encode_fields(parsed.pipeline), "pipeline");
+  if (!decoded) throw std::runtime_error(decoded.error().text);
+  if (!(*decoded == parsed.pipeline)) throw std::runtime_error("a worker would decode another pipeline");
   return parsed.pipeline;
 }
 inline Pipeline good_after_head(const std::string& text) {

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
 #include "config/pointer.h"
-#include "config/scalar.h"
 #include "config/text.h"
+#include "config/units.h"
 
 using namespace leat::config;
 using std::chrono::milliseconds;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 #include "tests/unit/payloads.h"
 
 using namespace leat;

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 
 using namespace leat;
 

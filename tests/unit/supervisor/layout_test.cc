@@ -24,6 +24,8 @@ std::uint32_t instance_of(const Slot& slot) {
 
 proto::Welcome welcome_of(const config::Pipeline& pipeline, Slot slot) {
   proto::Welcome welcome;
+  welcome.reader.emplace();
+  welcome.writer.emplace();
   auto places = static_cast<std::uint32_t>(pipeline.process.workers.max);
   Layout(pipeline, "/run/leat/x-1", 7).fill(welcome, slot, instance_of(slot), places, instance_of);
   return welcome;
@@ -56,7 +58,7 @@ TEST_CASE("the reader deals to the filters and hears from the writer") {
   CHECK(welcome.outputs ==
         Texts{"ipc:///run/leat/x-1/g7-filter-0.20.in", "ipc:///run/leat/x-1/g7-filter-1.21.in"});
   CHECK(welcome.credits == "ipc:///run/leat/x-1/g7-reader.credits");
-  CHECK(welcome.accepted == welcome_of(pipeline_with(2, 3), {Stage::kWriter, 0}).accepted);
+  CHECK(welcome.reader->accepted == welcome_of(pipeline_with(2, 3), {Stage::kWriter, 0}).writer->accepted);
 }
 
 TEST_CASE("a filter deals to the processors, or hands to the writer when there are none") {

@@ -98,7 +98,6 @@ struct Play {
     job.pipeline.name = "test";
     job.pipeline.process.steps.emplace_back();
     job.pipeline.process.workers = {2, 2};
-    job.pipeline_text = "text";
     job.program_folder = path;
     job.runtime_root = path + "/run";
     job.fixed_folder = true;

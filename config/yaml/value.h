@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "config/keys.h"
-#include "config/parse.h"
-#include "config/yaml.h"
+#include "config/yaml/parse.h"
+#include "config/yaml/yaml.h"
 
 namespace leat::config {
 

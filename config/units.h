@@ -1,4 +1,4 @@
-// What the scalars of a pipeline file mean: types, sizes, durations.
+// Sizes and durations as they are written in a pipeline file.
 #pragma once
 
 #include <chrono>
@@ -7,18 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "config/yaml.h"
-
 namespace leat::config {
-
-// An unquoted scalar is null, true, false, a number when JSON's grammar says so, else a string. kOdd: what
-// YAML 1.1 or 1.2 would make a number or a boolean of and JSON would not (0x10, .inf, 1_000, +1, 007, True):
-// refused, as one of the two readings would be a surprise. kNone: a list or a mapping.
-enum class Scalar : std::uint8_t { kNone, kNull, kTrue, kFalse, kNumber, kString, kOdd };
-Scalar scalar_type(const Node& node);
-
-// "a list", "the number 5", "\"abc\"": the "got" half of a message.
-std::string describe(const Node& node);
 
 // Bytes: digits and B KiB MiB GiB KB MB GB, or digits alone. nullopt: not a size, or over 2^63 - 1.
 std::optional<std::uint64_t> parse_size(std::string_view text);

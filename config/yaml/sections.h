@@ -1,13 +1,18 @@
-// The two lists a user thinks in: predicates (filter.keep) and steps (process.steps).
+// The sections of a pipeline file, each read into its struct.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/pipeline.h"
-#include "config/value.h"
+#include "config/yaml/value.h"
 
 namespace leat::config {
+
+// `root` is the whole file. Fills everything but pipeline.file and pipeline.base_dir, which are set before. Fields that were
+// wrong are empty.
+void parse_sections(const Map& root, Pipeline& pipeline);
 
 // base_dir: absolute folder that relative paths start from. Problems are reported at `value`; what is
 // returned is complete only when there were none.

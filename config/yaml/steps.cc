@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "config/rules.h"
 #include "config/text.h"
+#include "config/yaml/sections.h"
 
 namespace leat::config {
 namespace {
@@ -177,14 +177,8 @@ void parse_exec(const Value& value, const std::string& base_dir, Step& step) {
   }
 }
 
-struct Kind {
-  std::string_view name;
-  Op op;
-  void (*parse)(const Value&, const std::string& base_dir, Step&);
-};
-
 void parse_fields(const Value& value, Step& step) {
-  step.fields = fields(value);
+  step.pointers = fields(value);
 }
 
 // The parser of a step that names no files.
@@ -193,19 +187,12 @@ void plain(const Value& value, const std::string&, Step& step) {
   Parse(value, step);
 }
 
-constexpr std::array kKinds = {
-    Kind{"drop", Op::kDrop, plain<parse_fields>},
-    Kind{"keep", Op::kKeep, plain<parse_fields>},
-    Kind{"rename", Op::kRename, plain<parse_moves>},
-    Kind{"copy", Op::kCopy, plain<parse_moves>},
-    Kind{"set", Op::kSet, plain<parse_values>},
-    Kind{"default", Op::kDefault, plain<parse_values>},
-    Kind{"length", Op::kLength, plain<parse_length>},
-    Kind{"truncate", Op::kTruncate, plain<parse_truncate>},
-    Kind{"replace", Op::kReplace, plain<parse_replace>},
-    Kind{"hash", Op::kHash, plain<parse_hash>},
-    Kind{"exec", Op::kExec, parse_exec},
-};
+using Parser = void (*)(const Value&, const std::string& base_dir, Step&);
+constexpr Parser kParsers[] = {plain<parse_fields>,  plain<parse_fields>, plain<parse_moves>,
+                               plain<parse_moves>,   plain<parse_values>, plain<parse_values>,
+                               plain<parse_length>,  plain<parse_hash>,   plain<parse_truncate>,
+                               plain<parse_replace>, parse_exec};  // in the order of Step::Op
+static_assert(std::size(kParsers) == std::size(names::kStep));
 
 Step parse_step(const Value& value, const std::string& base_dir) {
   Step step;
@@ -214,17 +201,17 @@ Step parse_step(const Value& value, const std::string& base_dir) {
     value.expected("a step such as drop: [/mtime]");
     return step;
   }
-  const Map map(value, keys::kStep);
-  const auto& names = value.node().keys;
-  if (names.size() != 1) {
+  const Map map(value, config::keys::kStep);
+  const auto& keys = value.node().keys;
+  if (keys.size() != 1) {
     value.problem(
-        fmt::format("expected one step in a list item, got {}; begin each with \"- \"", names.size()));
+        fmt::format("expected one step in a list item, got {}; begin each with \"- \"", keys.size()));
   }
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto kind = std::ranges::find(kKinds, names[i].text, &Kind::name);
-    if (kind == kKinds.end()) continue;
-    step.op = kind->op;
-    kind->parse(value.member(i), base_dir, step);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto op = static_cast<std::size_t>(std::ranges::find(names::kStep, keys[i].text) - names::kStep);
+    if (op == std::size(names::kStep)) continue;
+    step.op = static_cast<Op>(op);
+    kParsers[op](value.member(i), base_dir, step);
   }
   return step;
 }

@@ -1,4 +1,4 @@
-#include "config/sections.h"
+#include "config/yaml/sections.h"
 
 #include <fmt/format.h>
 #include <sched.h>
@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "config/glob.h"
-#include "config/rules.h"
 
 namespace leat::config {
 namespace {
@@ -139,14 +138,9 @@ void parse_process(const Value& value, Pipeline& pipeline) {
   if (const auto steps = map.find("steps")) process.steps = parse_steps(*steps, pipeline.base_dir);
 }
 
-Compression by_name(std::string_view path) {
-  if (path.ends_with(".zst")) return Compression::kZstd;
-  return path.ends_with(".gz") ? Compression::kGzip : Compression::kNone;
-}
-
 void parse_level(const Map& map, Sink& sink) {
   const bool gzip = sink.compression == Compression::kGzip;
-  if (gzip) sink.level = 6;
+  sink.level = default_level(sink.compression);
   const auto value = map.find("level");
   if (!value) return;
   if (const auto level = gzip ? value->integer(1, 9) : value->integer(-7, 22))
@@ -164,7 +158,8 @@ void parse_sink(const Value& value, Pipeline& pipeline) {
     if (const auto& text = path->node().text; text.ends_with('/')) path->expected("a file, not a folder");
   }
   sink.compression = parse_compression(map);
-  if (sink.compression == Compression::kAuto) sink.compression = by_name(sink.path);
+  sink.by_name = sink.compression == Compression::kAuto;
+  if (sink.by_name) sink.compression = compression_of(sink.path);
   parse_level(map, sink);
   map.integer("threads", sink.threads, 0, 16);
   if (const auto rotate = map.find("rotate")) {
@@ -174,6 +169,7 @@ void parse_sink(const Value& value, Pipeline& pipeline) {
     if (!rotation.find("bytes") && !rotation.find("idle")) {
       rotate->problem("expected bytes or idle or both, such as {bytes: 1GiB, idle: 60s}");
     }
+    if (sink.rotate == Rotate{}) sink.path.clear();  // whether they fit is not known
   }
   parse_mount(map, sink.require_mount);
 }

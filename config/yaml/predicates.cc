@@ -2,12 +2,12 @@
 #include <re2/re2.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <limits>
 
-#include "config/rules.h"
-#include "config/scalar.h"
 #include "config/text.h"
+#include "config/yaml/scalar.h"
+#include "config/yaml/sections.h"
 
 namespace leat::config {
 namespace {
@@ -27,37 +27,14 @@ enum class Operand : std::uint8_t {
   kLength
 };
 
-struct Operator {
-  std::string_view name;
-  Op op;
-  Operand operand;
-};
-
-constexpr std::array kOperators = {
-    Operator{"exists", Op::kExists, Operand::kFlag},
-    Operator{"missing", Op::kMissing, Operand::kFlag},
-    Operator{"eq", Op::kEq, Operand::kLiteral},
-    Operator{"ne", Op::kNe, Operand::kLiteral},
-    Operator{"lt", Op::kLt, Operand::kOrdered},
-    Operator{"le", Op::kLe, Operand::kOrdered},
-    Operator{"gt", Op::kGt, Operand::kOrdered},
-    Operator{"ge", Op::kGe, Operand::kOrdered},
-    Operator{"in", Op::kIn, Operand::kLiterals},
-    Operator{"not_in", Op::kNotIn, Operand::kLiterals},
-    Operator{"in_file", Op::kInFile, Operand::kPath},
-    Operator{"not_in_file", Op::kNotInFile, Operand::kPath},
-    Operator{"contains", Op::kContains, Operand::kText},
-    Operator{"starts_with", Op::kStartsWith, Operand::kText},
-    Operator{"matches", Op::kMatches, Operand::kPattern},
-    Operator{"type", Op::kType, Operand::kType},
-    Operator{"min_length", Op::kMinLength, Operand::kLength},
-    Operator{"max_length", Op::kMaxLength, Operand::kLength},
-};
-
-const Operator* find_operator(std::string_view name) {
-  const auto found = std::ranges::find(kOperators, name, &Operator::name);
-  return found == kOperators.end() ? nullptr : &*found;
-}
+// Of the operators in their order; the first three join others.
+constexpr std::size_t kJoins = 3;
+constexpr Operand kOperands[] = {Operand::kFlag,     Operand::kFlag,     Operand::kLiteral, Operand::kLiteral,
+                                 Operand::kOrdered,  Operand::kOrdered,  Operand::kOrdered, Operand::kOrdered,
+                                 Operand::kLiterals, Operand::kLiterals, Operand::kPath,    Operand::kPath,
+                                 Operand::kText,     Operand::kText,     Operand::kPattern, Operand::kType,
+                                 Operand::kLength,   Operand::kLength};
+static_assert(kJoins + std::size(kOperands) == std::size(names::kOperators));
 
 class Reader {
  public:
@@ -110,9 +87,10 @@ class Reader {
     for (std::size_t i = 0; i < value.node().keys.size(); ++i) {
       const std::string& name = value.node().keys[i].text;
       any = any || name != "field";
-      const Operator* known = find_operator(name);
-      if (known == nullptr) continue;
-      Predicate one = operation(*known, value.member(i));
+      const auto known =
+          static_cast<std::size_t>(std::ranges::find(names::kOperators, name) - names::kOperators);
+      if (known < kJoins || known == std::size(names::kOperators)) continue;
+      Predicate one = operation(static_cast<Op>(known), kOperands[known - kJoins], value.member(i));
       one.field = field;
       one.where = value.node().keys[i].where;
       all.children.push_back(std::move(one));
@@ -124,12 +102,12 @@ class Reader {
     return only;
   }
 
-  Predicate operation(const Operator& known, const Value& value) const {
+  Predicate operation(Op op, Operand operand, const Value& value) const {
     Predicate predicate;
-    predicate.op = known.op;
-    switch (known.operand) {
+    predicate.op = op;
+    switch (operand) {
       case Operand::kFlag:
-        if (value.boolean() == false) predicate.op = known.op == Op::kExists ? Op::kMissing : Op::kExists;
+        if (value.boolean() == false) predicate.op = op == Op::kExists ? Op::kMissing : Op::kExists;
         break;
       case Operand::kLiteral:
         if (const auto literal = value.literal()) predicate.values.push_back(*literal);

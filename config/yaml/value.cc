@@ -1,4 +1,4 @@
-#include "config/value.h"
+#include "config/yaml/value.h"
 
 #include <fmt/format.h>
 
@@ -6,8 +6,9 @@
 #include <charconv>
 #include <tuple>
 
-#include "config/scalar.h"
 #include "config/text.h"
+#include "config/units.h"
+#include "config/yaml/scalar.h"
 #include "proto/base/text.h"
 
 namespace leat::config {

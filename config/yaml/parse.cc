@@ -1,4 +1,4 @@
-#include "config/parse.h"
+#include "config/yaml/parse.h"
 
 #include <fmt/format.h>
 
@@ -8,11 +8,13 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 
-#include "config/sections.h"
-#include "config/value.h"
-#include "config/yaml.h"
+#include "config/yaml/sections.h"
+#include "config/yaml/value.h"
+#include "config/yaml/yaml.h"
 #include "proto/base/text.h"
 
 namespace leat::config {
@@ -33,6 +35,17 @@ Where bad_byte(std::string_view text) {
   const std::string_view before = text.substr(0, bad);
   const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
   return {static_cast<int>(std::ranges::count(before, '\n')) + 1, static_cast<int>(bad - line_start) + 1};
+}
+
+// Of a section of the file; nullopt: it is not there.
+std::optional<Value> find(const Map& root, std::string_view dotted) {
+  const std::size_t dot = dotted.find('.');
+  const auto section = root.find(dotted.substr(0, dot));
+  if (!section) return std::nullopt;
+  const auto& names = section->node().keys;
+  const auto found = std::ranges::find(names, dotted.substr(dot + 1), &Node::Key::text);
+  if (found == names.end()) return std::nullopt;
+  return section->member(static_cast<std::size_t>(found - names.begin()));
 }
 
 // What is wrong with a tree whatever the keys mean: a key twice (YAML libraries keep one of them and say
@@ -56,13 +69,6 @@ void check_tree(const Value& value) {
 
 }  // namespace
 
-std::string to_string(const Problem& problem) {
-  std::string out = problem.file;
-  if (problem.where.line > 0) out += fmt::format(":{}:{}", problem.where.line, problem.where.column);
-  if (!problem.key.empty()) out += ": " + problem.key;
-  return printable(out + ": " + problem.text);
-}
-
 Parsed parse_pipeline(std::string_view text, const std::string& file) {
   Parsed parsed;
   parsed.pipeline.file = absolute(file);
@@ -81,7 +87,9 @@ Parsed parse_pipeline(std::string_view text, const std::string& file) {
     const Map root(value, keys::kRoot);
     if (value.is(Node::Kind::kMap)) {
       parse_sections(root, parsed.pipeline);
-      check_sections(root, parsed.pipeline);
+      for (Problem& misfit : misfits(parsed.pipeline)) {
+        if (const auto at = find(root, misfit.key)) at->problem(std::move(misfit.text));
+      }
     } else if (value.is(Node::Kind::kNull)) {
       problems.add({1, 1}, "", "the file is empty");
     }
@@ -93,7 +101,9 @@ Parsed parse_pipeline(std::string_view text, const std::string& file) {
 Parsed load_pipeline(const std::string& file) {
   Parsed parsed;
   const auto failed = [&] {
-    parsed.problems.push_back({file, {}, "", fmt::format("cannot be read: {}", std::strerror(errno))});
+    const char* why = std::strerror(errno);
+    const char* hint = file == "-" ? "; a pipeline is read from a file, or from /dev/stdin" : "";
+    parsed.problems.push_back({file, {}, "", fmt::format("cannot be read: {}{}", why, hint)});
     return parsed;
   };
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "re"), std::fclose);

@@ -5,19 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "config/checks.h"
 #include "config/pipeline.h"
 
 namespace leat::config {
-
-// One thing wrong with a pipeline file. to_string(): "reviews.yaml:12:5: filter.keep[0].lt: expected a number, got
-// a list (did you mean ...?)".
-struct Problem {
-  std::string file;
-  Where where;
-  std::string key;   // dotted path, with [i] for list items
-  std::string text;  // what was expected, what came, what to do
-};
-std::string to_string(const Problem& problem);
 
 struct Parsed {
   Pipeline pipeline;              // meaningful only when problems is empty
