@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/loop.h"
+#include "proto/channel.h"
 #include "tests/unit/folder.h"
 
 using namespace leat;
@@ -19,9 +19,9 @@ const char* const kPipeline =
     "version: 1\nname: a\nsource: {paths: [/nowhere/*.jsonl]}\nsink: {path: '/elsewhere/{stem}.jsonl'}\n";
 
 std::vector<plan::Candidate> load(Loader& loader) {
-  proto::Loop loop;
-  loop.add(loader.fd());
-  while (!loader.done()) REQUIRE(loop.run_once(Loader::kPatience));
+  proto::Poller poller;
+  poller.add(loader.fd());
+  while (!loader.done()) REQUIRE(poller.wait(Loader::kPatience));
   return loader.take();
 }
 
