@@ -22,10 +22,10 @@ inline config::Pointer pointer(const std::string& text) {
   return config::Pointer::parse(text).value();
 }
 
-inline config::Step on_fields(Op op, Texts fields) {
+inline config::Step on_fields(Op op, Texts names) {
   config::Step step;
   step.op = op;
-  for (const std::string& field : fields) step.fields.push_back(pointer(field));
+  for (const std::string& field : names) step.fields.push_back(pointer(field));
   return step;
 }
 inline config::Step drop(Texts fields) {
