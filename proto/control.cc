@@ -32,14 +32,16 @@ std::optional<Control> read(const std::string& type, FieldReader& reader,
 }  // namespace
 
 Message encode(const Control& control) {
-  FieldWriter writer;
-  std::visit(
-      [&](const auto& message) {
-        writer("type", std::string_view(message.kType));
-        message.fields(writer, message);
-      },
-      control);
-  return Message(writer.finish());
+  JsonWriter json(JsonFor::kLeat);
+  json.object([&] {
+    std::visit(
+        [&](const auto& message) {
+          json.put("type", message.kType);
+          put_fields(json, message);
+        },
+        control);
+  });
+  return Message(json.text());
 }
 
 // Keys that are not known are left alone: a hello of another release must be readable, to be refused for that.

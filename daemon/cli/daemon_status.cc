@@ -9,7 +9,6 @@
 #include <ctime>
 
 #include "proto/base/human.h"
-#include "proto/base/json.h"
 #include "proto/base/text.h"
 
 namespace leat::cli {
@@ -20,62 +19,8 @@ constexpr std::size_t kBarCells = 10;
 constexpr std::size_t kEventsShown = 5;
 constexpr double kLong = 2;  // seconds at one thing that make it worth a line
 
-WorkerStatus worker_of(const JsonValue& value) {
-  WorkerStatus worker;
-  worker.role = value.text("role");
-  worker.kind = value.text("kind");
-  worker.state = value.text("state");
-  worker.activity = value.text("activity");
-  worker.index = value.number("index");
-  worker.pid = value.number("pid");
-  worker.records = value.number("records");
-  worker.memory_bytes = value.number("memory_bytes");
-  worker.state_seconds = value.real("state_seconds");
-  worker.busy = value.real("busy");
-  worker.blocked = value.real("blocked");
-  worker.idle = value.real("idle");
-  return worker;
-}
-
-void take_processors(const JsonValue& value, PipelineStatus& pipeline) {
-  pipeline.processors.own = value.number("own");
-  pipeline.processors.joined = value.number("joined");
-  pipeline.processors.wanted = value.number("wanted");
-  pipeline.processors.min = value.number("min");
-  pipeline.processors.max = value.number("max");
-  pipeline.processors.automatic = value.is_true("auto");
-}
-
-PipelineStatus pipeline_of(const JsonValue& value) {
-  PipelineStatus pipeline;
-  pipeline.name = value.text("name");
-  pipeline.file = value.text("file");
-  pipeline.state = value.text("state");
-  pipeline.message = value.text("message");
-  pipeline.bottleneck = value.text("bottleneck");
-  pipeline.state_seconds = value.real("state_seconds");
-  const JsonValue records = value["records"];
-  pipeline.in = records.number("in");
-  pipeline.kept = records.number("kept");
-  pipeline.dropped = records.number("dropped");
-  pipeline.dead = records.number("dead");
-  pipeline.bytes_in = value.number("bytes_in");
-  pipeline.records_per_s = value["rate"].real("records");
-  pipeline.bytes_per_s = value["rate"].real("bytes");
-  pipeline.sources = value["sources"].number("total");
-  pipeline.sources_done = value["sources"].number("done");
-  pipeline.sources_failed = value["sources"].number("failed");
-  pipeline.epoch = value.number("epoch");
-  pipeline.window_batches = value.number("window_batches");
-  pipeline.memory_bytes = value.number("memory_bytes");
-  take_processors(value["processors"], pipeline);
-  value["workers"].each([&](const JsonValue& worker) { pipeline.workers.push_back(worker_of(worker)); });
-  value["events"].each([&](const JsonValue& event) {
-    pipeline.events.push_back(
-        {event.text("time"), event.text("level"), event.text("event"), event.text("text")});
-  });
-  return pipeline;
-}
+using proto::PipelineStatus;
+using proto::WorkerStatus;
 
 // "0.3 s", "42 s", "12 min", "3 h 12 min", "5 d 3 h".
 std::string span(double seconds) {
@@ -145,19 +90,19 @@ class Page {
 
 void Page::numbers(const PipelineStatus& pipeline) {
   row("rate",
-      fmt::format("{} records/s, {}{}", human_count(pipeline.records_per_s), human_rate(pipeline.bytes_per_s),
+      fmt::format("{} records/s, {}{}", human_count(pipeline.rate.records), human_rate(pipeline.rate.bytes),
                   pipeline.bottleneck.empty()
                       ? ""
                       : fmt::format("; bottleneck: {}", printable(pipeline.bottleneck))));
-  row("records", fmt::format("{} in ({}), {} kept, {} dropped, {} dead", exact_count(pipeline.in),
-                             human_bytes(pipeline.bytes_in), exact_count(pipeline.kept),
-                             exact_count(pipeline.dropped), exact_count(pipeline.dead)));
+  row("records", fmt::format("{} in ({}), {} kept, {} dropped, {} dead", exact_count(pipeline.records.in),
+                             human_bytes(pipeline.bytes_in), exact_count(pipeline.records.kept),
+                             exact_count(pipeline.records.dropped), exact_count(pipeline.records.dead)));
   row("sources",
-      fmt::format("{} of {} done{}", exact_count(pipeline.sources_done), exact_count(pipeline.sources),
-                  pipeline.sources_failed == 0
+      fmt::format("{} of {} done{}", exact_count(pipeline.sources.done), exact_count(pipeline.sources.total),
+                  pipeline.sources.failed == 0
                       ? ""
                       : fmt::format(", {} failed: leat sources {} --state-filter failed",
-                                    exact_count(pipeline.sources_failed), printable(pipeline.name))));
+                                    exact_count(pipeline.sources.failed), printable(pipeline.name))));
   row("memory", fmt::format("{}, {} under way (epoch {})", human_bytes(pipeline.memory_bytes),
                             pipeline.window_batches == 1 ? "1 batch"
                                                          : exact_count(pipeline.window_batches) + " batches",
@@ -224,21 +169,16 @@ void Page::pipeline(const PipelineStatus& pipeline) {
 
 }  // namespace
 
-Result<LeatdStatus> parse_leatd_status(std::string_view data) {
-  const auto document = parse_json_object(data);
-  if (!document || !document->root()["pipelines"]) {
-    return fail(Fault::kFatal, "the status that leatd gives is none of this version", kExitBug);
-  }
-  LeatdStatus status;
-  const JsonValue root = document->root();
-  status.version = root.text("version");
-  status.since = root.text("since");
-  status.pid = root.number("pid");
-  root["pipelines"].each([&](const JsonValue& value) { status.pipelines.push_back(pipeline_of(value)); });
-  return status;
+Result<proto::Status> parse_status(std::string_view data) {
+  auto status = decode_fields<proto::Status>(data, "the status that leatd gives");
+  if (status) return status;
+  return fail(Fault::kFatal,
+              status.error().text +
+                  "; restart leatd (systemctl restart leatd) if it is of another version than this leat",
+              kExitBug);
 }
 
-std::string to_text(const LeatdStatus& status, std::size_t width, bool unicode) {
+std::string to_text(const proto::Status& status, std::size_t width, bool unicode) {
   Page page(width, unicode);
   auto wrong = static_cast<std::uint64_t>(std::ranges::count_if(status.pipelines, needs_attention));
   page.line(

@@ -41,11 +41,11 @@ Summary execute(const supervisor::Job& job, const Manner& manner, Progress& prog
   summary.forced = job.force;
   summary.state_option = manner.state_option;
   summary.once = job.fresh || !job.reread.empty();
-  if (!manner.dead_letter.empty()) summary.dead_letter_path = manner.dead_letter;
+  if (!manner.dead_letter.empty()) summary.counts.dead_letter.path = manner.dead_letter;
   if (!manner.quiet) fmt::print(stderr, "{}", to_text(summary));
   if (!summary.failure.empty()) fmt::print(stderr, "leat: {}\n", printable(summary.failure));
   if (summary.exit_code == kExitStrict) {
-    fmt::print(stderr, "leat: {} (--strict)\n", counted(summary.dead, "dead letter"));
+    fmt::print(stderr, "leat: {} (--strict)\n", counted(summary.counts.dead, "dead letter"));
   }
   if (manner.json) {
     fmt::print("{}", to_json(summary));

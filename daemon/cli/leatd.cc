@@ -85,9 +85,9 @@ bool unicode() {
   return std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
 }
 
-Result<LeatdStatus> status_of(const std::string& folder) {
+Result<proto::Status> status_of(const std::string& folder) {
   return ask(folder, request_of("status", ""), kStatusLimit).and_then([](const Received& received) {
-    return received.exit_code == kExitOk ? parse_leatd_status(received.data)
+    return received.exit_code == kExitOk ? parse_status(received.data)
                                          : fail(Fault::kFatal, received.text, received.exit_code);
   });
 }
@@ -171,7 +171,7 @@ int leatd_status(const StatusOptions& options) {
       ask(runtime_dir(options.runtime_dir), request_of("status", options.of.pipeline), kStatusLimit);
   if (!received) return fail_with(unanswered(options.of.pipeline, received.error()));
   if (received->exit_code != kExitOk || options.json) return say(*received, options.json);
-  auto status = parse_leatd_status(received->data);
+  auto status = parse_status(received->data);
   if (!status) return fail_with(status.error());
   fmt::print("{}", to_text(*status, width_of_stdout(), unicode()));
   return kExitOk;
@@ -209,11 +209,11 @@ int change(const ChangeOptions& options) {
 std::string pipeline_of_leatd(const std::string& file) {
   auto received = ask(runtime_dir({}), request_of("status", {}), kStatusLimit);
   if (!received || received->exit_code != kExitOk) return {};
-  auto status = parse_leatd_status(received->data);
+  auto status = parse_status(received->data);
   if (!status) return {};
   struct stat ours {};
   if (::stat(file.c_str(), &ours) != 0) return {};
-  for (const PipelineStatus& pipeline : status->pipelines) {
+  for (const proto::PipelineStatus& pipeline : status->pipelines) {
     struct stat its {};
     bool runs = pipeline.state != "stopped" && pipeline.state != "refused";
     if (runs && ::stat(pipeline.file.c_str(), &its) == 0 && its.st_dev == ours.st_dev &&

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "config/text.h"
-#include "daemon/leatd/status_json.h"
+#include "daemon/leatd/status.h"
 #include "daemon/log/log.h"
 #include "daemon/supervisor/process.h"
 #include "proto/base/human.h"
@@ -258,25 +258,15 @@ control::Answer Daemon::show(const control::Request& request, const Runner& runn
 }
 
 control::Reply Daemon::status(const std::string& pipeline) const {
-  JsonWriter json;
-  bool found = pipeline.empty();
-  json.object([&] {
-    json.put("version", LEAT_VERSION);
-    json.put("pid", static_cast<std::uint64_t>(::getpid()));
-    json.put("since", iso_time(since_));
-    json.array("pipelines", [&] {
-      for (const auto& runner : pipelines_.running()) {
-        if (!pipeline.empty() && runner->name() != pipeline) continue;
-        found = true;
-        put_pipeline(json, *runner);
-      }
-      for (const plan::Candidate& candidate : pipelines_.refused()) {
-        if (pipeline.empty()) put_refused(json, candidate);
-      }
-    });
-  });
-  if (!found) return refuse(kExitUsage, no_pipeline(pipeline));
-  return {kExitOk, {}, json.text()};
+  proto::Status status{LEAT_VERSION, ::getpid(), iso_time(since_), {}};
+  for (const auto& runner : pipelines_.running()) {
+    if (pipeline.empty() || runner->name() == pipeline) status.pipelines.push_back(status_of(*runner));
+  }
+  if (!pipeline.empty() && status.pipelines.empty()) return refuse(kExitUsage, no_pipeline(pipeline));
+  for (const plan::Candidate& candidate : pipelines_.refused()) {
+    if (pipeline.empty()) status.pipelines.push_back(status_of(candidate));
+  }
+  return {kExitOk, {}, encode_fields(status, JsonFor::kPeople)};
 }
 
 void Daemon::answer_waiting() {

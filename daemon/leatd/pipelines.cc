@@ -7,7 +7,7 @@
 
 #include "config/text.h"
 #include "daemon/leatd/loader.h"
-#include "daemon/leatd/status_json.h"
+#include "daemon/leatd/status.h"
 #include "workers/ledger/ledger.h"
 #include "workers/stage/limits.h"
 

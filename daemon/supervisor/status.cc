@@ -36,16 +36,18 @@ std::string_view to_string(Phase phase) {
   return kNames[static_cast<std::size_t>(phase)];
 }
 
-WorkerStatus status_of(const Worker& worker) {
-  WorkerStatus status;
-  status.slot = worker.slot;
+proto::WorkerStatus status_of(const Worker& worker) {
+  proto::WorkerStatus status;
+  status.role = to_string(worker.slot.stage);
+  status.index = worker.slot.index;
   status.instance = worker.instance;
-  status.joined = worker.joined;
+  if (worker.joined) status.kind = "joined";
   status.pid = worker.child ? worker.child->pid() : 0;
   status.memory_bytes = worker.memory_bytes;
-  status.shares = worker.recent.shares;
+  status.busy = worker.recent.shares.busy;
+  status.blocked = worker.recent.shares.blocked;
+  status.idle = worker.recent.shares.idle;
   status.activity = worker.activity();
-  status.state = "starting";
   status.state_seconds = seconds_since(worker.started);
   if (worker.page) {
     const stage::Page& page = **worker.page;
@@ -67,7 +69,7 @@ WorkerStatus status_of(const Worker& worker) {
 std::string what_all_do(const Team& team) {
   std::string text;
   for (const Worker& worker : team.workers()) {
-    WorkerStatus status = status_of(worker);
+    const proto::WorkerStatus status = status_of(worker);
     text += fmt::format("{}{} is {}", text.empty() ? "" : ", ", slot_name(worker.slot), status.state);
   }
   return text;

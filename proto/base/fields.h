@@ -53,17 +53,13 @@ void each(Archive& archive, T& value) {
 
 class FieldWriter {
  public:
-  FieldWriter() { json_.begin('{'); }
+  explicit FieldWriter(JsonWriter& json) : json_(json) {}
 
   template <class Value, class... More>
   void operator()(const char* key, const Value& value, const More&... more) {
     json_.key(key);
     item(value);
     if constexpr (sizeof...(more) > 0) (*this)(more...);
-  }
-  std::string finish() {  // once
-    json_.end('}');
-    return json_.text();
   }
 
  private:
@@ -90,7 +86,7 @@ class FieldWriter {
     }
   }
 
-  JsonWriter json_{JsonFor::kLeat};
+  JsonWriter& json_;
 };
 
 class FieldReader {
@@ -173,11 +169,18 @@ class FieldReader {
   std::string below_;  // where in the value that could not be read
 };
 
+// Into an object that is open.
 template <class T>
-std::string encode_fields(const T& value) {
-  FieldWriter writer;
+void put_fields(JsonWriter& json, const T& value) {
+  FieldWriter writer(json);
   T::fields(writer, value);
-  return writer.finish();
+}
+
+template <class T>
+std::string encode_fields(const T& value, JsonFor reader = JsonFor::kLeat) {
+  JsonWriter json(reader);
+  json.object([&] { put_fields(json, value); });
+  return json.text();
 }
 
 // kReject; what: names it in the text.

@@ -8,13 +8,20 @@ import subprocess
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from harness import BIN, SANITIZED, Case, lines
 
-STATUS = {"version": "0.1.0", "pid": 1, "since": "2026-11-24T09:00:00Z", "pipelines": [
-    {"name": "reviews", "state": "running", "message": "waits for the mount /mnt/nas"},
-    {"name": "logs", "state": "running", "message": ""},
-    {"name": "bad.yaml", "state": "refused", "message": "1:1: sink: is missing"}]}
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/status-v1.jsonl").read_text())
+
+
+def pipeline(name, state, message):
+    return {**GOLDEN["pipelines"][0], "name": name, "state": state, "message": message, "workers": [], "events": []}
+
+
+STATUS = {**GOLDEN, "pipelines": [pipeline("reviews", "running", "waits for the mount /mnt/nas"),
+                                  pipeline("logs", "running", ""),
+                                  pipeline("bad.yaml", "refused", "1:1: sink: is missing")]}
 
 
 class FakeLeatd:
@@ -72,7 +79,7 @@ class Control(Case):
     def test_status_says_what_is_wrong_and_json_gives_everything(self):
         text, errors = self.ask("status")
         self.assertEqual(errors, "")
-        self.assertIn("reviews: running for 0.0 s", text.decode())
+        self.assertIn("reviews: running for 0.5 s", text.decode())
         self.assertIn("! waits for the mount /mnt/nas", text.decode())
         self.assertEqual(json.loads(self.ask("status", "reviews", "--json")[0]), STATUS)
         self.assertEqual(self.fake.asked[-1], {"command": "status", "pipeline": "reviews"})

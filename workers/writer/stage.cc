@@ -161,7 +161,7 @@ Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::Input
 
 Result<void> WriterStage::on(const proto::Header& /*header*/, const proto::EndOfInput& event) {
   summary_.stopped = event.stopped;
-  summary_.already_done = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
+  summary_.sources.done_before = event.done > done_at_begin_ ? event.done - done_at_begin_ : 0;
   ended_ = true;
   return {};
 }
@@ -237,7 +237,7 @@ Result<void> WriterStage::finish() {
 
 Result<void> WriterStage::check_sums() {
   auto totals = LEAT_TRY(ledger_.view().totals());
-  summary_.last_done_s = totals.last_done_s;
+  summary_.sources.last_done_s = totals.last_done_s;
   if (totals.counts.adds_up() && run_.counts.adds_up()) return {};
   return fail(Fault::kFatal,
               fmt::format("the ledger does not add up: in {} kept {} dropped {} dead {}", totals.counts.in,
@@ -263,37 +263,47 @@ Result<void> WriterStage::recall_published() {
   summary_.outputs_empty = 0;
   auto rows = LEAT_TRY(ledger_.view().outputs_of_run(run_.id));
   for (const ledger::Output& row : rows) {
-    if (row.state == ledger::OutputState::kPublished) list({row.target, row.record_bytes, row.length});
+    if (row.state == ledger::OutputState::kPublished) list({row.target, row.length, row.record_bytes});
   }
   return {};
 }
 
 void WriterStage::collect_published() {
-  for (Published& published : sink_.take_published()) list(std::move(published));
+  for (Published& published : sink_.take_published())
+    list({std::move(published.path), published.disk_bytes, published.record_bytes});
 }
 
-void WriterStage::list(Published published) {
-  if (published.record_bytes == 0) ++summary_.outputs_empty;
-  if (summary_.outputs_count++ < kOutputsListed) summary_.outputs.push_back(std::move(published));
+void WriterStage::list(proto::RunSummary::Output output) {
+  if (output.records_bytes == 0) ++summary_.outputs_empty;
+  if (summary_.outputs_count++ < proto::kOutputsListed) summary_.outputs.push_back(std::move(output));
 }
 
 Result<std::string> WriterStage::summary_json() {
-  summary_.run = run_;
+  const ledger::Counts& counts = run_.counts;
   summary_.resumed = sources_.resumed();
-  summary_.dead_letter_path = pipeline_.dead_letter_path;
-  summary_.problems.clear();
-  if (run_.sources_failed + run_.sources_changed > 0) {
-    auto open = LEAT_TRY(ledger_.view().open_sources());
-    std::uint64_t failed = 0;
-    std::uint64_t changed = 0;
-    for (ledger::Source& source : open) {
-      if (source.run != run_.id) continue;
-      bool listed = (source.state == ledger::SourceState::kFailed && failed++ < kProblemsListed) ||
-                    (source.state == ledger::SourceState::kChanged && changed++ < kProblemsListed);
-      if (listed) summary_.problems.push_back(std::move(source));
-    }
+  summary_.in = counts.in;
+  summary_.kept = counts.kept;
+  summary_.dropped = counts.dropped;
+  summary_.dead = counts.dead;
+  summary_.out = counts.out;
+  summary_.out_bytes = counts.out_bytes;
+  const std::string& dead_letters = pipeline_.dead_letter_path;
+  summary_.dead_letter = {dead_letters, dead_letters.empty() ? 0 : counts.dead};
+  auto& sources = summary_.sources;
+  sources.done = run_.sources_done;
+  sources.failed_count = run_.sources_failed;
+  sources.changed_count = run_.sources_changed;
+  sources.failed.clear();
+  sources.changed.clear();
+  if (run_.sources_failed + run_.sources_changed == 0) return encode_fields(summary_);
+  for (ledger::Source& source : LEAT_TRY(ledger_.view().open_sources())) {
+    const bool failed = source.state == ledger::SourceState::kFailed;
+    if (source.run != run_.id || (!failed && source.state != ledger::SourceState::kChanged)) continue;
+    auto& list = failed ? sources.failed : sources.changed;
+    if (list.size() < proto::kProblemsListed)
+      list.push_back({std::move(source.path), source.place.offset, std::move(source.reason)});
   }
-  return to_json(summary_);
+  return encode_fields(summary_);
 }
 
 }  // namespace leat::writer

@@ -21,13 +21,13 @@
 #include "config/pipeline.h"
 #include "proto/base/result.h"
 #include "proto/batch.h"
+#include "proto/run_summary.h"
 #include "proto/source_event.h"
 #include "workers/ledger/ledger.h"
 #include "workers/writer/begin.h"
 #include "workers/writer/dead_letters.h"
 #include "workers/writer/sink.h"
 #include "workers/writer/sources.h"
-#include "workers/writer/summary.h"
 
 namespace leat::writer {
 
@@ -89,7 +89,7 @@ class WriterStage {
   [[nodiscard]] Result<void> report_missing();
   [[nodiscard]] Result<void> recall_published();
   void collect_published();
-  void list(Published published);  // in the summary
+  void list(proto::RunSummary::Output output);  // in the summary
 
   const config::Pipeline& pipeline_;
   ledger::Ledger& ledger_;
@@ -100,7 +100,7 @@ class WriterStage {
   ledger::Run run_;
   Sources sources_;
   ledger::Presence presence_;  // not committed yet
-  Summary summary_;
+  proto::RunSummary summary_;
   std::uint64_t commits_ = 0;
   std::uint64_t done_at_begin_ = 0;  // sources that this run had done in earlier epochs
   bool whole_before_ = false;        // the run before has committed all that it wrote

@@ -77,6 +77,13 @@ struct Actor {
   }
 };
 
+Slot slot_of(const proto::WorkerStatus& worker) {
+  for (const auto& [stage, name] : names_of(Stage{})) {
+    if (name == worker.role) return {stage, static_cast<std::uint32_t>(worker.index)};
+  }
+  return {};
+}
+
 // A pipeline with steps and two processors, in a folder of its own.
 struct Play {
   std::string path;
@@ -136,13 +143,13 @@ struct Play {
   // All that were started and nobody plays yet say hello.
   void enter() {
     for (const auto& worker : supervisor->status().workers) {
-      if (worker.joined || find(worker.slot, worker.instance) != nullptr) continue;
-      Actor& actor = actors.emplace_back(context, layout().control(),
-                                         worker_name(worker.slot, worker.instance), worker.slot);
-      actor.instance = worker.instance;
-      actor.page.emplace(stage::MappedPage::create(layout().page(worker.slot, worker.instance)));
-      actor.say(proto::Hello{worker.slot.stage, worker.slot.index, worker.instance, worker.pid, LEAT_VERSION,
-                             false});
+      const Slot slot = slot_of(worker);
+      const auto instance = static_cast<std::uint32_t>(worker.instance);
+      if (worker.kind == "joined" || find(slot, instance) != nullptr) continue;
+      Actor& actor = actors.emplace_back(context, layout().control(), worker_name(slot, instance), slot);
+      actor.instance = instance;
+      actor.page.emplace(stage::MappedPage::create(layout().page(slot, instance)));
+      actor.say(proto::Hello{slot.stage, slot.index, instance, worker.pid, LEAT_VERSION, false});
     }
   }
   // It says why it ends, and is killed when the supervisor has heard that.
@@ -179,7 +186,7 @@ struct Play {
   }
   std::int64_t pid_of(const Actor& actor) const {
     for (const auto& worker : supervisor->status().workers) {
-      if (worker.slot == actor.slot && worker.instance == actor.instance) return worker.pid;
+      if (slot_of(worker) == actor.slot && worker.instance == actor.instance) return worker.pid;
     }
     return 0;
   }
@@ -259,7 +266,7 @@ TEST_CASE("who waited for the writer longer than a start may take is not late") 
   for (Actor& actor : play.actors) actor.page->set_text("waiting for the sink");
   CHECK(play.until([&] {  // all have said hello
     const auto workers = play.supervisor->status().workers;
-    return std::ranges::none_of(workers, &std::string::empty, &WorkerStatus::activity);
+    return std::ranges::none_of(workers, &std::string::empty, &proto::WorkerStatus::activity);
   }));
   for (Actor& actor : play.actors) {
     if (actor.slot.stage != Stage::kWriter) actor.page->set_text("");
@@ -482,7 +489,8 @@ TEST_CASE("a processor that cannot start a program is tried again, and a plain r
   CHECK(play.until([&] { return play.observer.count("worker-failed") == 1; }));
   auto again = [&] {
     for (const auto& worker : play.supervisor->status().workers) {
-      if (worker.slot == Slot{Stage::kProcessor, 0} && worker.instance != instance) return worker.instance;
+      if (slot_of(worker) == Slot{Stage::kProcessor, 0} && worker.instance != instance)
+        return static_cast<std::uint32_t>(worker.instance);
     }
     return 0U;
   };

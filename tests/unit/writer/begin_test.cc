@@ -98,7 +98,7 @@ TEST_CASE("--reread starts a source over, and its own output is replaced") {
   writer.start({.run = "two", .reread = {kA.path}});
   auto summary = writer.run({kA, kB});
   CHECK(summary["in"].GetUint64() == 20);
-  CHECK(summary["already_done"].GetUint64() == 1);
+  CHECK(summary["sources"]["done_before"].GetUint64() == 1);
   CHECK(writer.out("a") == kA.kept());
   CHECK(writer.out("b") == kB.kept());
 }
