@@ -77,21 +77,21 @@ bool IoThread::follow() {
 std::optional<Listing> IoThread::list() {
   Outage outage;
   for (;;) {
-    shared_->set(Doing::kListing, "");
+    shared_->board.set(Doing::kListing, "");
     std::string fault;
-    if (shared_->mount_is_there()) {
+    if (shared_->outages.mount_is_there()) {
       Listing listing =
           list_files(options_.source.paths, [this](const File& file) { return known_.nothing_to_do(file); });
       fault = std::move(listing.fault);
-      if (fault.empty() && !shared_->mount_is_there()) fault = shared_->mount_fault();
+      if (fault.empty() && !shared_->outages.mount_is_there()) fault = shared_->outages.mount_fault();
       if (fault.empty()) {
-        shared_->clear_fault();
+        shared_->board.clear_fault();
         return listing;
       }
     } else {
-      fault = shared_->mount_fault();
+      fault = shared_->outages.mount_fault();
     }
-    if (!shared_->retry(outage, "", fault)) return std::nullopt;
+    if (!shared_->outages.retry(outage, "", fault)) return std::nullopt;
     if (outage.over && !options_.follow) {
       give_up({Fault::kFatal, fault});
       return std::nullopt;
@@ -110,7 +110,7 @@ std::optional<Decision> IoThread::decide(const File& file) {
       give_up({Fault::kFatal, decision.error().text, decision.error().exit_code});
       return std::nullopt;
     }
-    if (!shared_->retry(outage, file.path, decision.error().text)) return std::nullopt;
+    if (!shared_->outages.retry(outage, file.path, decision.error().text)) return std::nullopt;
   }
 }
 
@@ -220,7 +220,7 @@ bool IoThread::report_missing() {
 bool IoThread::scan_presence() {
   if (!presence_scan_.due()) return true;
   for (bool whole = false; !whole;) {
-    shared_->set(Doing::kListing, "");
+    shared_->board.set(Doing::kListing, "");
     Result<ledger::Presence> part = presence_scan_.next();
     if (!part && part.error().fault == Fault::kFatal) return give_up(std::move(part.error()));
     if (!part) break;  // the mount: another time
@@ -230,7 +230,7 @@ bool IoThread::scan_presence() {
     if (!push(Presence{*std::move(part)})) return false;
   }
   while (options_.follow && uncommitted_ > 0) {
-    shared_->set(Doing::kFinishing, "");
+    shared_->board.set(Doing::kFinishing, "");
     if (shared_->queue.sleep_until_commit(options_.commit_patience) || !take_commits()) return false;
   }
   return true;
@@ -256,7 +256,7 @@ bool IoThread::finish_what_is_due() {
 
 // Whatever the ledger says is due. kRetry: the mount is unavailable. False: stopped.
 Result<bool> IoThread::finish_some() {
-  shared_->set(Doing::kFinishing, "");
+  shared_->board.set(Doing::kFinishing, "");
   const std::uint64_t oldest = LEAT_TRY(known_.oldest_unfinished());
   if (oldest != 0 && finished_before_ == oldest) return true;  // what there is more of waits for it too
   std::unordered_set<std::uint64_t> seen;
@@ -289,10 +289,10 @@ bool IoThread::finish_the_rest() {
     const Result<bool> done = finish_some();
     if (done) break;
     if (done.error().fault != Fault::kRetry) return give_up(done.error());
-    if (!shared_->retry(outage, "", done.error().text)) return false;
+    if (!shared_->outages.retry(outage, "", done.error().text)) return false;
     if (outage.over) break;
   }
-  shared_->clear_fault();
+  shared_->board.clear_fault();
   return !shared_->queue.stopped();
 }
 
@@ -301,7 +301,7 @@ bool IoThread::wait_for_outputs() {
   ++uncommitted_;
   const Clock::time_point deadline = Clock::now() + options_.commit_patience;
   while (uncommitted_ > 0) {
-    shared_->set(Doing::kFinishing, "");
+    shared_->board.set(Doing::kFinishing, "");
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) {
       return push(Note{"source.after is left to the next run: what was read is not published yet"});
@@ -316,7 +316,7 @@ bool IoThread::pause() {
   if (!finish_what_is_due()) return false;  // an output may have got its name by itself
   const Clock::time_point next = Clock::now() + options_.source.poll;
   for (;;) {
-    shared_->set(Doing::kPolling, "");
+    shared_->board.set(Doing::kPolling, "");
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - Clock::now());
     if (left.count() <= 0) return !shared_->queue.stopped();
     if (shared_->queue.sleep_until_commit(left) || !take_commits()) return false;

@@ -45,9 +45,9 @@ bool PresenceScan::due() {
 
 bool PresenceScan::believable() const {
   const std::vector<std::string>& globs = shared_.options.source.paths;
-  return shared_.mount_is_there() && std::all_of(globs.begin(), globs.end(), [](const std::string& glob) {
-           return has_entries(config::glob_root(glob));
-         });
+  return shared_.outages.mount_is_there() &&
+         std::all_of(globs.begin(), globs.end(),
+                     [](const std::string& glob) { return has_entries(config::glob_root(glob)); });
 }
 
 Result<ledger::Presence> PresenceScan::next() {

@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds kGrace{200};
 }  // namespace
 
 ReadAhead::ReadAhead(Options options) : shared_(std::make_shared<Shared>(std::move(options))) {
-  shared_->set(Doing::kStarting, "");
+  shared_->board.set(Doing::kStarting, "");
   thread_ = std::thread([shared = shared_] {
     End end;
     try {
@@ -28,7 +28,7 @@ ReadAhead::ReadAhead(Options options) : shared_(std::make_shared<Shared>(std::mo
     } catch (const std::exception& error) {
       end.error = Error{Fault::kFatal, fmt::format("the reading thread ended: {}", error.what())};
     }
-    shared->set(Doing::kEnded, "");
+    shared->board.set(Doing::kEnded, "");
     shared->queue.push_last(std::move(end));
   });
 }
@@ -63,8 +63,7 @@ void ReadAhead::request_stop() {
 }
 
 ReadAhead::Status ReadAhead::status() const {
-  const std::lock_guard lock(shared_->mutex);
-  return shared_->status;
+  return shared_->board.status();
 }
 
 }  // namespace leat::reader

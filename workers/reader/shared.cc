@@ -8,6 +8,7 @@
 namespace leat::reader {
 
 using Clock = std::chrono::steady_clock;
+using Doing = ReadAhead::Doing;
 
 namespace {
 
@@ -25,39 +26,56 @@ ReadAhead::Shared::Shared(Options given)
       queue(options.queue_bytes, options.queue_events),
       target(options.target_bytes) {}
 
-void ReadAhead::Shared::set(Doing doing, const std::string& path) {
-  const std::lock_guard lock(mutex);
-  if (status.doing == doing && status.path == path && doing != Doing::kReading) return;
-  status.doing = doing;
-  status.since = Clock::now();
-  if (status.path != path) status.path = path;
+void StatusBoard::set(Doing doing, const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  set_locked(doing, path);
 }
 
-bool ReadAhead::Shared::retry(Outage& outage, const std::string& path, const std::string& fault) {
+void StatusBoard::set_locked(Doing doing, const std::string& path) {
+  if (status_.doing == doing && status_.path == path && doing != Doing::kReading) return;
+  status_.doing = doing;
+  status_.since = Clock::now();
+  if (status_.path != path) status_.path = path;
+}
+
+void StatusBoard::waiting(const std::string& path, const std::string& fault, Clock::time_point since) {
+  const std::lock_guard lock(mutex_);
+  status_.fault = fault;
+  status_.fault_since = since;
+  set_locked(Doing::kWaiting, path);
+}
+
+void StatusBoard::read_up_to(std::uint64_t consumed_bytes) {
+  const std::lock_guard lock(mutex_);
+  status_.consumed_bytes = consumed_bytes;
+  status_.fault.clear();
+}
+
+void StatusBoard::clear_fault() {
+  const std::lock_guard lock(mutex_);
+  status_.fault.clear();
+}
+
+ReadAhead::Status StatusBoard::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool OutagePolicy::retry(Outage& outage, const std::string& path, const std::string& fault) {
   if (!outage.running()) outage.since = Clock::now();
-  outage.over = Clock::now() - outage.since >= options.source.give_up;
-  if (outage.over && !options.follow) return true;
-  outage.wait = outage.running() ? std::min(outage.wait * 2, options.max_backoff) : options.backoff;
-  {
-    const std::lock_guard lock(mutex);
-    status.fault = fault;
-    status.fault_since = outage.since;
-  }
-  set(Doing::kWaiting, path);
-  return !queue.sleep(outage.wait);
+  outage.over = Clock::now() - outage.since >= options_.source.give_up;
+  if (outage.over && !options_.follow) return true;
+  outage.wait = outage.running() ? std::min(outage.wait * 2, options_.max_backoff) : options_.backoff;
+  board_.waiting(path, fault, outage.since);
+  return !queue_.sleep(outage.wait);
 }
 
-void ReadAhead::Shared::clear_fault() {
-  const std::lock_guard lock(mutex);
-  status.fault.clear();
+bool OutagePolicy::mount_is_there() const {
+  return options_.source.require_mount.empty() || Mounts::now().is_mount_point(options_.source.require_mount);
 }
 
-bool ReadAhead::Shared::mount_is_there() const {
-  return options.source.require_mount.empty() || Mounts::now().is_mount_point(options.source.require_mount);
-}
-
-std::string ReadAhead::Shared::mount_fault() const {
-  return options.source.require_mount + ": nothing is mounted there";
+std::string OutagePolicy::mount_fault() const {
+  return options_.source.require_mount + ": nothing is mounted there";
 }
 
 }  // namespace leat::reader

@@ -43,7 +43,7 @@ Outcome SourceReader::read(const Decision& decision, const File& listed) {
   first_.reset();
   Outcome outcome = read_patiently();
   if (outcome.kind != Kind::kWaits) open_.erase(id_);
-  shared_->clear_fault();
+  shared_->board.clear_fault();
   if (first_) consumed_before_ += first_->size;
   return outcome;
 }
@@ -58,13 +58,13 @@ Outcome SourceReader::read_patiently() {
     if (done) return *std::move(done);
     const Error& error = done.error();
     if (!(position_ == before)) outage = Outage{};
-    const bool mounted = shared_->mount_is_there();
+    const bool mounted = shared_->outages.mount_is_there();
     const bool answers = mounted && ::access(path.c_str(), F_OK) == 0;
     // What cannot be found while the mount is in fault is not gone.
     const bool unavailable = error.fault == Fault::kRetry || !mounted || (outage.running() && !answers);
     if (!unavailable && !answers && !first_ && options_.follow) return {Kind::kGone};
     if (!unavailable) return refused(error);
-    if (!shared_->retry(outage, path, error.text)) return {Kind::kStopped};
+    if (!shared_->outages.retry(outage, path, error.text)) return {Kind::kStopped};
     if (!outage.over) continue;
     if (answers) return {Kind::kFailed, error.text, true};
     if (!options_.follow) return {Kind::kGivenUp, error.text};
@@ -72,7 +72,7 @@ Outcome SourceReader::read_patiently() {
 }
 
 Result<Opened> SourceReader::open() {
-  shared_->set(Doing::kOpening, file_.path);
+  shared_->board.set(Doing::kOpening, file_.path);
   if (options_.open) return options_.open(file_.path, position_);
   return decoders_.open(file_.path, options_.source.compression, position_);
 }
@@ -87,7 +87,7 @@ Result<Outcome> SourceReader::read_through() {
   how.hold_nuls = opened.compression == config::Compression::kNone;
   how.hold_unterminated = growing();
   LineReader lines(*opened.source, *options_.payloads, how);
-  shared_->set(Doing::kReading, file_.path);
+  shared_->board.set(Doing::kReading, file_.path);
   Result<Outcome> outcome = read_lines(opened, lines);
   if (!outcome) {
     now_ = stat_file(file_.path, opened.fd);
@@ -135,14 +135,14 @@ Result<Outcome> SourceReader::read_lines(Opened& opened, LineReader& lines) {
       return Outcome{Kind::kStopped};
   }
   for (;;) {
-    if (!shared_->queue.has_room(1)) shared_->set(Doing::kBlocked, file_.path);
+    if (!shared_->queue.has_room(1)) shared_->board.set(Doing::kBlocked, file_.path);
     if (!shared_->queue.wait_for_room()) return Outcome{Kind::kStopped};
-    shared_->set(Doing::kReading, file_.path);
+    shared_->board.set(Doing::kReading, file_.path);
     std::optional<Chunk> chunk = LEAT_TRY(lines.next(shared_->target.load(std::memory_order_relaxed)));
     progress(*opened.source);
     position_ = lines.position();
     if (!chunk) break;
-    if (!shared_->queue.has_room(chunk->payload.size())) shared_->set(Doing::kBlocked, file_.path);
+    if (!shared_->queue.has_room(chunk->payload.size())) shared_->board.set(Doing::kBlocked, file_.path);
     if (!shared_->queue.push(SourceChunk{id_, std::move(*chunk)})) return Outcome{Kind::kStopped};
     // One that grows as fast as it is read must not keep the others waiting.
     if (growing() && options_.follow && opened.source->consumed() > opened.file.size) {
@@ -231,9 +231,7 @@ Outcome SourceReader::changed(const std::string& what) const {
 }
 
 void SourceReader::progress(const ByteSource& source) {
-  const std::lock_guard lock(shared_->mutex);
-  shared_->status.consumed_bytes = consumed_before_ + source.consumed();
-  shared_->status.fault.clear();
+  shared_->board.read_up_to(consumed_before_ + source.consumed());
 }
 
 }  // namespace leat::reader
