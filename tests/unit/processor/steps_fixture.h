@@ -25,7 +25,7 @@ inline config::Pointer pointer(const std::string& text) {
 inline config::Step on_fields(Op op, Texts names) {
   config::Step step;
   step.op = op;
-  for (const std::string& field : names) step.fields.push_back(pointer(field));
+  for (const std::string& field : names) step.pointers.push_back(pointer(field));
   return step;
 }
 inline config::Step drop(Texts fields) {
