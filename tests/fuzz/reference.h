@@ -112,8 +112,8 @@ class Record {
     using Op = config::Step::Op;
     std::uint64_t misses = 0;
     auto count = [&](bool hit) { misses += hit ? 0 : 1; };
-    if (step.op == Op::kDrop) misses = drop(step.fields);
-    if (step.op == Op::kKeep) misses = keep(step.fields);
+    if (step.op == Op::kDrop) misses = drop(step.pointers);
+    if (step.op == Op::kKeep) misses = keep(step.pointers);
     for (const auto& [from, to] : step.moves)
       count(step.op == Op::kRename ? rename(from, to) : copy(from, to));
     for (const auto& [field, json] : step.values) {
