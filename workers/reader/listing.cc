@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -18,6 +17,7 @@
 #include <utility>
 
 #include "config/glob.h"
+#include "workers/reader/names.h"
 
 namespace leat::reader {
 namespace {
@@ -134,7 +134,7 @@ class Walk {
           add(next, state);
         } else if (config::is_glob(part(state)) && config::glob_match_name(part(state), name)) {
           if (last(state)) {
-            wanted = true;
+            wanted = wanted || !is_side_file(name, part(state));
           } else {
             add(next, {state.pattern, state.part + 1});
           }
@@ -142,7 +142,8 @@ class Walk {
       }
       const std::string path = folder + '/' + std::string(name);
       if (wanted && !taken.contains(std::string(name))) take(path, false);
-      if (!next.empty() && is_folder(path, entry->d_type)) folders.emplace(name, std::move(next));
+      if (!next.empty() && !is_system_folder(name) && is_folder(path, entry->d_type))
+        folders.emplace(name, std::move(next));
     }
     if (errno != 0) skip(folder, "cannot list the folder", errno);
     return folders;
@@ -229,13 +230,6 @@ class Walk {
 
 Listing list_files(const std::vector<std::string>& globs, const std::function<bool(const File&)>& leave_out) {
   return Walk(globs, leave_out).run();
-}
-
-bool is_unfinished_name(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kSuffixes = {".part", ".tmp", ".filepart", ".crdownload"};
-  return name.starts_with('.') ||
-         std::any_of(kSuffixes.begin(), kSuffixes.end(),
-                     [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
 
 }  // namespace leat::reader

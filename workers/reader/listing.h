@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "workers/reader/file.h"
@@ -27,18 +26,12 @@ struct Listing {
   std::string fault;
 };
 
-// Absolute globs as in config/glob.h. Wildcards and ** do not enter folders that begin with '.', and follow
+// Absolute globs as in config/glob.h. Wildcards and ** do not enter folders that begin with '.' or are the NAS's own
+// (names.h), take no side files, and follow
 // links to folders except back to a folder they are in. Names of unfinished files are skipped. All globs
 // share one walk: every folder is read once. leave_out is asked once for each file, in no order: what it
 // does not want takes no memory.
 Listing list_files(const std::vector<std::string>& globs,
                    const std::function<bool(const File&)>& leave_out = nullptr);
-
-// The names of files that somebody is still writing: .*  *.part  *.tmp  *.filepart  *.crdownload
-bool is_unfinished_name(std::string_view name);
-
-// Is something mounted exactly here (a link to a mount point is none)? Asks the kernel's table, never the
-// file system, so a dead server does not hang it.
-bool is_mount_point(const std::string& path);
 
 }  // namespace leat::reader

@@ -98,6 +98,48 @@ TEST_CASE("names of unfinished files and hidden names are skipped") {
   CHECK(reason(listing, folder / "b.tmp") == "the name of an unfinished file");
 }
 
+TEST_CASE("wildcards do not enter the NAS's own folders; what is written out is read") {
+  TempFolder folder;
+  for (const char* own : {"#recycle", "#snapshot", "@eaDir", "@Recycle", "@Recently-Snapshot", "$RECYCLE.BIN",
+                          "System Volume Information", "lost+found", ".snapshot", "a/#recycle", "a/@eaDir"}) {
+    folder.write(std::string(own) + "/old.l", "");
+  }
+  for (const char* name : {"a/1.l", "recycle/2.l", "#tags/3.l", "lost and found/4.l"}) folder.write(name, "");
+  CHECK(files(folder, {"**/*.l"}) == "#tags/3.l a/1.l lost and found/4.l recycle/2.l");
+  CHECK(files(folder, {"*/*.l"}) == "#tags/3.l a/1.l lost and found/4.l recycle/2.l");
+  CHECK(files(folder, {"#recycle/*.l", "a/@eaDir/old.l"}) == "#recycle/old.l a/@eaDir/old.l");
+}
+
+TEST_CASE("wildcards take no side files, unless the glob has their ending") {
+  TempFolder folder;
+  for (const char* name : {"a.l",
+                           "a.l.partial",
+                           "b.TMP",
+                           "c.l.download",
+                           "d.l.aria2",
+                           "e.l.!qB",
+                           "f.l.inprogress",
+                           "g.l.uploading",
+                           "h.l._COPYING_",
+                           "i.l.temp",
+                           "j.l.swp",
+                           "k.l~",
+                           "l.l.bak",
+                           "m.sync-conflict-20260101-X.l",
+                           "Thumbs.db",
+                           "desktop.ini",
+                           "a.l.md5",
+                           "a.l.sha256",
+                           "~n.l",
+                           "bak.l"}) {
+    folder.write(name, "");
+  }
+  CHECK(files(folder, {"*"}) == "a.l bak.l ~n.l");
+  CHECK(files(folder, {"**/*"}) == "a.l bak.l ~n.l");
+  CHECK(files(folder, {"*.bak", "k.l~", "Thumbs.db"}) == "Thumbs.db k.l~ l.l.bak");
+  CHECK(files(folder, {"*.TMP"}).empty());
+}
+
 TEST_CASE("a path without wildcards that does not exist is told") {
   TempFolder folder;
   folder.write("file", "");
