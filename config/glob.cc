@@ -133,6 +133,28 @@ bool is_glob(std::string_view text) {
   return text.find_first_of("*?[") != std::string_view::npos;
 }
 
+bool is_excluded(const std::vector<std::string>& exclude, std::string_view root, std::string_view path) {
+  if (exclude.empty()) return false;
+  for (std::size_t begin = root == "/" ? 1 : root.size() + 1; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const auto matches = [&](const std::string& pattern) {
+      return pattern.find('/') == std::string::npos
+                 ? glob_match_name(pattern, path.substr(begin, end - begin))
+                 : glob_match(pattern, path.substr(0, end));
+    };
+    if (std::any_of(exclude.begin(), exclude.end(), matches)) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+bool is_source(const std::vector<std::string>& globs, const std::vector<std::string>& exclude,
+               std::string_view path) {
+  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
+    return glob_match(glob, path) && !is_excluded(exclude, glob_root(glob), path);
+  });
+}
+
 std::string glob_problem(std::string_view pattern) {
   std::size_t at = 0;
   while (const auto part = next_name(pattern, at)) {

@@ -23,6 +23,14 @@ bool glob_match_name(std::string_view pattern, std::string_view name);
 // Does the text hold any of * ? [ ?
 bool is_glob(std::string_view text);
 
+// Is the path, or a folder that it is in below `root`, one of those that are excluded? A pattern with a '/' is a glob of whole
+// paths, one without a name at any depth.
+bool is_excluded(const std::vector<std::string>& exclude, std::string_view root, std::string_view path);
+
+// Is it read: does one of the globs match it, and is it not excluded?
+bool is_source(const std::vector<std::string>& globs, const std::vector<std::string>& exclude,
+               std::string_view path);
+
 // What is wrong with a pattern ("the [ has no ]"), or "".
 std::string glob_problem(std::string_view pattern);
 

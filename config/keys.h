@@ -35,8 +35,8 @@ inline constexpr string_view kEndingPlaceholders[] = {"{stem}", "{path}", "{n}"}
 inline constexpr string_view kRoot[] = {"version", "name", "source",      "filter",
                                         "process", "sink", "dead_letter", "limits"};
 inline constexpr string_view kRootLater[] = {"tests"};
-inline constexpr string_view kSource[] = {"paths",         "compression", "poll",       "settle", "growing",
-                                          "require_mount", "give_up",     "max_record", "after"};
+inline constexpr string_view kSource[] = {"paths",   "exclude",       "compression", "poll",       "settle",
+                                          "growing", "require_mount", "give_up",     "max_record", "after"};
 inline constexpr string_view kAfter[] = {"move"};
 inline constexpr string_view kAfters[] = {"keep", "delete"};
 inline constexpr string_view kFilter[] = {"workers", "keep"};

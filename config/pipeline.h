@@ -144,7 +144,8 @@ struct Step {
 };
 
 struct Source {
-  std::vector<std::string> paths;  // absolute globs; * ? [..] within a folder, ** crosses folders
+  std::vector<std::string> paths;    // absolute globs; * ? [..] within a folder, ** crosses folders
+  std::vector<std::string> exclude;  // absolute globs, or names that hold no '/': glob.h, is_excluded()
   Compression compression = Compression::kAuto;
   milliseconds poll{5'000};
   milliseconds settle{10'000};
@@ -156,9 +157,9 @@ struct Source {
   bool operator==(const Source&) const = default;
   template <class Archive, class Self>
   static void fields(Archive& archive, Self& self) {
-    archive("paths", self.paths, "compression", self.compression, "poll", self.poll, "settle", self.settle,
-            "growing", self.growing, "require_mount", self.require_mount, "give_up", self.give_up,
-            "max_record_bytes", self.max_record_bytes, "after", self.after);
+    archive("paths", self.paths, "exclude", self.exclude, "compression", self.compression, "poll", self.poll,
+            "settle", self.settle, "growing", self.growing, "require_mount", self.require_mount, "give_up",
+            self.give_up, "max_record_bytes", self.max_record_bytes, "after", self.after);
   }
 };
 

@@ -18,6 +18,21 @@ std::optional<std::size_t> array_index(std::string_view key) {
   return index;
 }
 
+// "meta.host", "$.meta.host", ".tags[0]": what other tools write for "/meta/host" and "/tags/0".
+std::string as_pointer(std::string_view text) {
+  if (text.starts_with('$')) text.remove_prefix(1);
+  if (text.starts_with('.')) text.remove_prefix(1);
+  std::string pointer = "/";
+  for (const char c : text) {
+    if (c == '.' || c == '[') {
+      pointer += '/';
+    } else if (c != ']' && c != '"' && c != '\'') {
+      pointer += c;
+    }
+  }
+  return pointer;
+}
+
 }  // namespace
 
 Result<Pointer> Pointer::parse(std::string_view text) {
@@ -28,7 +43,7 @@ Result<Pointer> Pointer::parse(std::string_view text) {
   if (text[0] != '/') {
     return fail(Fault::kReject,
                 fmt::format("expected a JSON Pointer, which begins with '/', got {} (did you mean {}?)",
-                            in_quotes(text), in_quotes("/" + std::string(text))));
+                            in_quotes(text), in_quotes(as_pointer(text))));
   }
   std::string key;
   const auto finish = [&] {

@@ -4,12 +4,43 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "proto/base/text.h"
 
 namespace leat::config {
 namespace {
+
+// What other tools call it, which may look more like another of our names: "gte" is not "gt".
+constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {{"gte", "ge"},
+                                                                         {"lte", "le"},
+                                                                         {"neq", "ne"},
+                                                                         {"equals", "eq"},
+                                                                         {"equal", "eq"},
+                                                                         {"regex", "matches"},
+                                                                         {"regexp", "matches"},
+                                                                         {"match", "matches"},
+                                                                         {"prefix", "starts_with"},
+                                                                         {"includes", "contains"},
+                                                                         {"nin", "not_in"},
+                                                                         {"delete", "drop"},
+                                                                         {"remove", "drop"},
+                                                                         {"select", "keep"},
+                                                                         {"move", "rename"},
+                                                                         {"sub", "replace"},
+                                                                         {"gsub", "replace"},
+                                                                         {"command", "exec"},
+                                                                         {"run", "exec"},
+                                                                         {"gz", "gzip"},
+                                                                         {"zst", "zstd"},
+                                                                         {"zstandard", "zstd"},
+                                                                         {"path", "paths"},
+                                                                         {"files", "paths"},
+                                                                         {"ignore", "exclude"},
+                                                                         {"input", "source"},
+                                                                         {"output", "sink"},
+                                                                         {"out", "sink"}};
 
 constexpr std::size_t kLongestGuess = 64;  // a longer word gets no suggestion: the distance is quadratic
 constexpr std::size_t kLongestQuote = 60;
@@ -46,6 +77,10 @@ std::string in_quotes(std::string_view text) {
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> names) {
   if (word.empty() || word.size() > kLongestGuess) return "";
+  for (const auto& [other, name] : kOtherNames) {
+    if (word == other && std::ranges::find(names, name) != names.end())
+      return fmt::format(" (did you mean {}?)", in_quotes(name));
+  }
   std::size_t nearest = (word.size() + 2) / 3 + 1;
   std::string_view found;
   for (const std::string_view name : names) {

@@ -4,9 +4,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <filesystem>
-
-#include "config/glob.h"
 
 namespace leat::config {
 namespace {
@@ -15,12 +12,6 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kTiB = 1024 * kGiB;
 constexpr milliseconds kMonth = 24h * 30;
-
-std::string lexical(const std::filesystem::path& path) {
-  std::string text = path.lexically_normal().string();
-  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  return text;
-}
 
 void parse_name(const Map& root, Pipeline& pipeline) {
   const auto value = root.need("name", "a short name for the pipeline such as reviews");
@@ -70,21 +61,26 @@ std::string parse_after(const Value& value, const std::string& base_dir) {
   return path ? "move:" + *path : "";
 }
 
+// Without a '/' it is a name, at any depth; else a path.
+void parse_exclude(const Value& value, const std::string& base_dir, std::vector<std::string>& exclude) {
+  const auto items = value.list("globs or names such as \"*.bak\"");
+  if (!items) return;
+  for (const Value& item : *items) {
+    const auto glob = parse_glob(item, base_dir);
+    if (glob) exclude.push_back(item.node().text.find('/') == std::string::npos ? item.node().text : *glob);
+  }
+}
+
 void parse_source(const Value& value, Pipeline& pipeline) {
   const Map map(value, keys::kSource);
   Source& source = pipeline.source;
   const auto paths = map.need("paths", "a list of globs such as [/mnt/nas/in/**/*.jsonl]");
   if (const auto items = paths ? paths->list("globs such as /mnt/nas/in/**/*.jsonl") : std::nullopt) {
     for (const Value& item : *items) {
-      const auto path = parse_path(item, pipeline.base_dir);
-      if (!path) continue;
-      if (const std::string wrong = glob_problem(*path); !wrong.empty()) {
-        item.problem(wrong);
-      } else {
-        source.paths.push_back(*path);
-      }
+      if (const auto glob = parse_glob(item, pipeline.base_dir)) source.paths.push_back(*glob);
     }
   }
+  if (const auto exclude = map.find("exclude")) parse_exclude(*exclude, pipeline.base_dir, source.exclude);
   source.compression = parse_compression(map);
   map.duration("poll", source.poll, 10ms, 24h);
   map.duration("settle", source.settle, 0ms, kMonth);
@@ -195,37 +191,6 @@ void parse_limits(const Value& value, Limits& limits) {
 }
 
 }  // namespace
-
-namespace {
-
-// Does a shell replace something in it? What, or "".
-std::string shell_word(std::string_view path) {
-  if (path.starts_with('~')) return std::string(path.substr(0, path.find('/')));
-  for (std::size_t at = 0; (at = path.find('$', at)) != std::string_view::npos; ++at) {
-    const char next = at + 1 < path.size() ? path[at + 1] : '/';
-    const bool begins_name = at == 0 || path[at - 1] == '/';
-    const bool variable = (next >= 'A' && next <= 'Z') || next == '_' || next == '{' || next == '(';
-    if (begins_name && variable) return std::string(path.substr(at, path.find('/', at) - at));
-  }
-  return "";
-}
-
-}  // namespace
-
-std::optional<std::string> parse_path(const Value& value, const std::string& base_dir) {
-  const auto text = value.text("a path");
-  if (!text) return std::nullopt;
-  if (text->empty()) {
-    value.expected("a path");
-  } else if (const std::string word = shell_word(*text); !word.empty()) {
-    value.expected("a path", fmt::format("{} is not replaced here: write it out", word));
-  } else if (*text == "-") {
-    value.expected("a path", "- is no stdin or stdout here: name a file, or /dev/stdout");
-  } else {
-    return lexical(std::filesystem::path(base_dir) / *text);
-  }
-  return std::nullopt;
-}
 
 void parse_sections(const Map& root, Pipeline& pipeline) {
   parse_version(root);

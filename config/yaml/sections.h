@@ -19,8 +19,14 @@ void parse_sections(const Map& root, Pipeline& pipeline);
 std::vector<Predicate> parse_predicates(const Value& value, const std::string& base_dir);
 std::vector<Step> parse_steps(const Value& value, const std::string& base_dir);
 
-// `text` as an absolute path without "." and "..", by its letters only: no file is touched. nullopt: a
-// problem.
+// paths.cc. `text` as an absolute path without "." and "..", by its letters only: no file is touched but those of ${file:PATH}.
+// nullopt: a problem.
 std::optional<std::string> parse_path(const Value& value, const std::string& base_dir);
+std::optional<std::string> parse_glob(const Value& value, const std::string& base_dir);
+// ${NAME} is replaced by what the environment has, ${file:PATH} by the first line of that file, 4 KiB at most.
+std::optional<std::string> interpolated(const Value& value, std::string_view text);
+bool is_variable_name(std::string_view name);
+// Without "." and "..", and no '/' at its end.
+std::string lexical(const std::string& path);
 
 }  // namespace leat::config

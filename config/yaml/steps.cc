@@ -97,6 +97,15 @@ void parse_truncate(const Value& value, Step& step) {
   }
 }
 
+// "$1" where the pattern has a group 1: what Perl and JavaScript write for RE2's \1. "" when there is none.
+std::string dollar_group(const std::string& with, int groups) {
+  for (std::size_t at = 0; (at = with.find('$', at)) != std::string::npos; ++at) {
+    const char digit = at + 1 < with.size() ? with[at + 1] : ' ';
+    if (digit >= '1' && digit <= '9' && digit - '0' <= groups) return with.substr(at, 2);
+  }
+  return "";
+}
+
 void parse_replace(const Value& value, Step& step) {
   const Map map(value, keys::kReplace);
   step.from = need_field(map, "field");
@@ -115,13 +124,12 @@ void parse_replace(const Value& value, Step& step) {
   } else if (with && !compiled.CheckRewriteString(step.with, &error)) {
     with->problem(
         fmt::format("{} does not fit the pattern {}: {}", in_quotes(step.with), in_quotes(*text), error));
+  } else if (const std::string group = dollar_group(step.with, compiled.NumberOfCapturingGroups());
+             with && !group.empty()) {
+    with->problem(fmt::format(
+        "{} is written as it stands: the group is \\{}; for a text with $ make the groups (?:...)", group,
+        group.substr(1)));
   }
-}
-
-bool is_variable_name(std::string_view name) {
-  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-  return !name.empty() && name.find_first_not_of(kLetters) == std::string_view::npos &&
-         (name[0] < '0' || name[0] > '9');
 }
 
 // "NAME", or the mapping {NAME: value}.
@@ -130,7 +138,8 @@ void parse_variable(const Value& item, Step& step) {
   EnvironmentVariable variable;
   if (item.is(Node::Kind::kMap) && item.node().items.size() == 1) {
     variable.name = item.node().keys[0].text;
-    variable.value = item.member(0).text().value_or("");
+    const Value value = item.member(0);
+    if (const auto text = value.text()) variable.value = interpolated(value, *text).value_or("");
   } else if (const auto name = item.text(kExpected)) {
     variable.name = *name;
   } else {

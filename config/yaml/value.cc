@@ -28,9 +28,32 @@ std::string child_key(const std::string& parent, std::string_view name) {
   return parent.empty() ? std::string(name) : fmt::format("{}.{:.100}", parent, name);
 }
 
+// "1m30s" -> "90s": the sum of several, in the smallest of their units; "" when it is no such thing.
+std::string sum_hint(std::string_view text) {
+  constexpr std::pair<std::string_view, std::uint64_t> kUnits[] = {
+      {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  std::uint64_t sum = 0;
+  auto smallest = std::end(kUnits);
+  int parts = 0;
+  for (; !text.empty(); ++parts) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const std::size_t end = std::min(text.find_first_of("0123456789", digits), text.size());
+    std::uint64_t number = 0;
+    std::from_chars(text.data(), text.data() + digits, number);
+    const auto* unit =
+        std::ranges::find(kUnits, text.substr(digits, end - digits), [](auto& each) { return each.first; });
+    if (digits == 0 || digits > 6 || unit == std::end(kUnits)) return "";
+    smallest = std::min(smallest, unit);
+    sum += number * unit->second;
+    text.remove_prefix(end);
+  }
+  return parts < 2 ? "" : fmt::format("did you mean {}{}?", sum / smallest->second, smallest->first);
+}
+
 // "16mb" -> "16MB", "16M" -> "16MiB", "5" -> "5s": the likely meaning of a size or duration that did not
 // parse.
 std::string unit_hint(std::string_view text, Names units) {
+  if (const std::string sum = sum_hint(text); !sum.empty()) return sum;
   const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
   if (count == 0 || count > 18) return "";
   std::string_view unit = text.substr(count);

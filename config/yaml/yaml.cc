@@ -175,8 +175,8 @@ const Hint kHints[] = {
     {YAML::ErrorMsg::MAP_VALUE, "; put text that holds \": \" in quotes, or check the indentation"},
     {YAML::ErrorMsg::END_OF_MAP, "; put text that begins with { or [ in quotes, or check the indentation"},
     {YAML::ErrorMsg::END_OF_SEQ, "; put text that begins with { or [ in quotes, or check the indentation"},
-    {YAML::ErrorMsg::END_OF_MAP_FLOW, "; a } is missing, or text that begins with { wants quotes"},
-    {YAML::ErrorMsg::END_OF_SEQ_FLOW, "; a ] is missing, or text that begins with [ wants quotes"},
+    {YAML::ErrorMsg::END_OF_MAP_FLOW, "; a } is missing, or text that holds { wants quotes"},
+    {YAML::ErrorMsg::END_OF_SEQ_FLOW, "; a ] is missing, or text that holds [ wants quotes"},
     {YAML::ErrorMsg::FLOW_END, "; a bracket is missing or one too many"},
     {YAML::ErrorMsg::DOC_IN_SCALAR, "; a quote is not closed"},
 };

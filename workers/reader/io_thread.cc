@@ -81,7 +81,7 @@ std::optional<Listing> IoThread::list() {
     std::string fault;
     if (shared_->outages.mount_is_there()) {
       Listing listing =
-          list_files(options_.source.paths, [this](const File& file) { return known_.nothing_to_do(file); });
+          list_files(options_.source, [this](const File& file) { return known_.nothing_to_do(file); });
       fault = std::move(listing.fault);
       if (fault.empty() && !shared_->outages.mount_is_there()) fault = shared_->outages.mount_fault();
       if (fault.empty()) {
@@ -201,10 +201,7 @@ bool IoThread::check_open_sources() {
 // unavailable.
 bool IoThread::report_missing() {
   for (const auto& [id, row] : missing_) {
-    const auto matches = [&path = row.path](const std::string& glob) {
-      return config::glob_match(glob, path);
-    };
-    if (std::none_of(options_.source.paths.begin(), options_.source.paths.end(), matches)) continue;
+    if (!config::is_source(options_.source.paths, options_.source.exclude, row.path)) continue;
     if (!push(Note{
             fmt::format("{}: it was read up to line {}, offset {}, and is not there now; a run that finds it "
                         "continues there",

@@ -10,7 +10,7 @@
 namespace leat::reader {
 
 int print_list(const config::Pipeline& pipeline) {
-  auto listing = list_files(pipeline.source.paths);
+  auto listing = list_files(pipeline.source);
   proto::Listing list;
   for (auto& found : listing.files) list.files.push_back({std::move(found.path), found.size});
   for (auto& skipped : listing.skipped)

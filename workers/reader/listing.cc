@@ -24,6 +24,7 @@ namespace {
 
 struct Pattern {
   std::vector<std::string> parts;
+  std::string root;  // the folder before the first wildcard
   bool literal = true;
 };
 
@@ -35,6 +36,7 @@ struct State {
 
 Pattern split(std::string_view glob) {
   Pattern pattern;
+  pattern.root = config::glob_root(glob);
   while (!glob.empty()) {
     const std::size_t slash = std::min(glob.find('/'), glob.size());
     const std::string_view part = glob.substr(0, slash);
@@ -48,9 +50,9 @@ Pattern split(std::string_view glob) {
 
 class Walk {
  public:
-  Walk(const std::vector<std::string>& globs, const std::function<bool(const File&)>& leave_out)
-      : leave_out_(leave_out) {
-    for (const std::string& glob : globs) patterns_.push_back(split(glob));
+  Walk(const config::Source& source, const std::function<bool(const File&)>& leave_out)
+      : exclude_(source.exclude), leave_out_(leave_out) {
+    for (const std::string& glob : source.paths) patterns_.push_back(split(glob));
   }
 
   Listing run() {
@@ -90,9 +92,9 @@ class Walk {
       if (config::is_glob(part(state))) {
         wild = true;
       } else if (last(state)) {
-        if (named_files.insert(part(state)).second) {
-          take(folder + '/' + part(state), patterns_[state.pattern].literal);
-        }
+        const std::string path = folder + '/' + part(state);
+        if (!excluded(state, path) && named_files.insert(part(state)).second)
+          take(path, patterns_[state.pattern].literal);
       } else {
         add(literal[part(state)], {state.pattern, state.part + 1});
       }
@@ -126,10 +128,12 @@ class Walk {
       const dirent* entry = ::readdir(dir.get());
       if (entry == nullptr) break;
       const std::string_view name = entry->d_name;
-      if (name.starts_with('.')) continue;
+      if (is_system_folder(name)) continue;
+      const std::string path = folder + '/' + std::string(name);
       std::vector<State> next;
       bool wanted = false;
       for (const State state : states) {
+        if (excluded(state, path)) continue;
         if (part(state) == "**") {
           add(next, state);
         } else if (config::is_glob(part(state)) && config::glob_match_name(part(state), name)) {
@@ -138,12 +142,15 @@ class Walk {
           } else {
             add(next, {state.pattern, state.part + 1});
           }
+        } else if (config::is_glob(part(state)) && part(state) == name) {
+          listing_.skipped.push_back({path, "a glob, whose [ ] stand for one character; write [[] for a ["});
         }
       }
-      const std::string path = folder + '/' + std::string(name);
-      if (wanted && !taken.contains(std::string(name))) take(path, false);
-      if (!next.empty() && !is_system_folder(name) && is_folder(path, entry->d_type))
+      if (!next.empty() && is_folder(path, entry->d_type)) {
         folders.emplace(name, std::move(next));
+      } else if (wanted && !taken.contains(std::string(name))) {
+        take(path, false);
+      }
     }
     if (errno != 0) skip(folder, "cannot list the folder", errno);
     return folders;
@@ -220,6 +227,11 @@ class Walk {
     listing_.skipped.push_back({shown, fmt::format("{}: {}", what, ::strerror(error))});
   }
 
+  bool excluded(State state, std::string_view path) const {
+    return config::is_excluded(exclude_, patterns_[state.pattern].root, path);
+  }
+
+  const std::vector<std::string>& exclude_;
   const std::function<bool(const File&)>& leave_out_;
   std::vector<Pattern> patterns_;
   std::vector<std::pair<dev_t, ino_t>> chain_;  // the folders from the root to here
@@ -228,8 +240,8 @@ class Walk {
 
 }  // namespace
 
-Listing list_files(const std::vector<std::string>& globs, const std::function<bool(const File&)>& leave_out) {
-  return Walk(globs, leave_out).run();
+Listing list_files(const config::Source& source, const std::function<bool(const File&)>& leave_out) {
+  return Walk(source, leave_out).run();
 }
 
 }  // namespace leat::reader

@@ -81,11 +81,8 @@ Result<void> PresenceScan::check(const ledger::View::Sought& source, ledger::Pre
   const bool gone = error == ENOENT || error == ENOTDIR;
   if (!gone && source.absent) presence.present.push_back(source.id);
   if (!gone || source.absent || !(believed_ || source.after_done)) return {};
-  const std::vector<std::string>& globs = shared_.options.source.paths;
-  const bool wanted = std::any_of(globs.begin(), globs.end(), [&source](const std::string& glob) {
-    return config::glob_match(glob, source.path);
-  });
-  if (wanted) presence.absent.push_back(source.id);
+  const config::Source& sources = shared_.options.source;
+  if (config::is_source(sources.paths, sources.exclude, source.path)) presence.absent.push_back(source.id);
   return {};
 }
 

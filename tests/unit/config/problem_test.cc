@@ -20,6 +20,10 @@ void check_all(std::initializer_list<Case> cases) {
   }
 }
 
+std::string problems_of(const std::string& more) {
+  return problems("version: 1\nname: t\nsource: {paths: [/in/*.jsonl]}\nsink: {path: /o}\n" + more);
+}
+
 std::string with_sink(const std::string& sink) {
   return problems("version: 1\nname: t\nsource: {paths: [/in/*.jsonl]}\nsink: " + sink + "\n");
 }
@@ -35,8 +39,9 @@ TEST_CASE("unknown keys are named with the nearest known one") {
       {"filter:\n  keep:\n    - {feild: /a, eq: 1}\n",
        "7:7: filter.keep[0]: the key field is missing: it takes a JSON Pointer such as /score\n"
        "7:8: filter.keep[0].feild: unknown key (did you mean \"field\"?)"},
-      {"filter:\n  keep:\n    - {field: /a, equals: 1}\n",
-       "7:19: filter.keep[0].equals: unknown key; known here: field, exists, missing, eq, ne, lt, le, gt, "
+      {"filter:\n  keep:\n    - {field: /a, is_equal_to: 1}\n",
+       "7:19: filter.keep[0].is_equal_to: unknown key; known here: field, exists, missing, eq, ne, lt, le, "
+       "gt, "
        "ge, in, "
        "not_in, in_file, not_in_file, contains, starts_with, matches, type, min_length, max_length, all, "
        "any, not"},
@@ -114,7 +119,7 @@ TEST_CASE("a wrong version, name or source path") {
         "2:7: name: expected a name, got the number 7; put it in quotes: '7'\n"
         "3:17: source.paths: expected a list of globs such as /mnt/nas/in/**/*.jsonl, got \"/in/*\"; put it "
         "in [ ]\n"
-        "4:14: sink.path: expected a path, got \"~/x\"; ~ is not replaced here: write it out");
+        "4:14: sink.path: expected a path, got \"~/x\"; ~ is not replaced here: write ${HOME}, or the path");
   CHECK(problems(
             "version: 1\nname: t\nsource: {paths: ['/in/[a', ''], require_mount: nas}\nsink: {path: /o}\n") ==
         "3:18: source.paths[0]: in \"/in/[a\" a [ has no ] in the same name (a literal one is written [[])\n"
@@ -123,19 +128,84 @@ TEST_CASE("a wrong version, name or source path") {
         "\"nas\"");
 }
 
-TEST_CASE("what a shell would replace is no path, and - is neither stdin nor stdout") {
+TEST_CASE("what other tools call it is named with our word, not with the nearest") {
+  const auto keep = [](const std::string& key) { return "filter: {keep: [{field: /a, " + key + ": 1}]}\n"; };
+  for (auto [other, ours] :
+       {std::pair("gte", "ge"), {"lte", "le"}, {"regex", "matches"}, {"equals", "eq"}, {"neq", "ne"}}) {
+    CAPTURE(other);
+    CHECK(problems_of(keep(other)).find(std::string("(did you mean \"") + ours + "\"?)") !=
+          std::string::npos);
+  }
+  CHECK(problems_of("process: {steps: [{delete: /a}]}\n").find("(did you mean \"drop\"?)") !=
+        std::string::npos);
+  CHECK(with_sink("{path: /o, compression: gz}").find("(did you mean \"gzip\"?)") != std::string::npos);
+}
+
+TEST_CASE("a field in the words of other tools is named as a pointer") {
+  for (auto [other, ours] : {std::pair("meta.host", "/meta/host"),
+                             {"$.meta.host", "/meta/host"},
+                             {".tags[0]", "/tags/0"},
+                             {"host", "/host"},
+                             {"$.a['b']", "/a/b"}}) {
+    CAPTURE(other);
+    const std::string text =
+        problems_of("filter: {keep: [{field: \"" + std::string(other) + "\", eq: 1}]}\n");
+    CHECK(text.find(std::string("(did you mean \"") + ours + "\"?)") != std::string::npos);
+  }
+}
+
+TEST_CASE("a group is \\1 and not $1, where there is a group") {
+  const auto replace = [](const std::string& pattern, const std::string& with) {
+    return problems_of("process: {steps: [{replace: {field: /t, pattern: '" + pattern + "', with: '" + with +
+                       "'}}]}\n");
+  };
+  CHECK(replace("(a)", "$1").find("the group is \\1") != std::string::npos);
+  CHECK(replace("(a)(b)", "x$2").find("the group is \\2") != std::string::npos);
+  for (const char* good : {"$2", "$", "$x", "\\1$"}) CHECK(replace("(a)", good).empty());
+  CHECK(replace("a", "$1").empty());
+}
+
+TEST_CASE("what a shell would replace is said, and - is neither stdin nor stdout") {
   const auto sink = [](const std::string& path) { return with_sink("{path: '" + path + "'}"); };
-  CHECK(sink("$HOME/out") ==
-        "4:14: sink.path: expected a path, got \"$HOME/out\"; $HOME is not replaced here: write it out");
-  CHECK(sink("/data/${USER}/x") ==
-        "4:14: sink.path: expected a path, got \"/data/${USER}/x\"; ${USER} is not replaced here: write it "
-        "out");
+  CHECK(sink("$HOME/out") == "4:14: sink.path: expected a path, got \"$HOME/out\"; write ${HOME} for $HOME");
   CHECK(sink("~ada/x") ==
-        "4:14: sink.path: expected a path, got \"~ada/x\"; ~ada is not replaced here: write it out");
+        "4:14: sink.path: expected a path, got \"~ada/x\"; ~ada is not replaced here: write ${HOME}, or the "
+        "path");
   CHECK(sink("-") ==
         "4:14: sink.path: expected a path, got \"-\"; - is no stdin or stdout here: name a file, or "
         "/dev/stdout");
   for (const char* name : {"/o/a$b", "/o/$1", "/o/a~", "./-", "/o/US$", "/o/$"}) CHECK(sink(name).empty());
+}
+
+TEST_CASE("variables of the environment and first lines of files are put into paths") {
+  const auto sink = [](const std::string& path) { return with_sink("{path: '" + path + "'}"); };
+  ::setenv("LEAT_TEST_NAS", "/mnt/nas", 1);
+  ::unsetenv("LEAT_TEST_NONE");
+  const std::string good =
+      "version: 1\nname: t\nsource: {paths: ['${LEAT_TEST_NAS}/in/*.jsonl']}\nsink: {path: "
+      "'/o/${LEAT_TEST_NAS}x'}\n";
+  const Pipeline pipeline = test::good(good);
+  CHECK(pipeline.source.paths == std::vector<std::string>{"/mnt/nas/in/*.jsonl"});
+  CHECK(pipeline.sink.path == "/o/mnt/nasx");
+  CHECK(sink("/o/${LEAT_TEST_NONE}").find("${LEAT_TEST_NONE} is not set in the environment") !=
+        std::string::npos);
+  CHECK(sink("/o/${LEAT_TEST_NAS").find("has no }") != std::string::npos);
+  CHECK(sink("/o/${a b}").find("is no name of a variable") != std::string::npos);
+  CHECK(sink("/o/${file:/nowhere/x}").find("cannot be read: No such file") != std::string::npos);
+  CHECK(sink("/o/${file:" LEAT_SOURCE_DIR "/LICENSE}").empty());
+  ::unsetenv("LEAT_TEST_NAS");
+}
+
+TEST_CASE("what is no file of this machine is named") {
+  const auto source = [](const std::string& path) {
+    return problems("version: 1\nname: t\nsource: {paths: ['" + path + "']}\nsink: {path: /o}\n");
+  };
+  CHECK(source("s3://bucket/x.jsonl").find("mount what s3:// leads to") != std::string::npos);
+  CHECK(source("smb://nas/share/*.jsonl").find("mount what smb:// leads to") != std::string::npos);
+  CHECK(source("C:\\data\\*.jsonl").find("a path of Windows") != std::string::npos);
+  CHECK(source("!in/bad.jsonl").find("source.exclude") != std::string::npos);
+  CHECK(source("in/{de,en}/*.jsonl").find("a glob for each") != std::string::npos);
+  for (const char* good : {"/in/a{b}.jsonl", "/in/a,b.jsonl", "/in/[!a].jsonl"}) CHECK(source(good).empty());
 }
 
 TEST_CASE("sizes and durations say what was probably meant") {

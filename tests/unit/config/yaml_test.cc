@@ -38,8 +38,7 @@ TEST_CASE("YAML's own traps come with what to write") {
         "1:8: not valid YAML: illegal map value; put text that holds \": \" in quotes, or check the "
         "indentation");
   CHECK(problems("source:\n  paths: [/in/*\nsink:\n  path: x\n")
-            .ends_with(
-                "end of sequence flow not found; a ] is missing, or text that begins with [ wants quotes"));
+            .ends_with("end of sequence flow not found; a ] is missing, or text that holds [ wants quotes"));
   CHECK(problems("name: \"a\\é\"\n") == "1:11: not valid YAML: unknown escape character: ");
   CHECK(problems_after_head("filter: {keep: [{field: /a, exists: true, eq:1}]}\n") ==
         "5:43: filter.keep[0].eq:1: unknown key; write a blank behind the colon");

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 
+#include "config/glob.h"
 #include "tests/unit/reader/files.h"
 
 using namespace leat::reader;
@@ -16,12 +17,22 @@ using leat::reader::test::Unprivileged;
 
 namespace {
 
+Listing list_paths(const std::vector<std::string>& globs,
+                   const std::function<bool(const File&)>& leave_out = nullptr,
+                   const std::vector<std::string>& exclude = {}) {
+  leat::config::Source source;
+  source.paths = globs;
+  source.exclude = exclude;
+  return list_files(source, leave_out);
+}
+
 // The paths below the folder, one a line.
-std::string files(const TempFolder& folder, const std::vector<std::string>& globs) {
+std::string files(const TempFolder& folder, const std::vector<std::string>& globs,
+                  const std::vector<std::string>& exclude = {}) {
   std::vector<std::string> absolute;
   for (const std::string& glob : globs) absolute.push_back(folder / glob);
   std::string out;
-  for (const File& file : list_files(absolute).files) {
+  for (const File& file : list_paths(absolute, nullptr, exclude).files) {
     if (!out.empty()) out += ' ';
     out += file.path.substr((folder / "").size());
   }
@@ -46,7 +57,7 @@ TEST_CASE("files come in byte order of their paths, each once, with size and tim
         "B.jsonl a-1.jsonl a.jsonl a/x.jsonl b.jsonl \xC3\xA4.jsonl");
   struct stat found;
   REQUIRE(::stat((folder / "a.jsonl").c_str(), &found) == 0);
-  const Listing listing = list_files({folder / "a.jsonl", folder / "b.jsonl"});
+  const Listing listing = list_paths({folder / "a.jsonl", folder / "b.jsonl"});
   CHECK(listing.files[0].size == 5);
   CHECK(listing.files[0].inode == found.st_ino);
   CHECK(listing.files[0].mtime_ns / 1'000'000'000 == found.st_mtim.tv_sec);
@@ -82,7 +93,7 @@ TEST_CASE("a folder that is both named and found is listed once, by all globs") 
   folder.write("b/3.l", "");
   CHECK(files(folder, {"a/*.m", "*/*.l"}) == "a/1.l a/2.m b/3.l");
   folder.folder("a/4.l");
-  CHECK(list_files({folder / "a/*.m", folder / "*/*.l"}).skipped.size() == 1);
+  CHECK(list_paths({folder / "a/*.m", folder / "*/*.l"}).skipped.size() == 1);
 }
 
 TEST_CASE("names of unfinished files and hidden names are skipped") {
@@ -93,7 +104,7 @@ TEST_CASE("names of unfinished files and hidden names are skipped") {
   }
   CHECK(files(folder, {"**/*"}) == "a.jsonl a.part.jsonl part");
   CHECK(files(folder, {".snapshot/*"}) == ".snapshot/old.jsonl");
-  const Listing listing = list_files({folder / "b.tmp"});
+  const Listing listing = list_paths({folder / "b.tmp"});
   CHECK(listing.files.empty());
   CHECK(reason(listing, folder / "b.tmp") == "the name of an unfinished file");
 }
@@ -140,10 +151,33 @@ TEST_CASE("wildcards take no side files, unless the glob has their ending") {
   CHECK(files(folder, {"*.TMP"}).empty());
 }
 
+TEST_CASE("what is excluded is not read: by its path, by a folder it is in, or by a name at any depth") {
+  TempFolder folder;
+  for (const char* name : {"a.l", "bad-1.l", "tmp/b.l", "x/tmp/c.l", "x/d.l", "x/y/e.l", "x/y/bad-2.l"})
+    folder.write(name, "");
+  CHECK(files(folder, {"**/*.l"}, {"bad-*", "tmp"}) == "a.l x/d.l x/y/e.l");
+  CHECK(files(folder, {"**/*.l"}, {folder / "x/y"}) == "a.l bad-1.l tmp/b.l x/d.l x/tmp/c.l");
+  CHECK(files(folder, {"**/*.l"}, {folder / "**/y/*.l", folder / "bad-1.l"}) ==
+        "a.l tmp/b.l x/d.l x/tmp/c.l");
+  CHECK(files(folder, {"x/tmp/*.l", "bad-1.l"}, {"tmp", "x"}) == "bad-1.l x/tmp/c.l");
+  CHECK(files(folder, {"bad-1.l", "*/y/*.l"}, {"bad-*", "y"}).empty());
+  CHECK(leat::config::is_source({folder / "**/*.l"}, {"tmp"}, folder / "x/y/e.l"));
+  CHECK_FALSE(leat::config::is_source({folder / "**/*.l"}, {"tmp"}, folder / "x/tmp/c.l"));
+}
+
+TEST_CASE("a name with brackets that is there, and that its own text does not match, is said") {
+  TempFolder folder;
+  folder.write("a[1].l", "");
+  const Listing listing = list_paths({folder / "a[1].l"});
+  CHECK(listing.files.empty());
+  CHECK(reason(listing, folder / "a[1].l") == "a glob, whose [ ] stand for one character; write [[] for a [");
+  CHECK(files(folder, {"a[[]1].l"}) == "a[1].l");
+}
+
 TEST_CASE("a path without wildcards that does not exist is told") {
   TempFolder folder;
   folder.write("file", "");
-  const Listing listing = list_files({folder / "a.jsonl", folder / "no/b.jsonl", folder / "file/c.jsonl"});
+  const Listing listing = list_paths({folder / "a.jsonl", folder / "no/b.jsonl", folder / "file/c.jsonl"});
   CHECK(reason(listing, folder / "a.jsonl") == "no such file");
   CHECK(reason(listing, folder / "no/b.jsonl") == "no such file");
   CHECK(reason(listing, folder / "file/c.jsonl") == "no such file");
@@ -152,8 +186,8 @@ TEST_CASE("a path without wildcards that does not exist is told") {
 
 TEST_CASE("a wildcard that finds nothing is no fault, the folder it is in missing is one") {
   TempFolder folder;
-  CHECK(list_files({folder / "*.jsonl"}).skipped.empty());
-  CHECK(reason(list_files({folder / "no/*.jsonl"}), folder / "no") == "no such folder");
+  CHECK(list_paths({folder / "*.jsonl"}).skipped.empty());
+  CHECK(reason(list_paths({folder / "no/*.jsonl"}), folder / "no") == "no such folder");
 }
 
 TEST_CASE("a folder, a socket and a pipe that match are told and skipped") {
@@ -166,7 +200,7 @@ TEST_CASE("a folder, a socket and a pipe that match are told and skipped") {
   std::strncpy(address.sun_path, (folder / "c.jsonl").c_str(), sizeof address.sun_path - 1);
   REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   ::close(fd);
-  const Listing listing = list_files({folder / "*.jsonl"});
+  const Listing listing = list_paths({folder / "*.jsonl"});
   CHECK(listing.files.empty());
   CHECK(reason(listing, folder / "a.jsonl") == "a folder, not a file");
   CHECK(reason(listing, folder / "b.jsonl") == "not a regular file");
@@ -179,7 +213,7 @@ TEST_CASE("links to files are followed, links to nothing and to themselves are t
   std::filesystem::create_symlink("real", folder / "a.jsonl");
   std::filesystem::create_symlink("gone", folder / "b.jsonl");
   std::filesystem::create_symlink("c.jsonl", folder / "c.jsonl");
-  const Listing listing = list_files({folder / "*.jsonl"});
+  const Listing listing = list_paths({folder / "*.jsonl"});
   REQUIRE(listing.files.size() == 1);
   CHECK(listing.files[0].path == folder / "a.jsonl");
   CHECK(listing.files[0].size == 5);
@@ -195,7 +229,7 @@ TEST_CASE("links to folders are followed, but not in a circle") {
   std::filesystem::create_directory_symlink(elsewhere / "", folder / "a/else");
   std::filesystem::create_directory_symlink("..", folder / "a/b/up");
   std::filesystem::create_directory_symlink("/", folder / "a/b/root");
-  const Listing listing = list_files({folder / "**/*.l"});
+  const Listing listing = list_paths({folder / "**/*.l"});
   CHECK(files(folder, {"**/*.l"}) == "a/b/x.l a/else/e.l");
   CHECK(reason(listing, folder / "a/b/up") == "a link back to a folder it is in");
   CHECK(reason(listing, folder / "a/b/root") == "a link back to a folder it is in");
@@ -211,7 +245,7 @@ TEST_CASE("a folder that may not be listed is told, and a file named in it is st
     std::string path;
   } closed(folder / "closed");
   Unprivileged while_here;
-  const Listing listing = list_files({folder / "*/*.l", folder / "closed/a.l"});
+  const Listing listing = list_paths({folder / "*/*.l", folder / "closed/a.l"});
   CHECK(files(folder, {"*/*.l", "closed/a.l"}) == "closed/a.l open/b.l");
   CHECK(reason(listing, folder / "closed") == "cannot list the folder: Permission denied");
   CHECK(listing.fault == "");
@@ -230,9 +264,9 @@ TEST_CASE("what a listing leaves out is counted once, however often it is named"
   folder.write("a", "1\n");
   folder.write("b", "2\n");
   const std::vector<std::string> globs = {folder / "a", folder / "*", folder / "a", folder / "b*"};
-  const Listing listing = list_files(globs, [](const File& file) { return file.path.ends_with("/a"); });
+  const Listing listing = list_paths(globs, [](const File& file) { return file.path.ends_with("/a"); });
   CHECK(listing.left_out == 1);
   REQUIRE(listing.files.size() == 1);
   CHECK(listing.files[0].path == folder / "b");
-  CHECK(list_files(globs).files.size() == 2);
+  CHECK(list_paths(globs).files.size() == 2);
 }

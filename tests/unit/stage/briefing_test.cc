@@ -73,17 +73,17 @@ TEST_CASE("a briefing that is damaged, empty or no file is refused") {
   CHECK(digest(encoded) != digest(damaged));
 }
 
-TEST_CASE("a briefing is written as it always was") {
+TEST_CASE("a briefing is written as in the newest golden file") {
   const std::string golden = LEAT_SOURCE_DIR "/tests/golden/";
   Briefing briefing;
   briefing.version = "0.1.0";
-  std::ifstream yaml(golden + "pipeline-v1.yaml");
+  std::ifstream yaml(golden + "pipeline-v2.yaml");
   std::ostringstream text;
   text << yaml.rdbuf();
   briefing.pipeline = config::parse_pipeline(text.str(), "/etc/leat/p.yaml").pipeline;
   briefing.surroundings = {"/run/leat/golden", "/var/lib/leat/golden", false};
   briefing.follow = briefing.daemon = true;
-  std::ifstream file(golden + "briefing-v1.jsonl");
+  std::ifstream file(golden + "briefing-v2.jsonl");
   std::string line;
   std::getline(file, line);
   CHECK(encode(briefing) == line);
