@@ -111,12 +111,36 @@ class Children(Case):
         run = self.child("pass", records=3000, flush=False)
         self.assertSame(run.output(), self.raw)
 
-    def test_more_answers_than_records(self):
-        run = self.child("if n == 123: print(line)", code=0)
-        # Which record gets which line cannot be known then; that nothing is lost silently can.
-        records_in, kept, dropped, dead = run.counts()
-        self.assertEqual((records_in, dropped), (300, 0))
-        self.assertEqual(len(run.dead()), dead)
+    def test_a_program_that_skips_or_doubles_lines_ends_the_run_and_nothing_of_it_is_believed(self):
+        """Its answers were taken for other records once: some came twice, some were lost, exit code 0."""
+        double = "print(line, flush={flush})"
+        for body, words in (("if n % 3 == 0: continue", "printed 0 lines for 1 record"),
+                            ("if n > 40 and n % 2: continue", "printed 0 lines for 1 record"),
+                            (double, "printed more lines than"),
+                            (f"if n == 30: {double}", "printed more lines than"),
+                            (f"if n == 59: {double}", "printed more lines than")):
+            for flush in (True, False):
+                with self.subTest(body=body, flush=flush):
+                    run = self.child(body.format(flush=flush), records=60, flush=flush, code=78)
+                    self.assertIn(words, run.stderr)
+                    self.assertIn("one line for each record: null drops it", run.stderr)
+                    self.assertIsNone(run.output())
+                    self.assertEqual(run.dead(), [])
+
+    def test_filters_of_the_shell_are_told_from_programs_that_end(self):
+        self.raw = lines({"n": n, "k": "b" if n % 3 == 0 else "a"} for n in range(60))
+        for command, code in ((["grep", "-v", '"b"'], 78), (["grep", "--line-buffered", '"a"'], 78), (["sed", "-u", "p"], 78),
+                              (["grep", "-m", "3", '"a"'], 78), (["true"], 78), (["head", "-n", "5"], 0), (["sed", "-u", "7q"], 0)):
+            with self.subTest(command=command):
+                self.write("in.jsonl", self.raw)
+                self.pipeline(steps=[{"exec": {"command": command}}])
+                run = self.run_pipeline(code=code)
+                if code == 0:
+                    self.assertSame(run.output(), self.raw)
+                    self.assertEqual(run.counts(), (60, 60, 0, 0))
+                    (self.folder / "out.jsonl").unlink()
+                else:
+                    self.assertIsNone(run.output())
 
     def test_a_child_that_dies_now_and_then_costs_nothing(self):
         run = self.child("if not os.path.exists(f'died{n}') and n % 50 == 49:\n    open(f'died{n}', 'w')\n    os._exit(3)")

@@ -7,6 +7,11 @@
 // stdin, once it has been silent with nothing more to be written. To learn which children need that, and not
 // to do it to those that are merely slow, is the job of habit.h.
 //
+// Only its place says which record an answer belongs to. So a program that leaves out a line, or prints one more, gives every
+// record behind it another's answer, and nothing in them shows it; what shows is the number, when it has had its say: at the
+// end of its input, or once it has read all and sleeps. Then the whole run is void (what it gave was not passed on
+// yet), and every record is tried alone, which tells a program that exits after so many records from one that skips them.
+//
 // When a child dies, the first record without an answer is to blame, but only if the child flushes: else the
 // answers to many innocent records died in its buffer. So no record is condemned on that alone. What was unanswered is
 // sent again in groups, at first an eighth of it, that are answered completely before the next one begins; a
@@ -14,9 +19,11 @@
 // blame for the second time, is a dead letter.
 #include "workers/processor/exec.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -25,6 +32,8 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+
+#include "proto/base/human.h"
 
 namespace leat::processor {
 namespace {
@@ -41,6 +50,8 @@ constexpr std::uint64_t kSkipped = 8;  // times the longest answer: a line is re
 constexpr double kGrowthMemory = 16;   // answers
 constexpr int kDeathsIfNeverAnswered = 10;
 constexpr int kDeathsInARow = 64;
+constexpr int kSilentEnds = 6;                     // two of a record
+constexpr std::chrono::milliseconds kSurplus{50};  // to fall asleep in, all records answered
 constexpr std::chrono::milliseconds kGrace{1000};  // to exit in, once its stdin is closed
 constexpr std::chrono::milliseconds kTick{50};     // between two calls of should_stop
 
@@ -74,7 +85,7 @@ Result<void> Exec::start() {
   child_ = std::move(*child);
   habit_.restarted();
   in_.clear();
-  skipped_ = 0;
+  skipped_ = child_answers_ = 0;
   fresh_bytes_ = fresh_answers_ = 0;
   closed_ = listening_ = overdue_ = false;
   now_ = progress_at_ = active_at_ = Clock::now();
@@ -87,8 +98,9 @@ Result<void> Exec::run(std::span<const std::string_view> records, std::size_t ro
   records_ = records;
   on_result_ = &on_result;
   answered_ = written_ = offset_ = unanswered_bytes_ = group_end_ = suspects_end_ = 0;
-  blamed_ = 0;
+  blamed_ = silent_ = 0;
   full_ = false;
+  suspect_all();
   room_ = room_bytes;
   while (answered_ < records_.size() || (child_ && closed_)) {
     if (should_stop && should_stop(records_.size() - answered_ <= 1 && blamed_ == 0)) {
@@ -101,11 +113,66 @@ Result<void> Exec::run(std::span<const std::string_view> records, std::size_t ro
     Death end = read_some();
     if (child_ && end.reason.empty()) end = write_some();
     if (child_ && end.reason.empty()) end = check_deadlines();
+    if (child_ && end.reason.empty() && answered_ == records_.size() && !full_) end = wait_for_surplus();
     if (end.reason.empty()) continue;
+    if (end.miscounted) return tl::unexpected(miscount(end));
     if (Result<void> buried = bury(end); !buried) return buried;
   }
   if (in_.empty() && in_.capacity() > kKeptBytes) in_ = Buffer();
+  one_by_one_ = false;
   return {};
+}
+
+// Alone, all of them, where lines and records did not match in number; as many as a child answers before it exits, where that
+// was why.
+void Exec::suspect_all() {
+  if (!counts_groups()) return;
+  suspects_end_ = records_.size();
+  group_size_ = one_by_one_ ? 1 : exits_after_;
+  group_closes_ = true;
+}
+
+// Has it read all that it was given, and sleeps? Of a shell with children this says nothing.
+bool Exec::is_idle() const {
+  int unread = 0;
+  if (ioctl(child_->in(), FIONREAD, &unread) != 0 || unread > 0) return false;
+  const Fd stat(open(fmt::format("/proc/{}/stat", child_->pid()).c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};
+  if (!stat || read(stat.get(), text.data(), text.size() - 1) <= 0) return true;
+  const char* behind_name = std::strrchr(text.data(), ')');
+  return behind_name == nullptr || behind_name[1] == '\0' || behind_name[2] == 'S';
+}
+
+// All is answered: does it print more, before it waits for the next record?
+Exec::Death Exec::wait_for_surplus() {
+  if (closed_ || child_->in() < 0) return {};  // its end of output tells
+  const Clock::time_point until = Clock::now() + kSurplus;
+  do {
+    const bool idle = is_idle();
+    if (Death end = read_some(); !end.reason.empty() || !child_) return end;
+    if (!in_.empty()) return miscounted("printed more lines than it was given records");
+    if (idle) return {};
+    pollfd more{child_->out(), POLLIN, 0};
+    poll(&more, 1, 1);
+  } while (Clock::now() < until);
+  return {};
+}
+
+Error Exec::miscount(const Death& end) {
+  discard_child();
+  ++restarts_;
+  if (!one_by_one_) {
+    one_by_one_ = true;
+    exits_after_ = has_unanswered() ? child_answers_ : 0;
+    on_warning_(fmt::format("{}: its records are tried again one at a time", end.logged));
+    return {Fault::kReject, end.reason, 0};
+  }
+  return {Fault::kFatal,
+          fmt::format("{}; a program has to print one line for each record: null drops it, [{{...}}, "
+                      "{{...}}] makes several. "
+                      "Nothing that it printed for the other records is believed",
+                      end.logged),
+          kExitConfig};
 }
 
 // Record `index` as it is written: '\r' belonged to the line's end.
@@ -152,7 +219,7 @@ Exec::milliseconds Exec::time_left() const {
     if (!closed_ && child_->in() < 0) left = milliseconds(0);
   } else {
     left = std::min(left, step_.timeout + (overdue_ ? kGrace : milliseconds(0)) - since(progress_at_));
-    if (child_->in() >= 0 && !may_write() && !habit_.flushes())
+    if (child_->in() >= 0 && !may_write() && (counts_groups() || !habit_.flushes()))
       left = std::min(left, silence_allowed() - since(active_at_));
   }
   return std::max(left + milliseconds(1), milliseconds(0));
@@ -168,6 +235,12 @@ void Exec::wait() {
 Exec::Death Exec::death(std::string_view what) const {
   std::string reason = fmt::format("{}: {}", name_, what);
   return {reason, reason};
+}
+
+Exec::Death Exec::miscounted(std::string_view what) const {
+  Death end = death(what);
+  end.miscounted = true;
+  return end;
 }
 
 Exec::Death Exec::write_some() {
@@ -229,7 +302,7 @@ Exec::Death Exec::read_some() {
     if (Death end = take_lines(complete); !end.reason.empty()) return end;
   }
   if (in_.size() > max_line_bytes_) {
-    if (answered_ == written_) return death("printed more lines than it was given records");
+    if (answered_ == written_) return miscounted("printed more lines than it was given records");
     skipped_ = in_.size();
     in_.clear();
   }
@@ -269,7 +342,7 @@ Exec::Death Exec::take_lines(std::size_t complete) {
   for (std::size_t begin = 0; begin < complete;) {
     const void* newline = std::memchr(in_.data() + begin, '\n', complete - begin);
     const std::size_t end = static_cast<std::size_t>(static_cast<const char*>(newline) - in_.data());
-    if (answered_ == written_) return death("printed more lines than it was given records");
+    if (answered_ == written_) return miscounted("printed more lines than it was given records");
     const Answer answer = reader_.next(begin, end);
     if (end - begin > max_line_bytes_) {
       refuse_answer(end - begin);
@@ -310,6 +383,7 @@ void Exec::take_answer(ExecResult result) {
   ever_answered_ = true;
   deaths_ = 0;
   ++fresh_answers_;
+  ++child_answers_;
   give(result);
 }
 
@@ -328,7 +402,14 @@ Exec::Death Exec::end_after(std::string_view closed) {
   const std::string how = child_->end(kGrace);
   child_.reset();
   if (how.empty()) return death(closed);
-  return death(how == "exited with 0" ? "exited with 0, with records left" : how);
+  if (has_unanswered() && how == "exited with 0") {
+    const std::size_t unanswered = written_ - answered_ + (offset_ > 0 ? 1 : 0);
+    return miscounted(fmt::format("printed {} for {} and exited with 0", counted(child_answers_, "line"),
+                                  counted(child_answers_ + unanswered, "record")));
+  }
+  if (one_by_one_ && how.starts_with("exited") && ++silent_ > kSilentEnds)
+    return miscounted(fmt::format("{} without a line for its record, again and again", how));
+  return death(how);
 }
 
 Exec::Death Exec::check_deadlines() {
@@ -344,7 +425,7 @@ Exec::Death Exec::check_deadlines() {
     if (!all_written) return death("no answer within " + in_words(step_.timeout));
     overdue_ = true;  // the last chance, should it only have held the answer back
     close_in(true);
-  } else if (all_written && !habit_.flushes()) {
+  } else if (all_written && (counts_groups() || !habit_.flushes())) {
     const milliseconds allowed = silence_allowed();
     if (now_ - active_at_ >= allowed) close_in(allowed > milliseconds(0));
   }
@@ -400,6 +481,7 @@ Result<void> Exec::bury(const Death& end) {
   }
   written_ = group_end_ = answered_;
   offset_ = unanswered_bytes_ = 0;
+  suspect_all();
   const int most = ever_answered_ ? kDeathsInARow : kDeathsIfNeverAnswered;
   if (deaths_ < most) return {};
   return fail(

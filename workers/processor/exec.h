@@ -21,6 +21,9 @@
 //     and with it the start of the program), or prints junk: it is killed with all it started, and what it has not
 //     answered is sent to a new one. The record that it was at is tried alone; the second death there makes it
 //     a dead letter.
+//   - It prints fewer lines than it got records and exits with 0, or more: answers are told from each other by nothing but their
+//     number, so none of the run is believed. Its records are sent again one at a time, each to a child of its own whose
+//     stdin ends behind it. A program that still answers with no line or with several ends the run (78).
 //   - It dies again and again without one answer (10 times; 64 if it has ever answered): the run ends.
 // Killed by chance it costs no record; its side effects are at least once.
 #pragma once
@@ -75,7 +78,8 @@ class Exec {
   // written ahead that the answers should fit into room_bytes, as far as is known; answers that come all the same are read
   // and forgotten, so that the child lives on. Fails as start() does, with kFatal (78)
   // when the child only ever dies, with kRetry (75) when should_stop says so (asked every 50 ms at least;
-  // may be empty). After a failure the results that were given are void.
+  // may be empty). After a failure the results that were given are void. kReject: lines and records do not match in number; run()
+  // with the same records sends them one at a time, and fails with kFatal (78) when that is what the program does.
   [[nodiscard]] Result<void> run(std::span<const std::string_view> records, std::size_t room_bytes,
                                  const OnResult& on_result, const ShouldStop& should_stop = {});
 
@@ -89,6 +93,7 @@ class Exec {
   struct Death {
     std::string reason = {};  // for a dead letter
     std::string logged = {};  // the same without what may be part of a record
+    bool miscounted = false;  // what it answered cannot be told from what it did not
   };
 
   std::string_view line(std::size_t index) const;
@@ -101,6 +106,9 @@ class Exec {
   void pick_group();
   void wait();
   Death death(std::string_view what) const;
+  Death miscounted(std::string_view what) const;
+  void suspect_all();
+  bool counts_groups() const { return one_by_one_ || exits_after_ > 0; }
   Death write_some();
   Death read_some();
   Death take_lines(std::size_t complete);
@@ -114,6 +122,9 @@ class Exec {
   void close_in(bool for_silence);
   void give(ExecResult result);
   Result<void> bury(const Death& death);
+  Error miscount(const Death& death);
+  bool is_idle() const;
+  Death wait_for_surplus();
   void discard_child();
 
   const config::Step step_;
@@ -156,6 +167,11 @@ class Exec {
   int deaths_ = 0;                // since the last answer
   bool ever_answered_ = false, warned_of_buffering_ = false;
   std::uint64_t restarts_ = 0;
+  bool one_by_one_ = false;  // a child for each record
+  std::size_t child_answers_ = 0;
+  std::size_t exits_after_ =
+      0;            // answers: a child gets no more records, and is counted at its end; 0: it does not
+  int silent_ = 0;  // children of this run that had one record and exited without a line
 };
 
 }  // namespace leat::processor

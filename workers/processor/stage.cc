@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -188,10 +189,12 @@ Result<void> ProcessorStage::run_exec(Exec& exec, const Lines& in, Buffer& bytes
   }
   mark_.guarded(true);
   if (!in.inputs.empty()) mark_.record(origins_[in.inputs.front()].origin.offset_delta);
-  Meter meter(*this, in, bytes, out);
+  const std::size_t rejected_before = rejected_.size();
+  const std::uint32_t cut_before = cut_;
+  std::optional<Meter> meter(std::in_place, *this, in, bytes, out);
   auto on_result = [&](std::size_t index, const ExecResult& result) {
     if (index + 1 < in.inputs.size()) mark_.record(origins_[in.inputs[index + 1]].origin.offset_delta);
-    meter.begin(index);
+    meter->begin(index);
     if (result.kind == ExecResult::Kind::kRejected) {
       rejected_.push_back({in.inputs[index], result.attempts, std::string(result.reason)});
     }
@@ -202,9 +205,17 @@ Result<void> ProcessorStage::run_exec(Exec& exec, const Lines& in, Buffer& bytes
       out.add(static_cast<std::uint32_t>(bytes.size() - 1), in.inputs[index]);
       left.remove_prefix(length + 1);
     }
-    return meter.fits();
+    return meter->fits();
   };
   auto ran = exec.run(records, grant_, on_result, callbacks_.should_stop);
+  if (!ran && ran.error().fault == Fault::kReject) {  // all of it is void, and comes again
+    bytes.clear();
+    out.clear();
+    rejected_.resize(rejected_before);
+    cut_ = cut_before;
+    meter.emplace(*this, in, bytes, out);
+    ran = exec.run(records, grant_, on_result, callbacks_.should_stop);
+  }
   mark_.guarded(false);
   return ran;
 }
