@@ -7,23 +7,16 @@
 // stdin, once it has been silent with nothing more to be written. To learn which children need that, and not
 // to do it to those that are merely slow, is the job of habit.h.
 //
-// Only its place says which record an answer belongs to. So a program that leaves out a line, or prints one more, gives every
-// record behind it another's answer, and nothing in them shows it; what shows is the number, when it has had its say: at the
-// end of its input, or once it has read all and sleeps. Then the whole run is void (what it gave was not passed on
-// yet), and every record is tried alone, which tells a program that exits after so many records from one that skips them.
-//
 // When a child dies, the first record without an answer is to blame, but only if the child flushes: else the
 // answers to many innocent records died in its buffer. So no record is condemned on that alone. What was unanswered is
 // sent again in groups, at first an eighth of it, that are answered completely before the next one begins; a
 // group that kills is split again. Only a record that was alone in the pipe when the child died, and is to
-// blame for the second time, is a dead letter.
+// blame for the second time, is a dead letter. That it answers with one line for each is not assumed: exec_count.cc.
 #include "workers/processor/exec.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -50,10 +43,9 @@ constexpr std::uint64_t kSkipped = 8;  // times the longest answer: a line is re
 constexpr double kGrowthMemory = 16;   // answers
 constexpr int kDeathsIfNeverAnswered = 10;
 constexpr int kDeathsInARow = 64;
-constexpr int kSilentEnds = 6;                     // two of a record
-constexpr std::chrono::milliseconds kSurplus{50};  // to fall asleep in, all records answered
 constexpr std::chrono::milliseconds kGrace{1000};  // to exit in, once its stdin is closed
 constexpr std::chrono::milliseconds kTick{50};     // between two calls of should_stop
+constexpr int kSilentEnds = 6;                     // two of a record
 
 std::string in_words(std::chrono::milliseconds time) {
   return time.count() % 1000 == 0 ? fmt::format("{}s", time.count() / 1000)
@@ -123,58 +115,6 @@ Result<void> Exec::run(std::span<const std::string_view> records, std::size_t ro
   return {};
 }
 
-// Alone, all of them, where lines and records did not match in number; as many as a child answers before it exits, where that
-// was why.
-void Exec::suspect_all() {
-  if (!counts_groups()) return;
-  suspects_end_ = records_.size();
-  group_size_ = one_by_one_ ? 1 : exits_after_;
-  group_closes_ = true;
-}
-
-// Has it read all that it was given, and sleeps? Of a shell with children this says nothing.
-bool Exec::is_idle() const {
-  int unread = 0;
-  if (ioctl(child_->in(), FIONREAD, &unread) != 0 || unread > 0) return false;
-  const Fd stat(open(fmt::format("/proc/{}/stat", child_->pid()).c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 128> text{};
-  if (!stat || read(stat.get(), text.data(), text.size() - 1) <= 0) return true;
-  const char* behind_name = std::strrchr(text.data(), ')');
-  return behind_name == nullptr || behind_name[1] == '\0' || behind_name[2] == 'S';
-}
-
-// All is answered: does it print more, before it waits for the next record?
-Exec::Death Exec::wait_for_surplus() {
-  if (closed_ || child_->in() < 0) return {};  // its end of output tells
-  const Clock::time_point until = Clock::now() + kSurplus;
-  do {
-    const bool idle = is_idle();
-    if (Death end = read_some(); !end.reason.empty() || !child_) return end;
-    if (!in_.empty()) return miscounted("printed more lines than it was given records");
-    if (idle) return {};
-    pollfd more{child_->out(), POLLIN, 0};
-    poll(&more, 1, 1);
-  } while (Clock::now() < until);
-  return {};
-}
-
-Error Exec::miscount(const Death& end) {
-  discard_child();
-  ++restarts_;
-  if (!one_by_one_) {
-    one_by_one_ = true;
-    exits_after_ = has_unanswered() ? child_answers_ : 0;
-    on_warning_(fmt::format("{}: its records are tried again one at a time", end.logged));
-    return {Fault::kReject, end.reason, 0};
-  }
-  return {Fault::kFatal,
-          fmt::format("{}; a program has to print one line for each record: null drops it, [{{...}}, "
-                      "{{...}}] makes several. "
-                      "Nothing that it printed for the other records is believed",
-                      end.logged),
-          kExitConfig};
-}
-
 // Record `index` as it is written: '\r' belonged to the line's end.
 std::string_view Exec::line(std::size_t index) const {
   std::string_view record = records_[index];
@@ -235,12 +175,6 @@ void Exec::wait() {
 Exec::Death Exec::death(std::string_view what) const {
   std::string reason = fmt::format("{}: {}", name_, what);
   return {reason, reason};
-}
-
-Exec::Death Exec::miscounted(std::string_view what) const {
-  Death end = death(what);
-  end.miscounted = true;
-  return end;
 }
 
 Exec::Death Exec::write_some() {
