@@ -14,7 +14,7 @@ NAMESPACES = ("unshare", "--user", "--map-current-user", "--pid", "--fork", "--k
 
 def arenas_mapped(pid):
     with open(f"/proc/{pid}/maps") as maps:
-        return len({line.split()[4] for line in maps if "/memfd:leat-arena" in line})
+        return {line.split()[4] for line in maps if "/memfd:leat-arena" in line}
 
 
 class Descriptors(LeatdCase):
@@ -82,7 +82,9 @@ class Descriptors(LeatdCase):
         self.feed("a.jsonl", content)
         self.until_output("a.jsonl", self.expected(content))
         worker = self.workers("processor")[0]
-        self.assertEqual(arenas_mapped(self.workers("writer")[0]["pid"]), 2)
+        before, own, behind = (arenas_mapped(self.workers(role)[0]["pid"]) for role in ("reader", "processor", "writer"))
+        self.assertTrue(before & own, "what the reader has made is seen in its memory")
+        self.assertTrue((own - before) & behind, "the writer sees the processor's memory")
         self.assertNotEqual(worker["pid"], joined.pid)
         self.until(lambda: self.workers("processor")[0]["memory_bytes"] > 0, "its memory is known")
         os.kill(worker["pid"], 9)
