@@ -137,7 +137,9 @@ class FieldReader {
       return is_number;
     } else if constexpr (field::is<Value, std::optional>) {
       value.reset();
-      return from.is_null() || read(from, value.emplace());
+      if (from.is_null()) return true;
+      // Of a struct in a struct clang 14 thinks that it cannot be made from nothing in place.
+      return read(from, value.emplace(typename Value::value_type{}));
     } else if constexpr (field::is<Value, std::vector>) {
       value.clear();
       for (std::size_t i = 0; i < from.size(); ++i) {
