@@ -18,6 +18,7 @@
 #include <system_error>
 
 #include "proto/base/files.h"
+#include "proto/base/process.h"
 
 namespace leat::supervisor {
 
@@ -222,11 +223,8 @@ std::string own_folder() {
 }
 
 bool is_stopped(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string line;
-  std::getline(file, line);
-  const std::size_t end = line.rfind(") ");
-  return end != std::string::npos && (line[end + 2] == 'T' || line[end + 2] == 't');
+  const char state = process_state(pid);
+  return state == 'T' || state == 't';
 }
 
 std::size_t pss_bytes(pid_t pid) {

@@ -105,7 +105,7 @@ Result<void> Exec::run(std::span<const std::string_view> records, std::size_t ro
     Death end = read_some();
     if (child_ && end.reason.empty()) end = write_some();
     if (child_ && end.reason.empty()) end = check_deadlines();
-    if (child_ && end.reason.empty() && answered_ == records_.size() && !full_) end = wait_for_surplus();
+    if (child_ && end.reason.empty() && answered_ == records_.size()) end = wait_for_surplus();
     if (end.reason.empty()) continue;
     if (end.miscounted) return tl::unexpected(miscount(end));
     if (Result<void> buried = bury(end); !buried) return buried;

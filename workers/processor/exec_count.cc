@@ -2,16 +2,13 @@
 // record behind it another's answer, and nothing in them shows it; what shows is the number, when it has had its say: at the
 // end of its input, or once it has read all and sleeps. Then the whole run is void (what it gave was not passed on
 // yet), and every record is tried alone, which tells a program that exits after so many records from one that skips them.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstring>
+#include <ctime>
 
-#include "proto/base/fd.h"
+#include "proto/base/process.h"
 #include "workers/processor/exec.h"
 
 namespace leat::processor {
@@ -19,6 +16,7 @@ namespace leat::processor {
 namespace {
 
 constexpr std::chrono::milliseconds kSurplus{50};  // to fall asleep in, all records answered
+constexpr timespec kMoment{0, 100'000};            // until it is asked again
 
 }  // namespace
 
@@ -35,11 +33,8 @@ void Exec::suspect_all() {
 bool Exec::is_idle() const {
   int unread = 0;
   if (ioctl(child_->in(), FIONREAD, &unread) != 0 || unread > 0) return false;
-  const Fd stat(open(fmt::format("/proc/{}/stat", child_->pid()).c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 128> text{};
-  if (!stat || read(stat.get(), text.data(), text.size() - 1) <= 0) return true;
-  const char* behind_name = std::strrchr(text.data(), ')');
-  return behind_name == nullptr || behind_name[1] == '\0' || behind_name[2] == 'S';
+  const char state = process_state(child_->pid());
+  return state == 'S' || state == '\0';
 }
 
 // All is answered: does it print more, before it waits for the next record?
@@ -52,7 +47,7 @@ Exec::Death Exec::wait_for_surplus() {
     if (!in_.empty()) return miscounted("printed more lines than it was given records");
     if (idle) return {};
     pollfd more{child_->out(), POLLIN, 0};
-    poll(&more, 1, 1);
+    ppoll(&more, 1, &kMoment, nullptr);
   } while (Clock::now() < until);
   return {};
 }
@@ -66,12 +61,12 @@ Error Exec::miscount(const Death& end) {
     on_warning_(fmt::format("{}: its records are tried again one at a time", end.logged));
     return {Fault::kReject, end.reason, 0};
   }
-  return {Fault::kFatal,
-          fmt::format("{}; a program has to print one line for each record: null drops it, [{{...}}, "
-                      "{{...}}] makes several. "
-                      "Nothing that it printed for the other records is believed",
-                      end.logged),
-          kExitConfig};
+  return {
+      Fault::kFatal,
+      end.logged +
+          "; a program has to print one line for each record: null drops it, [{...}, {...}] makes several. "
+          "Nothing that it printed for the other records is believed",
+      kExitConfig};
 }
 
 Exec::Death Exec::miscounted(std::string_view what) const {

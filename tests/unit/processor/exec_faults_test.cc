@@ -171,7 +171,7 @@ TEST_CASE("a line without end is refused at eight times the longest answer") {
   CHECK(trial.outcomes[0].reason == "exec /usr/bin/python3: printed a line of over 800000 bytes");
 }
 
-TEST_CASE("a line too many restarts the child and leaves the answers it has given") {
+TEST_CASE("a line too many once: its records are tried one at a time, and all are right") {
   TempFolder folder;
   Trial trial({"extra", "9", folder.file("once")});
   const auto records = numbered(10);
