@@ -67,7 +67,8 @@ void parse_exclude(const Value& value, const std::string& base_dir, std::vector<
   if (!items) return;
   for (const Value& item : *items) {
     const auto glob = parse_glob(item, base_dir);
-    if (glob) exclude.push_back(item.node().text.find('/') == std::string::npos ? item.node().text : *glob);
+    const auto name = glob ? interpolated(item, item.node().text) : std::nullopt;
+    if (name) exclude.push_back(name->find('/') == std::string::npos ? *name : *glob);
   }
 }
 

@@ -27,11 +27,10 @@ struct Listing {
   std::string fault;
 };
 
-// source.paths: absolute globs as in config/glob.h; source.exclude: what of it is skipped. Wildcards and ** do not enter folders that begin with '.' or are the NAS's own
-// (names.h), take no side files, and follow
-// links to folders except back to a folder they are in. Names of unfinished files are skipped. All globs
-// share one walk: every folder is read once. leave_out is asked once for each file, in no order: what it
-// does not want takes no memory.
+// source.paths: absolute globs as in config/glob.h; source.exclude: what of it is skipped. Wildcards and ** do not enter folders
+// that begin with '.' or are the NAS's own, take no side files (names.h), and follow links to folders except back to a folder
+// they are in. Names of unfinished files are skipped. All globs share one walk: every folder is read once. leave_out is asked
+// once for each file, in no order: what it does not want takes no memory.
 Listing list_files(const config::Source& source, const std::function<bool(const File&)>& leave_out = nullptr);
 
 }  // namespace leat::reader

@@ -16,25 +16,18 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kUnfinished{".part", ".tmp", ".filepart", ".crdownload"};
 
-constexpr std::array<std::string_view, 13> kFolders{"#recycle",
-                                                    "#snapshot",
-                                                    "@eadir",
-                                                    "@tmp",
-                                                    "@recycle",
-                                                    "@recently-snapshot",
-                                                    "$recycle.bin",
-                                                    "recycler",
-                                                    "system volume information",
-                                                    "lost+found",
-                                                    "network trash folder",
-                                                    "temporary items",
-                                                    "__macosx"};
+constexpr std::array<std::string_view, 12> kFolders{"#recycle",        "#snapshot",
+                                                    "@eadir",          "@tmp",
+                                                    "@recycle",        "@recently-snapshot",
+                                                    "$recycle.bin",    "system volume information",
+                                                    "lost+found",      "network trash folder",
+                                                    "temporary items", "__macosx"};
 
 constexpr std::array<std::string_view, 21> kEndings{
     ".partial",   ".temp",      ".download", ".aria2",  ".!qb", ".!ut",     ".inprogress",
     ".uploading", "._copying_", ".swp",      ".swo",    "~",    ".bak",     ".orig",
     ".md5",       ".sha1",      ".sha256",   ".sha512", ".sfv", ".torrent", ".lock"};
-constexpr std::array<std::string_view, 3> kNames{"thumbs.db", "desktop.ini", "icon\r"};
+constexpr std::array<std::string_view, 2> kNames{"thumbs.db", "desktop.ini"};
 
 char lower(char c) {
   return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

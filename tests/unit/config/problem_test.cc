@@ -187,6 +187,11 @@ TEST_CASE("variables of the environment and first lines of files are put into pa
   const Pipeline pipeline = test::good(good);
   CHECK(pipeline.source.paths == std::vector<std::string>{"/mnt/nas/in/*.jsonl"});
   CHECK(pipeline.sink.path == "/o/mnt/nasx");
+  ::setenv("LEAT_TEST_NAME", "old", 1);
+  CHECK(test::good("version: 1\nname: t\nsource: {paths: [/in/*], exclude: ['${LEAT_TEST_NAME}.*', "
+                   "'${LEAT_TEST_NAS}/x']}\nsink: {path: /o/x}\n")
+            .source.exclude == std::vector<std::string>{"old.*", "/mnt/nas/x"});
+  ::unsetenv("LEAT_TEST_NAME");
   CHECK(sink("/o/${LEAT_TEST_NONE}").find("${LEAT_TEST_NONE} is not set in the environment") !=
         std::string::npos);
   CHECK(sink("/o/${LEAT_TEST_NAS").find("has no }") != std::string::npos);
